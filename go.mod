@@ -1,0 +1,3 @@
+module gitlab.com/registry-gc/registry-gc
+
+go 1.26.0
