@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+)
+
+// config is what the command line says.
+type config struct {
+	listen       string
+	addrFile     string
+	world        string
+	regime       string
+	seed         uint64
+	projects     int
+	repositories int
+	tags         int
+	token        string
+	latency      time.Duration
+	rateLimit    int
+}
+
+// usageError is a command line that cannot be served.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// parse reads the command line; help goes to stdout.
+func parse(args []string, stdout io.Writer) (config, error) {
+	var c config
+	flags := flag.NewFlagSet("gitlab-standin", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&c.listen, "listen", "127.0.0.1:8929", "loopback `address` to listen on; port 0 picks one")
+	flags.StringVar(&c.addrFile, "addr-file", "", "`file` to write the URL to once it listens")
+	flags.StringVar(&c.world, "world", "demo", "demo or random")
+	flags.StringVar(&c.regime, "regime", "legacy", "legacy or database")
+	flags.Uint64Var(&c.seed, "seed", 1, "seed of a random world")
+	flags.IntVar(&c.projects, "projects", 6, "projects of a random world")
+	flags.IntVar(&c.repositories, "repositories", 6, "most repositories of its projects")
+	flags.IntVar(&c.tags, "tags", 14, "most tags of its repositories")
+	flags.StringVar(&c.token, "token", gitlabtest.DefaultToken, "token to let in, with scope api")
+	flags.DurationVar(&c.latency, "latency", 0, "time that every request takes")
+	flags.IntVar(&c.rateLimit, "rate-limit", 0, "requests a minute; 0 for no limit")
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		_, _ = fmt.Fprintln(stdout, "Usage: gitlab-standin [flags]")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return c, err
+	case err != nil:
+		return c, usageError{err}
+	case flags.NArg() > 0:
+		return c, usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	if err := c.check(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+// check finds all that is wrong with the values at once.
+func (c config) check() error {
+	var errs []error
+	complain := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if err := checkLoopback(c.listen); err != nil {
+		errs = append(errs, err)
+	}
+	complain(c.world != "demo" && c.world != "random", "--world: %q is neither demo nor random", c.world)
+	complain(c.regime != "legacy" && c.regime != "database", "--regime: %q is neither legacy nor database", c.regime)
+	complain(c.projects < 0 || c.repositories < 1 || c.tags < 0,
+		"--projects and --tags must not be negative, --repositories at least 1")
+	complain(c.token == "", "--token must not be empty")
+	complain(c.latency < 0 || c.rateLimit < 0, "--latency and --rate-limit must not be negative")
+	return errors.Join(errs...)
+}
+
+// checkLoopback refuses addresses that others could reach: the token is
+// public, and nothing here was made to withstand anybody.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("--listen: %q is not a loopback address; use 127.0.0.1, [::1] or localhost", address)
+}
+
+// makeWorld makes the world that was asked for.
+func (c config) makeWorld() *gitlabtest.World {
+	regime := gitlabtest.Legacy
+	if c.regime == "database" {
+		regime = gitlabtest.Database
+	}
+	if c.world == "demo" {
+		w := gitlabtest.DemoWorld()
+		w.Regime = regime
+		return w
+	}
+	b := gitlabtest.Random(c.seed, regime)
+	b.Projects = c.projects
+	b.RepositoriesPerProject[1] = c.repositories
+	b.TagsPerRepository[1] = c.tags
+	return b.World()
+}
+
+// options are the server's.
+func (c config) options() []gitlabtest.Option {
+	options := []gitlabtest.Option{gitlabtest.WithToken(c.token, "api")}
+	if c.rateLimit > 0 {
+		options = append(options, gitlabtest.WithRateLimit(c.rateLimit))
+	}
+	if c.latency > 0 {
+		options = append(options, gitlabtest.WithFaults(gitlabtest.Fault{
+			Effect: gitlabtest.Latency(c.latency),
+		}))
+	}
+	return options
+}

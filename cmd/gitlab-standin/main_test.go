@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// start runs the command until the test ends and returns its URL.
+func start(t *testing.T, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "addr")
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		args := append([]string{"--listen", "127.0.0.1:0", "--addr-file", file}, args...)
+		ended <- run(ctx, args, io.Discard, io.Discard)
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if url, err := os.ReadFile(file); err == nil {
+			return strings.TrimSpace(string(url))
+		}
+	}
+	t.Fatal("it never listened")
+	return ""
+}
+
+func fetch(t *testing.T, method, url, token string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("PRIVATE-TOKEN", token)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func TestServesTheDemo(t *testing.T) {
+	url := start(t, "--token", "secret")
+	const tag = "/api/v4/projects/acme%2Fshop%2Fstorefront/registry/repositories/5000003/tags/fix-typo"
+	if status, body := fetch(t, http.MethodDelete, url+tag, "wrong"); status != http.StatusUnauthorized {
+		t.Errorf("another token: %d %s", status, body)
+	}
+	line := "acme/shop/storefront/web.cache        fix-typo               cache-manifest    dead: counterpart-tag-missing\n"
+	if _, world := fetch(t, http.MethodGet, url+"/-/standin/world", ""); !strings.Contains(world, line) {
+		t.Errorf("no such line in the table:\n%s", world)
+	}
+	if status, body := fetch(t, http.MethodDelete, url+tag, "secret"); status != http.StatusOK {
+		t.Fatalf("deletion: %d %s", status, body)
+	}
+	if _, world := fetch(t, http.MethodGet, url+"/-/standin/world", ""); strings.Contains(world, "fix-typo") {
+		t.Errorf("the tag is still there:\n%s", world)
+	}
+	_, stats := fetch(t, http.MethodGet, url+"/-/standin/stats", "")
+	if !strings.Contains(stats, `"total":2,`) || !strings.Contains(stats, `"changing":2,`) {
+		t.Errorf("stats: %s", stats)
+	}
+}
+
+func TestServesARandomWorldOfEitherRegime(t *testing.T) {
+	legacy := start(t, "--world", "random", "--seed", "5", "--projects", "3", "--tags", "4", "--rate-limit", "600")
+	database := start(t, "--world", "random", "--seed", "5", "--projects", "3", "--regime", "database", "--latency", "1ms")
+	_, dead := fetch(t, http.MethodGet, legacy+"/-/standin/world", "")
+	_, alive := fetch(t, http.MethodGet, database+"/-/standin/world", "")
+	if !strings.Contains(dead, "dead: ") || strings.Contains(alive, "dead: ") {
+		t.Errorf("legacy:\n%s\ndatabase:\n%s", dead, alive)
+	}
+	if status, body := fetch(t, http.MethodGet, database+"/api/v4/projects", "glpat-standin"); status != http.StatusOK {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"--listen 0.0.0.0:80":       "not a loopback address",
+		"--listen :8929":            "not a loopback address",
+		"--listen example.com:8929": "not a loopback address",
+		"--listen 127.0.0.1":        "missing port",
+		"--world mars":              "neither demo nor random",
+		"--regime cloud":            "neither legacy nor database",
+		"--token= --tags -1":        "--token must not be empty",
+		"--latency -1s":             "must not be negative",
+		"--nonsense":                "not defined",
+		"serve":                     "unexpected argument",
+	} {
+		err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
+		var stderr bytes.Buffer
+		if code := exitCode(err, &stderr); code != 2 || !strings.Contains(stderr.String(), want) {
+			t.Errorf("%s: exit code %d, %s", args, code, stderr.String())
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	var stdout bytes.Buffer
+	err := run(t.Context(), []string{"--help"}, &stdout, io.Discard)
+	if !errors.Is(err, flag.ErrHelp) || exitCode(err, io.Discard) != 0 || !strings.Contains(stdout.String(), "-addr-file") {
+		t.Errorf("%v\n%s", err, stdout.String())
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	err = run(t.Context(), []string{"--listen", taken.Addr().String()}, io.Discard, io.Discard)
+	if code := exitCode(err, io.Discard); code != 1 {
+		t.Errorf("exit code %d: %v", code, err)
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+)
+
+// graceful is how long requests under way may take to finish at the end.
+const graceful = 5 * time.Second
+
+// serve serves until ctx ends.
+func serve(ctx context.Context, c config, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	listener, err := net.Listen("tcp", c.listen)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	server := &http.Server{
+		Handler:           handler(gitlabtest.New(c.makeWorld(), c.options()...)),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	url := "http://" + listener.Addr().String()
+	if err := announce(c.addrFile, url); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	log.Info("serving", "url", url, "world", c.world, "regime", c.regime)
+	defer log.Info("stopped")
+	return serveUntil(ctx, server, listener)
+}
+
+// serveUntil serves until ctx ends, and then lets requests under way finish.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	// ctx is over; stopping in good order needs time of its own.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	}
+	return err
+}
+
+// announce writes the URL to a file. It appears there whole or not at all, so
+// that a script may wait for the file to exist.
+func announce(file, url string) error {
+	if file == "" {
+		return nil
+	}
+	part := file + ".part"
+	if err := os.WriteFile(part, []byte(url+"\n"), 0o644); err != nil {
+		return fmt.Errorf("writing the address: %w", err)
+	}
+	if err := os.Rename(part, file); err != nil {
+		return fmt.Errorf("writing the address: %w", err)
+	}
+	return nil
+}
+
+// handler adds the pages about the stand-in to the instance. A ServeMux would
+// clean paths, and the instance wants them as they were sent.
+func handler(instance *gitlabtest.Server) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/-/standin/world":
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			writeWorld(w, instance.Remaining())
+		case "/-/standin/stats":
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(instance.Stats())
+		default:
+			instance.ServeHTTP(w, r)
+		}
+	})
+}
+
+// writeWorld writes a table of tags. The client has gone away when writing
+// fails, which nobody needs to know.
+func writeWorld(w io.Writer, tags []gitlabtest.TagState) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "REPOSITORY\tTAG\tKIND\tTRUTH")
+	for _, t := range tags {
+		truth := "stays: " + t.Truth
+		if t.Dead != "" {
+			truth = "dead: " + t.Dead
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Repository, t.Tag, t.Kind, truth)
+	}
+	_ = table.Flush()
+}

@@ -1,0 +1,141 @@
+package gitlabtest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// shownDetails is a tag as its own endpoint shows it.
+type shownDetails struct {
+	shownTag
+	Revision      *string `json:"revision"`
+	ShortRevision *string `json:"short_revision"`
+	Digest        string  `json:"digest"`
+	CreatedAt     *string `json:"created_at"`
+	TotalSize     int64   `json:"total_size"`
+}
+
+// showTag answers GET on a tag.
+func (s *Server) showTag(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.repository(c)
+	switch {
+	case refused != nil:
+		return refused
+	case c.registryUnreachable:
+		return registryUnreachable()
+	}
+	if s.stumbles(c, r) {
+		return failure(http.StatusInternalServerError, "Internal Server Error")
+	}
+	details := s.detailsFromManifest
+	if s.state.regime == Database {
+		details = s.detailsFromRow
+	}
+	shown, found := details(c, r, c.params["name"])
+	if !found || s.registryFails(c) {
+		return notFound("Tag")
+	}
+	shown.shownTag = c.presentTag(r, c.params["name"])
+	return ok(shown)
+}
+
+// stumbles says whether the call asks for what the server's version of GitLab
+// cannot cope with.
+func (s *Server) stumbles(c *call, r *repository) bool {
+	if !s.options.multiArchFail || s.state.regime == Database || s.registryFails(c) {
+		return false
+	}
+	t, ok := r.stored.find(c.params["name"])
+	return ok && t.manifest != nil && t.manifest.platforms() > 1
+}
+
+// registryFails says whether the registry answers this call with errors.
+func (s *Server) registryFails(c *call) bool { return c.registryFails || s.outage.Load() }
+
+// acceptedByRails are the only media types that Rails asks a registry for.
+var acceptedByRails = []string{typeDockerManifest, typeOCIManifest}
+
+// detailsFromManifest is what Rails makes of a registry without a database:
+// whatever it cannot get in the two media types it knows is no tag, and the
+// date is that of the image's config, if it has one and can be read.
+func (s *Server) detailsFromManifest(c *call, r *repository, tag string) (*shownDetails, bool) {
+	m, err := s.state.registry.resolve(r.path, tag, acceptedByRails...)
+	if err != nil {
+		return nil, false
+	}
+	shown := &shownDetails{Digest: m.digest, TotalSize: m.size()}
+	shown.setRevision(m)
+	if created, ok := s.configDate(c, m); ok {
+		text := configTime(created)
+		shown.CreatedAt = &text
+	}
+	return shown, true
+}
+
+// configDate reads the date in a manifest's config.
+func (s *Server) configDate(c *call, m *manifest) (time.Time, bool) {
+	body, ok := s.state.registry.blobs[m.config.Digest]
+	if !ok || c.configUnreadable {
+		return time.Time{}, false
+	}
+	var config struct {
+		Created *time.Time `json:"created"`
+	}
+	if err := json.Unmarshal(body, &config); err != nil || config.Created == nil {
+		return time.Time{}, false
+	}
+	return *config.Created, true
+}
+
+// detailsFromRow is what Rails makes of a registry with a database: every tag
+// has a date, that of its row.
+func (s *Server) detailsFromRow(_ *call, r *repository, tag string) (*shownDetails, bool) {
+	t, ok := r.stored.find(tag)
+	if !ok || r.stored.crowdedOut(tag) {
+		return nil, false
+	}
+	text := configTime(t.pushed())
+	shown := &shownDetails{Digest: t.manifest.digest, CreatedAt: &text, TotalSize: t.manifest.size()}
+	shown.setRevision(t.manifest)
+	return shown, true
+}
+
+func (d *shownDetails) setRevision(m *manifest) {
+	_, revision, ok := strings.Cut(m.config.Digest, ":")
+	if !ok {
+		return
+	}
+	short := revision[:9]
+	d.Revision, d.ShortRevision = &revision, &short
+}
+
+const (
+	// namesOnAPage is how many names Rails looks at when it looks for one.
+	namesOnAPage = 100
+	// shortName is the length of names that a hundred others may well contain.
+	// Longer ones are taken to be found, which spares reading all names.
+	shortName = 4
+)
+
+// crowdedOut says whether a tag escapes Rails, which asks the registry for
+// names that contain the one it wants and looks at the first page only.
+func (r *storedRepository) crowdedOut(tag string) bool {
+	if len(tag) > shortName {
+		return false
+	}
+	before := 0
+	for i := range r.tags {
+		t := &r.tags[i]
+		if t.name == tag || before == namesOnAPage {
+			break
+		}
+		if !t.removed && strings.Contains(t.name, tag) {
+			before++
+		}
+	}
+	return before == namesOnAPage
+}

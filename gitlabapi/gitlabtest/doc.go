@@ -1,0 +1,37 @@
+// Package gitlabtest is a GitLab in memory: the part of its REST API that
+// deals with container registries, and what Rails makes of the registry
+// behind it. Tests, the demo and the benchmarks run against it.
+//
+// It is written from what GitLab does, not from what a client expects, and
+// shares no type with one: a field that both sides name wrongly would
+// otherwise never be noticed.
+//
+// A [World] says which projects, repositories and tags there are; it is built
+// by hand, or from a seed by [Build]. [New] copies it into a [Server], an
+// [net/http.Handler] that changes only its own copy: one world can serve many
+// servers, one after the other or at once.
+//
+// # Promises
+//
+// It is strict. An endpoint, method or query parameter that it does not know,
+// and a value that GitLab would refuse, are answered with an error and kept
+// in [Stats] as a violation.
+//
+// It keeps count. [Server.Stats], [Server.Deleted] and [Server.Remaining] say
+// what was asked, what was deleted and what is left; every tag carries the
+// truth about itself ([World.Truth]), so that a test can hold the outcome
+// against it.
+//
+// It misbehaves on request only ([Fault]), and reproducibly: whether a fault
+// with a probability strikes depends on the seed, the path and how often the
+// path was asked for, and so not on the order in which goroutines arrive.
+//
+// It scales to a million tags: they share their manifests, a page costs what
+// is on it, and a look-up is a binary search.
+//
+// # Limits
+//
+// Access levels, visibility and sharing between groups are reduced to what
+// the fields of [Project] say. Nothing that a real GitLab does in the
+// background happens here: a repository marked for deletion stays as it is.
+package gitlabtest

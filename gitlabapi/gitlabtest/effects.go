@@ -1,0 +1,144 @@
+package gitlabtest
+
+import (
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// effect is an Effect that is a function.
+type effect struct {
+	do    func(*call) *answer
+	final bool // it answers the request
+}
+
+func (e effect) apply(c *call) *answer { return e.do(c) }
+
+// isFinal says whether an effect leaves nothing for those after it.
+func isFinal(e Effect) bool {
+	f, ok := e.(effect)
+	return ok && f.final
+}
+
+// answering is an effect that answers the request.
+func answering(do func(*call) *answer) Effect { return effect{do: do, final: true} }
+
+// changing is an effect after which the request is served.
+func changing(do func(*call)) Effect {
+	return effect{do: func(c *call) *answer { do(c); return nil }}
+}
+
+// Reply answers with a status, a body as it is, and headers given as names and
+// values in turn. Without a Content-Type among them it is application/json.
+func Reply(status int, body string, header ...string) Effect {
+	return answering(func(c *call) *answer {
+		for i := 0; i+1 < len(header); i += 2 {
+			c.header.Set(header[i], header[i+1])
+		}
+		return &answer{status: status, body: body}
+	})
+}
+
+// Status answers with a status and a message in GitLab's form.
+func Status(status int) Effect {
+	return answering(func(*call) *answer { return failure(status, http.StatusText(status)) })
+}
+
+// RetryAfter answers with a status, such as 429 or 503, and Retry-After.
+func RetryAfter(status, seconds int) Effect {
+	return answering(func(c *call) *answer {
+		c.header.Set("Retry-After", strconv.Itoa(seconds))
+		return &answer{status: status, body: "Retry later\n", contentType: "text/plain"}
+	})
+}
+
+// RateLimited answers 429 without a word about when to come back, whatever the
+// server's own rate limit would say.
+func RateLimited() Effect {
+	return answering(func(c *call) *answer {
+		maps.DeleteFunc(c.header, func(name string, _ []string) bool {
+			return strings.HasPrefix(name, "Ratelimit-")
+		})
+		return retryLater()
+	})
+}
+
+// Refuse answers as GitLab does when it will not do a thing: 403 or 400.
+func Refuse(status int) Effect {
+	if status == http.StatusBadRequest {
+		return answering(func(*call) *answer { return failure(status, "Bad request") })
+	}
+	return Status(status)
+}
+
+// HTML answers 200 with a sign-in page.
+func HTML() Effect {
+	const page = "<!DOCTYPE html>\n<html><head><title>Sign in · GitLab</title></head>" +
+		"<body><form action=\"/users/sign_in\" method=\"post\"></form></body></html>\n"
+	return answering(func(*call) *answer {
+		return &answer{status: http.StatusOK, body: page, contentType: "text/html; charset=utf-8"}
+	})
+}
+
+// Redirect answers 302 to an address.
+func Redirect(to string) Effect {
+	return answering(func(c *call) *answer {
+		c.header.Set("Location", to)
+		return &answer{status: http.StatusFound, body: "", contentType: "text/html; charset=utf-8"}
+	})
+}
+
+// Latency lets the request wait before it is served.
+func Latency(d time.Duration) Effect {
+	return changing(func(c *call) {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-c.request.Context().Done():
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// Cut closes the connection without an answer.
+func Cut() Effect {
+	return answering(func(*call) *answer { panic(http.ErrAbortHandler) })
+}
+
+// CutBody serves the request and closes the connection in the middle of the
+// answer.
+func CutBody() Effect {
+	return changing(func(c *call) { c.cutBody = true })
+}
+
+// RegistryOutage lets Rails see a registry that answers errors: details are
+// 404, lists of tags empty with 200, deletions 400.
+func RegistryOutage() Effect {
+	return changing(func(c *call) { c.registryFails = true })
+}
+
+// RegistryUnreachable lets Rails see no registry at all: 503, and 400 for
+// deletions.
+func RegistryUnreachable() Effect {
+	return changing(func(c *call) { c.registryUnreachable = true })
+}
+
+// ConfigUnreadable takes the date from the details of an image, on LEGACY.
+func ConfigUnreadable() Effect {
+	return changing(func(c *call) { c.configUnreadable = true })
+}
+
+// CutList serves only the first n items of a list, as though it ended there.
+func CutList(n int) Effect {
+	return changing(func(c *call) { c.cut = func(int) int { return n } })
+}
+
+// CutListTo serves only the first share of a list, as though it ended there.
+func CutListTo(share float64) Effect {
+	return changing(func(c *call) {
+		c.cut = func(total int) int { return int(share * float64(total)) }
+	})
+}

@@ -1,0 +1,116 @@
+package gitlabtest
+
+import (
+	"strings"
+	"time"
+)
+
+// DefaultToken is the token of a server that was given none; its scope is api.
+const DefaultToken = "glpat-standin"
+
+// Option changes a server that [New] makes.
+type Option func(*options)
+
+type options struct {
+	tokens        map[string][]string
+	faults        []Fault
+	seed          uint64
+	clock         func() time.Time
+	ratePerMinute int
+	log           bool
+	externalURL   string
+	basePath      string
+	registryHost  string
+	foreignURL    string
+	repeatPages   bool
+	noPageHeaders bool
+	goneIsMissing bool
+	noTagKeyset   bool
+	multiArchFail bool
+}
+
+// WithToken lets a token in, with its scopes. It can be given several times;
+// [DefaultToken] then holds only if it is among them.
+func WithToken(token string, scopes ...string) Option {
+	return func(o *options) { o.tokens[token] = scopes }
+}
+
+// WithFaults sets what goes wrong from the start; see [Server.SetFaults].
+func WithFaults(f ...Fault) Option {
+	return func(o *options) { o.faults = append(o.faults, f...) }
+}
+
+// WithSeed seeds the draws of faults that have a probability.
+func WithSeed(seed uint64) Option {
+	return func(o *options) { o.seed = seed }
+}
+
+// WithClock sets the clock of rate limits, records and pushes. Latency is not
+// measured by it.
+func WithClock(now func() time.Time) Option {
+	return func(o *options) { o.clock = now }
+}
+
+// WithRateLimit lets each token make so many requests in each minute of the
+// clock, says so in RateLimit headers of every answer, and answers 429 with
+// Retry-After beyond.
+func WithRateLimit(perMinute int) Option {
+	return func(o *options) { o.ratePerMinute = perMinute }
+}
+
+// WithLog keeps a record of every request; see [Server.Requests].
+func WithLog() Option {
+	return func(o *options) { o.log = true }
+}
+
+// WithExternalURL sets the scheme, host and path that links to further pages
+// begin with. By default they begin with what was asked for.
+func WithExternalURL(url string) Option {
+	return func(o *options) { o.externalURL = strings.TrimSuffix(url, "/") }
+}
+
+// WithBasePath puts the instance under a relative root such as /gitlab.
+func WithBasePath(path string) Option {
+	return func(o *options) { o.basePath = strings.TrimSuffix(path, "/") }
+}
+
+// WithRegistryHost sets the host in locations. By default it is the one that
+// was asked.
+func WithRegistryHost(host string) Option {
+	return func(o *options) { o.registryHost = host }
+}
+
+// WithoutPaginationHeaders strips Link and all X- headers, as some proxies do.
+func WithoutPaginationHeaders() Option {
+	return func(o *options) { o.noPageHeaders = true }
+}
+
+// WithRepeatedPages makes every list go on for ever: past its end the last
+// page comes again, and each page says that there is a next.
+func WithRepeatedPages() Option {
+	return func(o *options) { o.repeatPages = true }
+}
+
+// WithForeignLinks makes links to further pages point to another instance,
+// such as http://elsewhere.example.
+func WithForeignLinks(url string) Option {
+	return func(o *options) { o.foreignURL = strings.TrimSuffix(url, "/") }
+}
+
+// WithGoneTagsMissing makes the deletion of a tag that is gone a 404, as old
+// versions of GitLab do, where it is a 200 now.
+func WithGoneTagsMissing() Option {
+	return func(o *options) { o.goneIsMissing = true }
+}
+
+// WithoutTagKeyset makes lists of tags pass over pagination=keyset and answer
+// offset pages, as GitLab before 16.10 does.
+func WithoutTagKeyset() Option {
+	return func(o *options) { o.noTagKeyset = true }
+}
+
+// WithMultiArchErrors makes the details of multi-arch images a 500 on LEGACY,
+// as some versions of GitLab do.
+func WithMultiArchErrors() Option {
+	return func(o *options) { o.multiArchFail = true }
+}

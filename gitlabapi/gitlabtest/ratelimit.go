@@ -1,0 +1,57 @@
+package gitlabtest
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// rateLimiter is GitLab's own: so many requests in each minute of the clock.
+type rateLimiter struct {
+	perMinute int
+	mu        sync.Mutex
+	windows   map[string]*window // by token
+}
+
+// window is one token's current minute.
+type window struct {
+	start    time.Time
+	observed int
+}
+
+// take counts a call, sets the headers that tell about it, and refuses it
+// when there have been too many.
+func (l *rateLimiter) take(c *call, now time.Time) *answer {
+	start := now.Truncate(time.Minute)
+	observed := l.observe(c.token, start)
+	reset := start.Add(time.Minute)
+	set := func(name string, value int64) { c.header.Set(name, strconv.FormatInt(value, 10)) }
+	c.header.Set("RateLimit-Name", "throttle_authenticated_api")
+	set("RateLimit-Limit", int64(l.perMinute))
+	set("RateLimit-Observed", int64(observed))
+	set("RateLimit-Remaining", int64(max(0, l.perMinute-observed)))
+	set("RateLimit-Reset", reset.Unix())
+	if observed <= l.perMinute {
+		return nil
+	}
+	set("Retry-After", int64(reset.Sub(now)+time.Second-1)/int64(time.Second))
+	return retryLater()
+}
+
+func (l *rateLimiter) observe(token string, start time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.windows[token]
+	if w == nil || !w.start.Equal(start) {
+		w = &window{start: start}
+		l.windows[token] = w
+	}
+	w.observed++
+	return w.observed
+}
+
+// retryLater is what stands in front of Rails and answers 429.
+func retryLater() *answer {
+	return &answer{status: http.StatusTooManyRequests, body: "Retry later\n", contentType: "text/plain"}
+}

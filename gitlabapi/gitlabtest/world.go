@@ -1,0 +1,214 @@
+package gitlabtest
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Regime says how an instance stores what it knows about tags.
+type Regime int
+
+// The two regimes.
+const (
+	// Legacy is a registry without a metadata database: Rails reads manifests.
+	Legacy Regime = iota
+	// Database is a registry with one: Rails reads rows.
+	Database
+)
+
+// String returns the name that reports use.
+func (r Regime) String() string {
+	if r == Database {
+		return "database"
+	}
+	return "legacy"
+}
+
+// World is a plan of an instance: what there is before anybody asks. It is
+// made with [NewWorld] or [Build.World] and must not be changed any more once
+// a server was made of it.
+type World struct {
+	Regime   Regime
+	Projects []*Project
+	Groups   []*Group // made from the paths of the projects
+
+	groups       map[string]*Group
+	paths        map[string]bool
+	repositories int64
+	judging      sync.Mutex
+}
+
+// Group is a group or a subgroup.
+type Group struct {
+	ID     int64
+	Path   string // full
+	Parent *Group // nil at the top
+}
+
+// Project is a project. The zero value of each flag is the plain case: a
+// project that the token's user may read and delete in.
+type Project struct {
+	ID   int64
+	Path string // full
+	// Archived: everything can be read and nothing deleted.
+	Archived bool
+	// RegistryDisabled: the project says so, and its registry answers 403.
+	RegistryDisabled bool
+	// NotMember: the project is public, and its user no member: it is left out
+	// of lists that ask for membership, and deletions answer 403.
+	NotMember bool
+	// Forbidden: it is listed like any other, but its registry answers 403.
+	Forbidden    bool
+	Repositories []*Repository
+
+	world *World
+	group *Group
+}
+
+// Repository is a container repository.
+type Repository struct {
+	ID     int64
+	Name   string // below the project; "" is the root repository
+	Status string // "", delete_scheduled, delete_ongoing or delete_failed
+	Tags   []*Tag
+
+	project *Project
+}
+
+// Tag is a tag. A world can hold millions of them.
+type Tag struct {
+	Name    string
+	Kind    Kind
+	Created time.Time
+	// Dead is the reason for which the tag has to go, "" when it must stay:
+	// set by [World.Truth] and by [New].
+	Dead string
+}
+
+// Created is the date of tags that were not given another. All tags of one
+// kind and date share their manifest.
+var Created = time.Date(2024, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// Where ids start: far enough from each other that a mistaken one is not found.
+const (
+	firstGroupID      = 11
+	firstProjectID    = 1_001
+	firstRepositoryID = 5_000_001
+)
+
+// NewWorld returns an empty world.
+func NewWorld(regime Regime) *World {
+	return &World{Regime: regime, groups: map[string]*Group{}, paths: map[string]bool{}}
+}
+
+// AddProject adds a project, and the groups of its path that do not exist yet.
+// It panics on a path that GitLab would refuse or that is taken, as the other
+// Add methods do.
+func (w *World) AddProject(path string) *Project {
+	dir, _, ok := cutLast(path)
+	mustBe(ok && validPath(path), "no path of a project: %q", path)
+	mustBe(!w.paths[path] && w.groups[path] == nil, "path is taken: %q", path)
+	w.paths[path] = true
+	p := &Project{
+		ID: firstProjectID + int64(len(w.Projects)), Path: path,
+		world: w, group: w.group(dir),
+	}
+	w.Projects = append(w.Projects, p)
+	return p
+}
+
+// group returns a group, which is made with its parents if need be.
+func (w *World) group(path string) *Group {
+	if g := w.groups[path]; g != nil {
+		return g
+	}
+	var parent *Group
+	if dir, _, ok := cutLast(path); ok {
+		parent = w.group(dir)
+	}
+	g := &Group{ID: firstGroupID + int64(len(w.Groups)), Path: path, Parent: parent}
+	w.Groups = append(w.Groups, g)
+	w.groups[path] = g
+	return g
+}
+
+// Project returns the project of a full path, nil if there is none.
+func (w *World) Project(path string) *Project {
+	for _, p := range w.Projects {
+		if p.Path == path {
+			return p
+		}
+	}
+	return nil
+}
+
+// AddRepository adds a repository; "" is the project's root image.
+func (p *Project) AddRepository(name string) *Repository {
+	mustBe(validRepository(name), "no name of a repository: %q", name)
+	mustBe(p.Repository(name) == nil, "%s has a repository %q already", p.Path, name)
+	r := &Repository{ID: firstRepositoryID + p.world.repositories, Name: name, project: p}
+	p.world.repositories++
+	p.Repositories = append(p.Repositories, r)
+	return r
+}
+
+// Repository returns the repository of a name, nil if there is none.
+func (p *Project) Repository(name string) *Repository {
+	for _, r := range p.Repositories {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Project returns the project that the repository belongs to.
+func (r *Repository) Project() *Project { return r.project }
+
+// Path returns the repository's full path.
+func (r *Repository) Path() string { return joinPath(r.project.Path, r.Name) }
+
+// Location returns where the repository is pulled from.
+func (r *Repository) Location(host string) string { return host + "/" + r.Path() }
+
+// AddTag adds a tag with the date [Created]. That a name is taken is found by
+// [New] only.
+func (r *Repository) AddTag(name string, kind Kind) *Tag {
+	return r.AddTagAt(name, kind, Created)
+}
+
+// AddTagAt adds a tag with a date of its own.
+func (r *Repository) AddTagAt(name string, kind Kind, created time.Time) *Tag {
+	mustBe(validTag(name), "no name of a tag: %q", name)
+	kind.number()
+	t := &Tag{Name: name, Kind: kind, Created: created}
+	r.Tags = append(r.Tags, t)
+	return t
+}
+
+// joinPath puts a repository's name below its project's path.
+func joinPath(project, name string) string {
+	if name == "" {
+		return project
+	}
+	return project + "/" + name
+}
+
+// cutLast splits a path before its last element.
+func cutLast(path string) (dir, base string, ok bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+// mustBe panics unless ok: a world is written by a programmer, who wants to
+// see the line.
+func mustBe(ok bool, format string, args ...any) {
+	if !ok {
+		panic("gitlabtest: " + fmt.Sprintf(format, args...))
+	}
+}
