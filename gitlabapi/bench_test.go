@@ -1,0 +1,65 @@
+package gitlabapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// BenchmarkGateWithoutLimit is what every request pays for the gate.
+func BenchmarkGateWithoutLimit(b *testing.B) {
+	g := newGate(0, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := g.wait(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkGateShared has all processors at one gate.
+func BenchmarkGateShared(b *testing.B) {
+	g := newGate(0, 1)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := g.wait(b.Context()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// BenchmarkPageOfTags reads one page of 100 tags, without a network.
+func BenchmarkPageOfTags(b *testing.B) {
+	items := make([]string, pageSize)
+	for i := range items {
+		items[i] = fmt.Sprintf(`{"name":"v1.0.%[1]d","path":"group/app/web:v1.0.%[1]d","location":"registry.example/group/app/web:v1.0.%[1]d"}`, i)
+	}
+	body := "[" + strings.Join(items, ",") + "]"
+	network := wire(func(req *http.Request) (*http.Response, error) {
+		return reply(req, 200, body, "X-Total", "100", "X-Next-Page", ""), nil
+	})
+	c := newTestClient(b, network, Config{})
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if tags, err := c.Tags(b.Context(), somewhere); err != nil || len(tags) != pageSize {
+			b.Fatal(len(tags), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pageSize, "ns/tag")
+}
+
+// BenchmarkNextLink reads the header of a numbered page as GitLab sends it.
+func BenchmarkNextLink(b *testing.B) {
+	const list = "https://gitlab.example/api/v4/projects/1/registry/repositories/2/tags?id=1&repository_id=2&per_page=100&page="
+	header := []string{fmt.Sprintf(`<%[1]s1>; rel="prev", <%[1]s3>; rel="next", <%[1]s1>; rel="first", <%[1]s9>; rel="last"`, list)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := nextLink(header); !ok {
+			b.Fatal("not found")
+		}
+	}
+}

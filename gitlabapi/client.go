@@ -1,0 +1,148 @@
+package gitlabapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+	"golang.org/x/time/rate"
+)
+
+// pageSize is the most that GitLab gives in one page.
+const pageSize = 100
+
+// Config is what a [Client] needs to know.
+type Config struct {
+	// URL is the instance's address, with a path if the instance has one.
+	URL string
+	// Token is an access token: personal, of a group or of a project.
+	Token Secret
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Concurrency bounds the requests in flight; less than 1 counts as 1.
+	Concurrency int
+	// RateLimit is the number of requests a second, 0 for no limit; RateBurst how
+	// many may go at once after a quiet time, less than 1 counting as 1.
+	RateLimit float64
+	RateBurst int
+	// RequestTimeout bounds one attempt of a request, from sending it to the last
+	// byte of the answer; 0 for none.
+	RequestTimeout time.Duration
+	// MaxRetries is how often a failed request is sent again.
+	MaxRetries int
+	// Transport replaces the network, for tests. Nil stands for the ordinary one,
+	// which obeys HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
+	Transport http.RoundTripper
+}
+
+// A Client asks one GitLab instance under one token. It is safe for concurrent use.
+type Client struct {
+	gitlab *gitlab.Client
+	base   *url.URL
+	token  Secret
+	gate   *gate
+	count  *counters
+}
+
+// counters are what the client has done so far.
+type counters struct {
+	requests atomic.Int64
+	retries  atomic.Int64
+}
+
+// Stats says what a client has done so far.
+type Stats struct {
+	Requests  int64         // every request sent to the instance, retries included
+	Retries   int64         // how many of them repeated one that failed
+	Throttled time.Duration // how long the server had everything held back
+}
+
+// New returns a client. It sends nothing yet.
+func New(config Config) (*Client, error) {
+	base, err := ParseURL(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		base:  base,
+		token: config.Token,
+		gate:  newGate(config.RateLimit, config.RateBurst),
+		count: new(counters),
+	}
+	c.gitlab, err = gitlab.NewClient(config.Token.Reveal(),
+		gitlab.WithBaseURL(base.String()),
+		gitlab.WithHTTPClient(c.httpClient(config)),
+		gitlab.WithUserAgent(config.UserAgent),
+		gitlab.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)), // ours is in the transport
+		gitlab.WithCustomRetry(shouldRetry),
+		gitlab.WithCustomRetryMax(config.MaxRetries),
+		gitlab.WithCustomBackoff(backoff),
+		gitlab.WithRequestLogHook(c.countRetry),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("setting up the client of %s: %w", base.Redacted(), err)
+	}
+	return c, nil
+}
+
+// ParseURL checks the address of an instance.
+func ParseURL(address string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSuffix(address, "/"))
+	switch {
+	case err != nil:
+		return nil, errors.New("it is not a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, errors.New("it must be an address such as https://gitlab.example.com")
+	case u.User != nil:
+		return nil, errors.New("it must not hold a user name or a password")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("it must end with the path")
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/api/v4")
+	return u, nil
+}
+
+// Format implements [fmt.Formatter], so that no verb shows what GitLab's client holds.
+func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "client of %s", c.base.Redacted()) }
+
+// Stats returns what the client has done so far.
+func (c *Client) Stats() Stats {
+	return Stats{
+		Requests:  c.count.requests.Load(),
+		Retries:   c.count.retries.Load(),
+		Throttled: c.gate.throttledFor(time.Now()),
+	}
+}
+
+// httpClient composes what lies under the retries.
+func (c *Client) httpClient(config Config) *http.Client {
+	base := config.Transport
+	if base == nil {
+		ordinary := http.DefaultTransport.(*http.Transport).Clone()
+		ordinary.MaxIdleConnsPerHost = max(config.Concurrency, 1)
+		base = ordinary
+	}
+	return &http.Client{
+		CheckRedirect: refuseRedirects,
+		Transport: &transport{
+			base:    base,
+			slots:   make(chan struct{}, max(config.Concurrency, 1)),
+			gate:    c.gate,
+			timeout: config.RequestTimeout,
+			count:   c.count,
+		},
+	}
+}
+
+// countRetry is told of every attempt, the first one being 0.
+func (c *Client) countRetry(_ retryablehttp.Logger, _ *http.Request, attempt int) {
+	if attempt > 0 {
+		c.count.retries.Add(1)
+	}
+}

@@ -1,0 +1,14 @@
+// Package gitlabapi is all that speaks HTTP to GitLab. Its [Client] has a method for
+// each thing that the program needs to ask or to do, and promises for all of them:
+//
+//   - every attempt of every request pays one token to one rate limiter, and none is
+//     sent while the server has asked everybody to wait (429 or Retry-After);
+//   - what may be repeated is repeated after failures that pass, nothing else is;
+//   - a listing is returned whole or with an error, never silently short;
+//   - redirects and page links that lead to another host are refused;
+//   - errors are typed and bounded, say what was asked, and never hold the token.
+//
+// A request goes through these layers, outermost first: the retries of GitLab's own
+// client, the refusal of redirects, then [transport]: a slot out of Concurrency, the
+// gate (limiter and pause), the timeout of one attempt, and the network.
+package gitlabapi

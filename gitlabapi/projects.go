@@ -1,0 +1,118 @@
+package gitlabapi
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+)
+
+// A Project is a GitLab project, as far as its registry goes.
+type Project struct {
+	ID       int64
+	Path     string // full, "group/subgroup/project"
+	Archived bool
+	// Registry is false when the project's container registry is switched off.
+	Registry bool
+}
+
+func projectOf(p *gitlab.Project) Project {
+	registry := p.ContainerRegistryAccessLevel != gitlab.DisabledAccessControl
+	if p.ContainerRegistryAccessLevel == "" {
+		//lint:ignore SA1019 old versions say nothing else
+		registry = p.ContainerRegistryEnabled
+	}
+	return Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry}
+}
+
+// Projects lists the projects that the token can see, by ascending id; with
+// membership only those that its user is a member of. The first error ends the
+// sequence.
+func (c *Client) Projects(ctx context.Context, membership bool) iter.Seq2[Project, error] {
+	options := &gitlab.ListProjectsOptions{
+		ListOptions: gitlab.ListOptions{Pagination: "keyset", PerPage: pageSize},
+		OrderBy:     new("id"),
+		Sort:        new("asc"),
+	}
+	if membership {
+		options.Membership = new(true)
+	}
+	return c.projects(ctx, listing[*gitlab.Project]{
+		path: "/projects",
+		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.Project, *gitlab.Response, error) {
+			return c.gitlab.Projects.ListProjects(options, page...)
+		},
+		after: func(last *gitlab.Project) gitlab.RequestOptionFunc {
+			return withQuery("id_after", strconv.FormatInt(last.ID, 10))
+		},
+	})
+}
+
+// GroupProjects lists the projects of a group, by id or full path, and of the groups
+// below it. Projects that are merely shared with it do not belong to it. The first
+// error ends the sequence.
+func (c *Client) GroupProjects(ctx context.Context, group string) iter.Seq2[Project, error] {
+	options := &gitlab.ListGroupProjectsOptions{
+		ListOptions:      gitlab.ListOptions{PerPage: pageSize},
+		OrderBy:          new("id"),
+		Sort:             new("asc"),
+		IncludeSubGroups: new(true),
+		WithShared:       new(false),
+	}
+	return c.projects(ctx, listing[*gitlab.Project]{
+		path: "/groups/" + url.PathEscape(group) + "/projects",
+		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.Project, *gitlab.Response, error) {
+			return c.gitlab.Groups.ListGroupProjects(group, options, page...)
+		},
+	})
+}
+
+func (c *Client) projects(ctx context.Context, list listing[*gitlab.Project]) iter.Seq2[Project, error] {
+	list.client = c
+	list.key = func(p *gitlab.Project) string { return strconv.FormatInt(p.ID, 10) }
+	return func(yield func(Project, error) bool) {
+		for page, err := range list.pages(ctx) {
+			if err != nil {
+				yield(Project{}, fmt.Errorf("listing projects: %w", err))
+				return
+			}
+			for _, project := range page.items {
+				if !yield(projectOf(project), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Project returns one project by id or full path.
+func (c *Client) Project(ctx context.Context, name string) (Project, error) {
+	project, resp, err := c.gitlab.Projects.GetProject(name, nil, gitlab.WithContext(ctx))
+	if err == nil && (project == nil || project.ID == 0) {
+		err, resp = &FormatError{"the answer is no project"}, nil
+	}
+	if err != nil {
+		err = c.failure(http.MethodGet, "/projects/"+url.PathEscape(name), resp, err)
+		return Project{}, fmt.Errorf("reading project %s: %w", name, err)
+	}
+	return projectOf(project), nil
+}
+
+// Group checks that there is a group of that id or full path which the token can see.
+func (c *Client) Group(ctx context.Context, name string) error {
+	//lint:ignore SA1019 deprecated with the default that it overrides: a page of the group's projects
+	options := &gitlab.GetGroupOptions{WithProjects: new(false)}
+	group, resp, err := c.gitlab.Groups.GetGroup(name, options, gitlab.WithContext(ctx))
+	if err == nil && (group == nil || group.ID == 0) {
+		err, resp = &FormatError{"the answer is no group"}, nil
+	}
+	if err != nil {
+		err = c.failure(http.MethodGet, "/groups/"+url.PathEscape(name), resp, err)
+		return fmt.Errorf("reading group %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package gitlabapi
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// The time before a further attempt: it doubles from the first figure to the last,
+// and half of it is left to chance so that many do not come back at once.
+const (
+	firstBackoff = 500 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+)
+
+// passingStatuses are those that another attempt may cure.
+var passingStatuses = []int{
+	http.StatusTooManyRequests,
+	http.StatusInternalServerError,
+	http.StatusBadGateway,
+	http.StatusServiceUnavailable,
+	http.StatusGatewayTimeout,
+}
+
+// shouldRetry is the CheckRetry of the client: reads, and deletions of a tag, which
+// are harmless twice, are repeated after failures that pass.
+func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return passes(err), nil
+	}
+	repeatable := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodDelete
+	return repeatable && slices.Contains(passingStatuses, resp.StatusCode), nil
+}
+
+// passes reports whether an error of the network may pass by itself. A certificate
+// that is not trusted, a name that does not exist, an answer in another format and
+// a refused redirect stay what they are.
+func passes(err error) bool {
+	if _, ok := errors.AsType[*FormatError](err); ok {
+		return false
+	}
+	if _, ok := errors.AsType[*RedirectError](err); ok {
+		return false
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		return false
+	}
+	return !isCertificateError(err)
+}
+
+func isCertificateError(err error) bool {
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, host := errors.AsType[x509.HostnameError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	return verification || authority || host || record || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// backoff is the Backoff of the client. After an answer that put everybody on hold
+// the gate does the waiting, for all stages alike.
+func backoff(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
+	if resp != nil {
+		_, asked := askedPause(resp, time.Now())
+		if asked || resp.StatusCode == http.StatusTooManyRequests {
+			return 0
+		}
+	}
+	ceiling := min(firstBackoff<<min(attempt, 10), maxBackoff)
+	return ceiling/2 + rand.N(ceiling/2)
+}

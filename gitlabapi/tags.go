@@ -1,0 +1,132 @@
+package gitlabapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+)
+
+// A Tag is what a listing says about a tag.
+type Tag struct {
+	Name string
+	// Dated is true when the listing gave the tag a date. No version of GitLab is
+	// known to, but a date is a date wherever it stands.
+	Dated bool
+}
+
+// TagDetails is what GitLab says about a tag when it is asked for it by name.
+type TagDetails struct {
+	Digest    string    // of its manifest, "sha256:…"; "" when not said
+	CreatedAt time.Time // zero when GitLab cannot date the tag
+}
+
+// Tags lists the tags of a repository, in the server's order, each name once. What
+// could be read of a listing that failed is returned beside the error; such a
+// listing proves of no tag that it is not there.
+func (c *Client) Tags(ctx context.Context, repository Repository) ([]Tag, error) {
+	options := &gitlab.ListRegistryRepositoryTagsOptions{
+		ListOptions: gitlab.ListOptions{PerPage: pageSize},
+	}
+	list := listing[*gitlab.RegistryRepositoryTag]{
+		client: c,
+		path:   tagsPath(repository),
+		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.RegistryRepositoryTag, *gitlab.Response, error) {
+			return c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(repository.ProjectID, repository.ID, options, page...)
+		},
+		key: func(t *gitlab.RegistryRepositoryTag) string { return t.Name },
+	}
+	tags, err := collect(ctx, list, tagOf, func(t Tag) string { return t.Name })
+	if err != nil {
+		return tags, fmt.Errorf("listing the tags of %s: %w", repository.Path, err)
+	}
+	return tags, nil
+}
+
+// HasTags reports whether a repository lists any tag at all now, in one request.
+func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, error) {
+	options := &gitlab.ListRegistryRepositoryTagsOptions{
+		ListOptions: gitlab.ListOptions{PerPage: 1},
+	}
+	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
+		repository.ProjectID, repository.ID, options, gitlab.WithContext(ctx))
+	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
+		err, resp = &FormatError{"the listing has an entry that is none"}, nil
+	}
+	if err != nil {
+		err = c.failure(http.MethodGet, tagsPath(repository), resp, err)
+		return false, fmt.Errorf("listing a tag of %s: %w", repository.Path, err)
+	}
+	return len(tags) > 0, nil
+}
+
+func tagOf(t *gitlab.RegistryRepositoryTag) Tag {
+	return Tag{Name: t.Name, Dated: t.CreatedAt != nil && !t.CreatedAt.IsZero()}
+}
+
+// tagName is what a registry allows as the name of a tag (the distribution
+// specification of OCI). Anything else in a path could name another thing than a tag.
+var tagName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+// checkTagName refuses, before anything is sent, a name that no tag can have.
+func checkTagName(tag string) error {
+	if !tagName.MatchString(tag) {
+		return &FormatError{"no tag can have this name"}
+	}
+	return nil
+}
+
+// TagDetails asks for one tag. The error is [ErrTagNotFound] when GitLab itself says
+// that it has no such tag; what that proves depends on the regime.
+func (c *Client) TagDetails(ctx context.Context, repository Repository, tag string) (TagDetails, error) {
+	if err := checkTagName(tag); err != nil {
+		return TagDetails{}, fmt.Errorf("reading the details of %s:%q: %w", repository.Path, tag, err)
+	}
+	answer, resp, err := c.gitlab.ContainerRegistry.GetRegistryRepositoryTagDetail(
+		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
+	if err == nil && (answer == nil || answer.Name != tag) {
+		err = &FormatError{"the answer is not about the tag that was asked for"}
+		resp = nil
+	}
+	if err != nil {
+		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
+		return TagDetails{}, fmt.Errorf("reading the details of %s:%s: %w", repository.Path, tag, err)
+	}
+	details := TagDetails{Digest: answer.Digest}
+	if answer.CreatedAt != nil {
+		details.CreatedAt = *answer.CreatedAt
+	}
+	return details, nil
+}
+
+// DeleteTag deletes a tag by its name. That there is no such tag any more is no
+// error: it may be the second attempt of a deletion whose answer was lost, or
+// somebody else was quicker.
+func (c *Client) DeleteTag(ctx context.Context, repository Repository, tag string) error {
+	if err := checkTagName(tag); err != nil {
+		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
+	}
+	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
+		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
+	if err == nil {
+		return nil
+	}
+	err = c.failure(http.MethodDelete, tagPath(repository, tag), resp, err)
+	if errors.Is(err, ErrTagNotFound) {
+		return nil
+	}
+	return fmt.Errorf("deleting %s:%s: %w", repository.Path, tag, err)
+}
+
+func tagsPath(repository Repository) string {
+	return fmt.Sprintf("/projects/%d/registry/repositories/%d/tags", repository.ProjectID, repository.ID)
+}
+
+func tagPath(repository Repository, tag string) string {
+	return tagsPath(repository) + "/" + url.PathEscape(tag)
+}

@@ -1,0 +1,30 @@
+package gitlabapi
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// TestNamesThatNoTagCanHave are never sent: in a path they could name something else,
+// such as the repository itself.
+func TestNamesThatNoTagCanHave(t *testing.T) {
+	network, requests := serving(t, pageOfTags{nil, nil})
+	client := newTestClient(t, network, Config{})
+	for _, name := range []string{"", ".", "..", "a/b", "a%2Fb", "-a", "a b", "a\n", "a?x=1", "a#", "ä", strings.Repeat("a", 129)} {
+		if _, err := client.TagDetails(t.Context(), somewhere, name); !isFormatError(err) {
+			t.Errorf("TagDetails(%q): %v", name, err)
+		}
+		if err := client.DeleteTag(t.Context(), somewhere, name); !isFormatError(err) {
+			t.Errorf("DeleteTag(%q): %v", name, err)
+		}
+	}
+	if *requests > 0 {
+		t.Errorf("%d requests were sent", *requests)
+	}
+}
+
+func isFormatError(err error) bool {
+	_, ok := errors.AsType[*FormatError](err)
+	return ok
+}

@@ -1,0 +1,149 @@
+package gitlabapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// The largest answers that are read, in bytes. A page of 100 projects with all their
+// fields has about 400 KB; what is larger than these is no answer of GitLab's API.
+const (
+	maxBody      = 16 << 20
+	maxErrorBody = 64 << 10
+)
+
+// transport sends one attempt of a request. It sits under the retries of GitLab's
+// client, so that every attempt is counted, limited and timed like a first one.
+//
+// An attempt holds one of the slots from before it waits at the gate until its body
+// is read: their number bounds the requests in flight, and with them the memory that
+// answers take. A cancelled context ends the wait for a slot, the wait at the gate
+// and the exchange itself.
+type transport struct {
+	base    http.RoundTripper
+	slots   chan struct{}
+	gate    *gate
+	timeout time.Duration // of one attempt, from when it is sent; 0: none
+	count   *counters
+}
+
+// RoundTrip implements [http.RoundTripper]. The body of the response is in memory
+// already: a connection that breaks off half-way is an error here, where the retries
+// see it.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	select {
+	case t.slots <- struct{}{}:
+		defer func() { <-t.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if err := t.gate.wait(ctx); err != nil {
+		return nil, err
+	}
+	sent := time.Now()
+	t.count.requests.Add(1)
+	resp, err := t.exchange(req)
+	if err != nil {
+		return nil, err
+	}
+	t.gate.observe(sent, resp)
+	if err := checkFormat(req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// exchange sends the request and reads the whole answer within the timeout.
+func (t *transport) exchange(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, t.timeout, &TimeoutError{t.timeout})
+		defer cancel()
+	}
+	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	if err == nil {
+		err = buffer(resp)
+	}
+	if err == nil {
+		return resp, nil
+	}
+	if timeout, ok := errors.AsType[*TimeoutError](context.Cause(ctx)); ok {
+		return nil, timeout
+	}
+	return nil, err
+}
+
+// readBody is the body of a response that has been read, with its bytes still at
+// hand after others have consumed it. It also keeps the Link headers, which are taken
+// away from GitLab's client: that one splits them unseen and panics on some.
+type readBody struct {
+	*bytes.Reader
+	data  []byte
+	links []string
+}
+
+// Close implements [io.Closer].
+func (*readBody) Close() error { return nil }
+
+// buffer replaces the body of a response by its bytes in memory.
+func buffer(resp *http.Response) error {
+	defer resp.Body.Close()
+	limit := int64(maxBody)
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		limit = maxErrorBody
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if int64(len(data)) > limit {
+		if limit == maxBody {
+			return &FormatError{fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)}
+		}
+		data = data[:limit]
+	}
+	resp.Body = &readBody{bytes.NewReader(data), data, resp.Header.Values("Link")}
+	resp.Header.Del("Link")
+	return nil
+}
+
+// checkFormat refuses a success that is not GitLab's API speaking: a sign-in page, a
+// portal, another program at that address. Of a deletion it wants no body, only that
+// there is no page in it.
+func checkFormat(req *http.Request, resp *http.Response) error {
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json") || kind == ""
+	if !isJSON && (req.Method == http.MethodGet || kind == "text/html") {
+		return &FormatError{fmt.Sprintf("the answer is %s instead of JSON: is GITLAB_URL the address of a GitLab?", oneLine(kind))}
+	}
+	body, _ := resp.Body.(*readBody)
+	if req.Method == http.MethodGet && string(bytes.TrimSpace(body.data)) == "null" {
+		return &FormatError{"the answer is null"}
+	}
+	return nil
+}
+
+// refuseRedirects is the CheckRedirect of the client. Only a GET may be redirected,
+// and only to the host and scheme that it was sent to: anything else would show the
+// token to somebody, and a redirected DELETE would become a GET whose success says
+// nothing about the tag.
+func refuseRedirects(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	sameOrigin := req.URL.Scheme == first.URL.Scheme && req.URL.Host == first.URL.Host
+	if first.Method != http.MethodGet || !sameOrigin || len(via) > 3 {
+		return &RedirectError{To: oneLine(req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath())}
+	}
+	return nil
+}
