@@ -1,0 +1,99 @@
+package report
+
+import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
+
+// An Event is something that happened in a run: one of the types below.
+type Event interface{ event() }
+
+// A Handler is told what happens. An error means that it cannot do its work any
+// more, and ends the run: nothing is deleted that would go unrecorded.
+type Handler interface {
+	Handle(Event) error
+}
+
+// Handlers tells several handlers, in order, and stops at the first error.
+type Handlers []Handler
+
+// Handle implements [Handler].
+func (hs Handlers) Handle(e Event) error {
+	for _, h := range hs {
+		if err := h.Handle(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RegimeFound says how the instance stores the metadata of tags.
+type RegimeFound struct{ Regime policy.Regime }
+
+// ProjectScanned says that a project's repositories are known.
+type ProjectScanned struct{ Project string }
+
+// RepositoryScanned says that a repository's tags are known.
+type RepositoryScanned struct {
+	Project, Repository string
+	Tags                int
+}
+
+// Skipped says that something was passed over on purpose.
+type Skipped struct {
+	Name string // full path of the project or repository
+	Why  SkipReason
+}
+
+// A SkipReason says why something was passed over. The codes are part of the reports.
+type SkipReason string
+
+// Why a project or a repository is passed over.
+const (
+	ProjectArchived    SkipReason = "project-archived"    // nothing can be deleted there
+	RegistryDisabled   SkipReason = "registry-disabled"   // the project has no registry
+	RepositoryDeleting SkipReason = "repository-deleting" // GitLab is deleting it whole
+)
+
+// Unreadable says that something could not be read, and what lies below it is
+// unknown to the run.
+type Unreadable struct {
+	Name string // full path of the project or repository, or the name of a group
+	Err  error
+}
+
+// A Decision says what became of one tag. Every tag of a run has exactly one.
+type Decision struct {
+	Project      string
+	Repository   string // full path
+	RepositoryID int64
+	Tag          string
+	Action       policy.Action
+	Outcome      Outcome
+	Reason       policy.Reason
+	Digest       string // of its manifest, if known
+	Kind         string // of its manifest, if known
+	Detail       string // for people: what stands behind the reason
+}
+
+// An Outcome is what became of a tag in the end.
+type Outcome string
+
+// The outcomes. Marked stands for Deleted in a dry run.
+const (
+	Kept      Outcome = "kept"
+	Deleted   Outcome = "deleted"
+	Marked    Outcome = "marked"
+	Undecided Outcome = "undecided"
+	Failed    Outcome = "failed"
+)
+
+// Reasons of failed deletions, beside those of package policy.
+const (
+	DeleteForbidden policy.Reason = "delete-forbidden"
+	DeleteFailed    policy.Reason = "delete-failed"
+)
+
+func (RegimeFound) event()       {}
+func (ProjectScanned) event()    {}
+func (RepositoryScanned) event() {}
+func (Skipped) event()           {}
+func (Unreadable) event()        {}
+func (Decision) event()          {}

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// Names of the files in REPORT_DIR.
+const (
+	SummaryFile   = "summary.json"
+	DecisionsFile = "decisions.jsonl"
+)
+
+// Files writes the reports of one run into a folder. Opening it shows whether the
+// folder can be written, before anything else is done.
+type Files struct {
+	dir       string
+	decisions *os.File
+}
+
+// OpenFiles creates the folder where it is missing, and empties an earlier run's
+// reports in it.
+func OpenFiles(dir string) (*Files, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(filepath.Join(dir, SummaryFile)); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	decisions, err := os.Create(filepath.Join(dir, DecisionsFile))
+	if err != nil {
+		return nil, err
+	}
+	return &Files{dir: dir, decisions: decisions}, nil
+}
+
+// decisionLine is one line of decisions.jsonl.
+type decisionLine struct {
+	Project      string        `json:"project"`
+	Repository   string        `json:"repository"`
+	RepositoryID int64         `json:"repository_id"`
+	Tag          string        `json:"tag"`
+	Action       policy.Action `json:"action"`
+	Outcome      Outcome       `json:"outcome"`
+	Reason       policy.Reason `json:"reason"`
+	Digest       string        `json:"digest,omitempty"`
+	Kind         string        `json:"kind,omitempty"`
+	Detail       string        `json:"detail,omitempty"`
+}
+
+// Handle implements [Handler]: it writes a line for every tag that is not kept, at
+// once and whole, so that a run that is killed leaves readable lines.
+func (f *Files) Handle(e Event) error {
+	d, ok := e.(Decision)
+	if !ok || d.Outcome == Kept {
+		return nil
+	}
+	line, err := json.Marshal(decisionLine(d))
+	if err == nil {
+		_, err = f.decisions.Write(append(line, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
+	}
+	return nil
+}
+
+// Close writes the summary and ends the reports. The summary appears whole or not at
+// all.
+func (f *Files) Close(s *Summary) error {
+	closed := f.decisions.Close()
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	final := filepath.Join(f.dir, SummaryFile)
+	if err := os.WriteFile(final+".tmp", append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	if err := os.Rename(final+".tmp", final); err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	if closed != nil {
+		return fmt.Errorf("closing the decisions: %w", closed)
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package report
+
+import (
+	"log/slog"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// A Log writes events as log lines, one an event at most. What is kept and what goes
+// well with a whole repository is for the debug level.
+type Log struct{ *slog.Logger }
+
+// Handle implements [Handler].
+func (l Log) Handle(e Event) error {
+	switch e := e.(type) {
+	case RegimeFound:
+		l.Info("regime found", "regime", e.Regime.String())
+	case RepositoryScanned:
+		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
+	case Skipped:
+		l.Debug("passed over", "name", e.Name, "why", string(e.Why))
+	case Unreadable:
+		l.Warn("could not be read", "name", e.Name, "error", e.Err)
+	case Decision:
+		l.decision(e)
+	}
+	return nil
+}
+
+func (l Log) decision(d Decision) {
+	attrs := []any{"repository", d.Repository, "tag", d.Tag, "reason", string(d.Reason)}
+	if d.Detail != "" {
+		attrs = append(attrs, "detail", d.Detail)
+	}
+	switch {
+	case d.Outcome == Kept:
+		l.Debug("tag kept", attrs...)
+	case d.Outcome == Marked:
+		l.Info("tag marked", attrs...)
+	case d.Outcome == Deleted:
+		l.Info("tag deleted", attrs...)
+	case d.Action == policy.Delete:
+		l.Warn("tag not deleted", attrs...)
+	default:
+		l.Warn("tag undecided", attrs...)
+	}
+}

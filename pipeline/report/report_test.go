@@ -1,0 +1,158 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// events are a run in which everything happens once.
+func events() []Event {
+	decision := func(tag string, action policy.Action, outcome Outcome, reason policy.Reason) Decision {
+		return Decision{Project: "g/p", Repository: "g/p/app", RepositoryID: 7, Tag: tag, Action: action, Outcome: outcome, Reason: reason}
+	}
+	failed := decision("d", policy.Delete, Failed, DeleteForbidden)
+	failed.Detail = "a\nb \x1b[31m"
+	return []Event{
+		RegimeFound{policy.Legacy},
+		Skipped{"g/old", ProjectArchived},
+		ProjectScanned{"g/p"},
+		RepositoryScanned{"g/p", "g/p/app", 5},
+		Unreadable{"g/q", errors.New("forbidden")},
+		decision("a", policy.Keep, Kept, policy.Healthy),
+		decision("b", policy.Delete, Deleted, policy.MissingDetails),
+		decision("c", policy.Undecided, Undecided, policy.DetailsUnknown),
+		failed,
+		decision("e", policy.Delete, Marked, policy.MissingDetails),
+	}
+}
+
+// TestFiles pins the form of both files, which is part of the contract with users.
+func TestFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deep", "reports")
+	files, err := OpenFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	summary := NewSummary(false)
+	for _, event := range events() {
+		if err := (Handlers{summary, files}).Handle(event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	summary.Requests, summary.Retries = Requests{API: 3400, Registry: 1200}, 3
+	summary.Throttled, summary.Duration = Seconds(1500*time.Millisecond), Seconds(93_200_400*time.Microsecond)
+	if err := files.Close(summary); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"schema":1,"dry_run":false,"interrupted":false,"regime":"legacy","projects":1,"repositories":1,` +
+		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
+		`"reasons":{"delete-forbidden":1,"details-missing":2,"details-unknown":1,"healthy":1},` +
+		`"skipped":{"project-archived":1},"unreadable":1,"requests":{"api":3400,"registry":1200},` +
+		`"retries":3,"throttled_s":1.5,"duration_s":93.2}`
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, read(t, dir, SummaryFile)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, compact.String()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", SummaryFile, diff)
+	}
+	const common = `{"project":"g/p","repository":"g/p/app","repository_id":7,`
+	lines := []string{
+		common + `"tag":"b","action":"delete","outcome":"deleted","reason":"details-missing"}`,
+		common + `"tag":"c","action":"undecided","outcome":"undecided","reason":"details-unknown"}`,
+		common + `"tag":"d","action":"delete","outcome":"failed","reason":"delete-forbidden","detail":"a\nb \u001b[31m"}`,
+		common + `"tag":"e","action":"delete","outcome":"marked","reason":"details-missing"}`,
+	}
+	if diff := cmp.Diff(strings.Join(lines, "\n")+"\n", string(read(t, dir, DecisionsFile))); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", DecisionsFile, diff)
+	}
+}
+
+func read(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestKilledRunLeavesReadableLines: each line is in the file as soon as it was handed
+// over, and an earlier run's summary does not stand beside them.
+func TestKilledRunLeavesReadableLines(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, SummaryFile), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, err := OpenFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range events() {
+		if err := files.Handle(event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(string(read(t, dir, DecisionsFile))) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not a line of JSON: %q", line)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, SummaryFile)); !os.IsNotExist(err) {
+		t.Errorf("the summary of an earlier run is still there: %v", err)
+	}
+}
+
+// TestFullDisk: a decision that cannot be recorded is an error, which ends the run.
+func TestFullDisk(t *testing.T) {
+	files, err := OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := files.decisions.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Handle(events()[6]); err == nil || !strings.Contains(err.Error(), "g/p/app:b") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestWriteText(t *testing.T) {
+	summary := NewSummary(true)
+	for _, event := range events() {
+		if err := summary.Handle(event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	summary.Interrupted = true
+	summary.Requests = Requests{API: 30, Registry: 12}
+	summary.Duration = Seconds(93_254 * time.Millisecond)
+	var text bytes.Buffer
+	if err := summary.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	want := `registry-gc, dry run, interrupted
+  projects      1
+  repositories  1
+  tags          5
+  kept          1
+  marked        2
+  undecided     1
+  failed        1
+  requests      42
+  time          1m33.25s
+`
+	if diff := cmp.Diff(want, text.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,135 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// A Summary is the run in figures. As a [Handler] it counts events; what is no event
+// (requests, times, how the run ended) is set from outside. Its JSON form is
+// summary.json of the contract with users.
+//
+// Tags is always Kept + Deleted + Undecided + Failed, since each counts decisions.
+type Summary struct {
+	Schema       int                   `json:"schema"`
+	DryRun       bool                  `json:"dry_run"`
+	Interrupted  bool                  `json:"interrupted"`
+	Regime       string                `json:"regime"`
+	Projects     int                   `json:"projects"`
+	Repositories int                   `json:"repositories"`
+	Tags         int                   `json:"tags"`
+	Kept         int                   `json:"kept"`
+	Deleted      int                   `json:"deleted"` // marked, in a dry run
+	Undecided    int                   `json:"undecided"`
+	Failed       int                   `json:"failed"`
+	Reasons      map[policy.Reason]int `json:"reasons"`
+	Skipped      map[SkipReason]int    `json:"skipped"`
+	Unreadable   int                   `json:"unreadable"` // groups, projects and repositories
+	Requests     Requests              `json:"requests"`
+	Retries      int64                 `json:"retries"`
+	Throttled    Seconds               `json:"throttled_s"`
+	Duration     Seconds               `json:"duration_s"`
+}
+
+// Requests are the HTTP requests sent, retries included.
+type Requests struct {
+	API      int64 `json:"api"`      // to the instance
+	Registry int64 `json:"registry"` // to the registry's host
+}
+
+// Seconds is a duration that JSON shows in seconds, to the millisecond.
+type Seconds time.Duration
+
+// MarshalJSON implements [json.Marshaler].
+func (s Seconds) MarshalJSON() ([]byte, error) {
+	return json.Marshal(time.Duration(s).Round(time.Millisecond).Seconds())
+}
+
+// NewSummary returns the summary of a run in which nothing has happened yet.
+func NewSummary(dryRun bool) *Summary {
+	return &Summary{
+		Schema:  1,
+		DryRun:  dryRun,
+		Regime:  "unknown",
+		Reasons: make(map[policy.Reason]int),
+		Skipped: make(map[SkipReason]int),
+	}
+}
+
+// Handle implements [Handler].
+func (s *Summary) Handle(e Event) error {
+	switch e := e.(type) {
+	case RegimeFound:
+		s.Regime = e.Regime.String()
+	case ProjectScanned:
+		s.Projects++
+	case RepositoryScanned:
+		s.Repositories++
+	case Skipped:
+		s.Skipped[e.Why]++
+	case Unreadable:
+		s.Unreadable++
+	case Decision:
+		s.count(e)
+	}
+	return nil
+}
+
+func (s *Summary) count(d Decision) {
+	s.Tags++
+	s.Reasons[d.Reason]++
+	switch d.Outcome {
+	case Kept:
+		s.Kept++
+	case Deleted, Marked:
+		s.Deleted++
+	case Failed:
+		s.Failed++
+	default:
+		s.Undecided++
+	}
+}
+
+// WriteText prints the summary for people.
+func (s *Summary) WriteText(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	deleted := "deleted"
+	if s.DryRun {
+		deleted = "marked"
+	}
+	rows := []struct {
+		name  string
+		value any
+	}{
+		{"projects", s.Projects},
+		{"repositories", s.Repositories},
+		{"tags", s.Tags},
+		{"kept", s.Kept},
+		{deleted, s.Deleted},
+		{"undecided", s.Undecided},
+		{"failed", s.Failed},
+		{"requests", s.Requests.API + s.Requests.Registry},
+		{"time", time.Duration(s.Duration).Round(10 * time.Millisecond)},
+	}
+	fmt.Fprintln(table, s.title())
+	for _, row := range rows {
+		fmt.Fprintf(table, "  %s\t%v\n", row.name, row.value)
+	}
+	return table.Flush()
+}
+
+func (s *Summary) title() string {
+	title := "registry-gc"
+	if s.DryRun {
+		title += ", dry run"
+	}
+	if s.Interrupted {
+		title += ", interrupted"
+	}
+	return title
+}
