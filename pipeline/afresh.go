@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+)
+
+// errReadingsDiffer says that two readings of a list contradict each other.
+var errReadingsDiffer = errors.New("readings of the counterpart's listing differ")
+
+// A freshReading is what a second look at a counterpart repository found, shared by
+// the orphans of one cache repository. A failure is part of it: those orphans stay.
+type freshReading struct {
+	tags listing // none where there is no counterpart repository
+	err  error
+}
+
+// readAfresh looks a second time at what the orphans of a cache repository lack.
+func (r *run) readAfresh(ctx context.Context, cache *repository) freshReading {
+	counterpart, exists := r.counterpartOf(cache)
+	if !exists {
+		return freshReading{err: r.confirmRepositoryMissing(ctx, cache)}
+	}
+	before, err := counterpart.list(ctx, r.client)
+	if err != nil {
+		return freshReading{err: err}
+	}
+	tags, err := counterpart.listAfresh(ctx, r.client)
+	if err != nil {
+		return freshReading{err: err}
+	}
+	if len(tags) > 0 && tags.covers(before, &counterpart.planned) {
+		return freshReading{tags: tags}
+	}
+	// An empty list may be an outage and a shorter one a list cut short: GitLab sends
+	// both as a success. It takes a third that agrees.
+	third, err := counterpart.listAfresh(ctx, r.client)
+	alike := third.covers(tags, &counterpart.planned) && tags.covers(third, &counterpart.planned)
+	if err == nil && !alike {
+		err = errReadingsDiffer
+	}
+	if err == nil && len(tags) == 0 {
+		err = r.lists(ctx, cache) // else no list at all may be to be had just now
+	}
+	return freshReading{tags: tags, err: err}
+}
+
+// confirmRepositoryMissing reads the repositories of a project again. That list has to
+// name the cache repository itself and all that were there before, or a third has to
+// agree.
+func (r *run) confirmRepositoryMissing(ctx context.Context, cache *repository) error {
+	second, err := r.repositoryIDs(ctx, cache)
+	if err != nil {
+		return err
+	}
+	complete := true
+	for _, known := range cache.project.byName {
+		complete = complete && slices.Contains(second, known.ID)
+	}
+	if complete {
+		return nil
+	}
+	third, err := r.repositoryIDs(ctx, cache)
+	if err == nil && !slices.Equal(second, third) {
+		err = errReadingsDiffer
+	}
+	return err
+}
+
+// repositoryIDs lists a project's repositories now, sorted by id. It is an error when
+// the cache repository is not among them or its counterpart has appeared.
+func (r *run) repositoryIDs(ctx context.Context, cache *repository) ([]int64, error) {
+	repositories, err := r.client.ProjectRepositories(ctx, cache.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	name, _ := r.options.Rules.CounterpartOf(cache.Name)
+	var ids []int64
+	for _, repository := range repositories {
+		if repository.Name == name {
+			return nil, errors.New("a counterpart repository has appeared")
+		}
+		ids = append(ids, repository.ID)
+	}
+	if !slices.Contains(ids, cache.ID) {
+		return nil, errors.New("the repository itself is missing from its project's listing")
+	}
+	slices.Sort(ids)
+	return ids, nil
+}

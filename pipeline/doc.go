@@ -1,0 +1,30 @@
+// Package pipeline walks a GitLab instance, decides on every tag of its container
+// registry, and deletes the dead ones.
+//
+//	projects ─▶ repositories ─▶ tags ─▶ inspect ─▶ classify ─▶ delete ─▶ events
+//
+// Each stage is a pool of goroutines, joined to the next by a bounded channel: a full
+// channel holds its senders back, so that memory depends on the pools and on the
+// largest repository in flight, not on the instance. A stage lives in the file of its
+// name; engine.go alone starts goroutines and closes the channels between stages.
+//
+// # Order
+//
+// Verdicts rest on the instance as it was before the run's own deletions. A
+// repository's tags travel on only when its listing has ended, a listing that others
+// need for their counterparts is read once and shared, and what the run deletes counts
+// as present in it. So the same instance gives the same verdicts whatever the timing
+// and the number of workers.
+//
+// # The last moment
+//
+// Before a deletion its grounds are read afresh and decided upon again; only the same
+// verdict stands. That happens in a dry run, too: it shows what a real run would do.
+//
+// # Stopping
+//
+// A stop (a signal, a time limit, a token that is not accepted) cancels what the run
+// reads. The stages go on draining: what is in the pipe is reported as undecided, for
+// its facts can no longer be had. Only deletions already sent may finish; after
+// [Options.Grace] they are cut off, too.
+package pipeline

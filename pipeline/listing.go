@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+)
+
+// A project is on its way through the stages. Its repositories, and the listings that
+// they share, live as long as one of its tags is in the pipe, and no longer.
+type project struct {
+	gitlabapi.Project
+	// listed holds the repositories where the scope has listed them already; nil
+	// where the repository stage has yet to do it.
+	listed []gitlabapi.Repository
+	// byName is complete before the first repository leaves the repository stage, and
+	// not changed after that.
+	byName map[string]*repository
+}
+
+// A repository is one of a project's container repositories.
+type repository struct {
+	gitlabapi.Repository
+	project *project
+
+	// listing is shared by the repository's own scan and by its cache repository's
+	// questions for counterparts.
+	listing flight[listing]
+	// fresh is, for a cache repository, what its counterpart's second reading says.
+	fresh flight[freshReading]
+	// deletions is held singly by each deletion in the repository, and whole while
+	// its listing is read afresh: pages shift when tags go.
+	deletions *semaphore.Weighted
+	planned   nameSet
+}
+
+// wholeRepository is the weight that excludes every deletion.
+const wholeRepository = math.MaxInt64
+
+func newRepository(p *project, r gitlabapi.Repository) *repository {
+	return &repository{Repository: r, project: p, deletions: semaphore.NewWeighted(wholeRepository)}
+}
+
+// A listing is the tags of a repository, sorted by name.
+type listing []gitlabapi.Tag
+
+func newListing(tags []gitlabapi.Tag) listing {
+	slices.SortFunc(tags, func(a, b gitlabapi.Tag) int { return strings.Compare(a.Name, b.Name) })
+	return tags
+}
+
+// has reports whether the listing names a tag.
+func (l listing) has(tag string) bool {
+	_, found := slices.BinarySearchFunc(l, tag, func(t gitlabapi.Tag, name string) int {
+		return strings.Compare(t.Name, name)
+	})
+	return found
+}
+
+// covers reports whether the listing names all that another does, leaving aside the
+// tags that this run may have deleted itself.
+func (l listing) covers(other listing, but *nameSet) bool {
+	for _, tag := range other {
+		if !l.has(tag.Name) && !but.has(tag.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// list returns the repository's tags as they were when first read in this run. What
+// an incomplete listing has is returned beside its error.
+func (r *repository) list(ctx context.Context, client *gitlabapi.Client) (listing, error) {
+	return r.listing.get(ctx, func(ctx context.Context) (listing, error) {
+		tags, err := client.Tags(ctx, r.Repository)
+		return newListing(tags), err
+	})
+}
+
+// listAfresh reads the repository's tags now, with the run's own deletions in it held
+// back meanwhile.
+func (r *repository) listAfresh(ctx context.Context, client *gitlabapi.Client) (listing, error) {
+	if err := r.deletions.Acquire(ctx, wholeRepository); err != nil {
+		return nil, err
+	}
+	defer r.deletions.Release(wholeRepository)
+	tags, err := client.Tags(ctx, r.Repository)
+	return newListing(tags), err
+}
+
+// A nameSet is a set of names that several goroutines share.
+type nameSet struct {
+	mu    sync.Mutex
+	names map[string]struct{}
+}
+
+func (s *nameSet) add(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil {
+		s.names = make(map[string]struct{})
+	}
+	s.names[name] = struct{}{}
+}
+
+func (s *nameSet) has(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.names[name]
+	return ok
+}

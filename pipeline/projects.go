@@ -1,0 +1,168 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// A Scope says which projects a run walks: those of the groups and those named, or,
+// when there are neither, all that the token can see.
+type Scope struct {
+	Groups     []string // full paths or ids; with the groups below them
+	Projects   []string // full paths or ids
+	Membership bool     // of all that can be seen, only those the user is a member of
+}
+
+// A ScopeError says that something in the scope is not there. It is found before
+// anything is decided or deleted.
+type ScopeError struct {
+	Kind string // "group" or "project"
+	Name string
+	Err  error
+}
+
+// Error implements error.
+func (e *ScopeError) Error() string {
+	return fmt.Sprintf("there is no %s %q that the token can see", e.Kind, e.Name)
+}
+
+// Unwrap returns what the instance answered.
+func (e *ScopeError) Unwrap() error { return e.Err }
+
+// projectStage is the project lister: one goroutine, since a listing is read page
+// after page. It ends when the scope is listed or, on a stop, with the next request.
+func (r *run) projectStage() stage[Scope, *project] {
+	return stage[Scope, *project]{workers: 1, work: r.listProjects}
+}
+
+func (r *run) listProjects(ctx context.Context, scope Scope, send emit[*project]) error {
+	l := &projectLister{run: r, send: send, seen: make(map[int64]bool)}
+	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
+		l.dense = true
+		return l.all(ctx, r.client.Projects(ctx, scope.Membership), nil)
+	}
+	named, err := r.resolve(ctx, scope)
+	if err != nil {
+		return err
+	}
+	for _, group := range scope.Groups {
+		if err := l.group(ctx, group); err != nil {
+			return err
+		}
+	}
+	for _, p := range named {
+		l.add(p, nil)
+	}
+	return nil
+}
+
+// resolve checks that all names of the scope stand for something.
+func (r *run) resolve(ctx context.Context, scope Scope) ([]gitlabapi.Project, error) {
+	for _, group := range scope.Groups {
+		if err := r.client.Group(ctx, group); err != nil {
+			return nil, scopeError("group", group, err)
+		}
+	}
+	var projects []gitlabapi.Project
+	for _, name := range scope.Projects {
+		p, err := r.client.Project(ctx, name)
+		if err != nil {
+			return nil, scopeError("project", name, err)
+		}
+		projects = append(projects, p)
+	}
+	return projects, nil
+}
+
+func scopeError(kind, name string, err error) error {
+	if errors.Is(err, gitlabapi.ErrNotFound) {
+		return &ScopeError{Kind: kind, Name: name, Err: err}
+	}
+	return err
+}
+
+// A projectLister sends each project once, and tells of those that are passed over.
+type projectLister struct {
+	run  *run
+	send emit[*project]
+	// seen holds the ids of projects that several groups or names may lead to.
+	seen map[int64]bool
+	// dense says that the listing itself has each project once, so that nothing has to
+	// be remembered for it.
+	dense bool
+	sent  int
+}
+
+// group lists the repositories of a whole group at once, which costs as many requests
+// as there are hundreds of them and not one a project, and then its projects.
+func (l *projectLister) group(ctx context.Context, group string) error {
+	repositories, err := l.run.client.GroupRepositories(ctx, group)
+	if err != nil {
+		l.run.tell(report.Unreadable{Name: group, Err: err})
+		return runError(err)
+	}
+	listed := make(map[int64][]gitlabapi.Repository)
+	for _, repository := range repositories {
+		listed[repository.ProjectID] = append(listed[repository.ProjectID], repository)
+	}
+	if err := l.all(ctx, l.run.client.GroupProjects(ctx, group), listed); err != nil {
+		return err
+	}
+	for id, repositories := range listed {
+		if !l.seen[id] {
+			err := errors.New("its group lists its repositories but not the project")
+			l.run.tell(report.Unreadable{Name: repositories[0].Path, Err: err})
+		}
+	}
+	return nil
+}
+
+// all adds the projects of a listing. When it breaks off, the projects before stand;
+// only when there are none has the run nothing to do.
+func (l *projectLister) all(ctx context.Context, projects iter.Seq2[gitlabapi.Project, error], listed map[int64][]gitlabapi.Repository) error {
+	for p, err := range projects {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && l.sent > 0 && !endsRun(err) {
+			l.run.tell(report.Unreadable{Name: "the rest of the projects", Err: err})
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		repositories := listed[p.ID]
+		if listed != nil && repositories == nil {
+			repositories = []gitlabapi.Repository{}
+		}
+		if !l.add(p, repositories) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// add sends a project on, unless it was there before or is passed over. It returns
+// false when the run has been cut off.
+func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) bool {
+	if l.seen[p.ID] {
+		return true
+	}
+	if !l.dense {
+		l.seen[p.ID] = true
+	}
+	l.sent++
+	switch {
+	case p.Archived:
+		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived})
+	case !p.Registry:
+		return l.run.tell(report.Skipped{Name: p.Path, Why: report.RegistryDisabled})
+	default:
+		return l.send(&project{Project: p, listed: listed})
+	}
+}

@@ -1,0 +1,413 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// The promises of the design, in its order. The second, a doubt keeps the tag, is
+// held in truth_test.go and package policy; the ninth, the rate, in package gitlabapi;
+// the tenth, the token, there and in cmd/registry-gc.
+
+// Promise 1: the sums are right, also after an interruption, and a stop is in good
+// order: no new work, deletions in flight finish, ten seconds are enough.
+func TestSumsAfterInterruption(t *testing.T) {
+	errStop := errors.New("stop")
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			tr := newTrial(gitlabtest.Random(seed, gitlabtest.Legacy).World(), gitlabtest.WithLog(),
+				gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var requests atomic.Int64
+				var stopped time.Time
+				tr.server.OnRequest(func(gitlabtest.Request) {
+					if requests.Add(1) == int64(1+seed*3) {
+						stopped = time.Now()
+						cancel(errStop)
+					}
+				})
+				got := tr.run(ctx, t)
+				if !errors.Is(got.err, errStop) {
+					t.Errorf("error %v after %d requests", got.err, requests.Load())
+				}
+				if took := time.Since(stopped); took > 10*time.Second {
+					t.Errorf("ended %s after the stop", took)
+				}
+				for _, request := range tr.server.Requests() {
+					if request.Time.After(stopped) {
+						t.Errorf("%s %s was sent after the stop", request.Method, request.Path)
+					}
+				}
+				if n := got.Reasons[policy.OutageSuspected]; n > 0 {
+					t.Errorf("%d tags are suspected of an outage where there was a stop", n)
+				}
+				checkSums(t, got)
+				checkDeletedAreReported(t, tr.server, got)
+			})
+		})
+	}
+}
+
+func checkDeletedAreReported(t *testing.T, server *gitlabtest.Server, o *outcome) {
+	t.Helper()
+	reported := make(map[string]bool)
+	for name, d := range o.decisions {
+		if d.Outcome == report.Deleted {
+			reported[name] = true
+		}
+	}
+	for name := range deleted(server) {
+		if !reported[name] {
+			t.Errorf("%s was deleted and is reported as %+v", name, o.decisions[name])
+		}
+		delete(reported, name)
+	}
+	if len(reported) > 0 {
+		t.Errorf("reported as deleted and is not: %q", names(reported))
+	}
+}
+
+// Promise 1, too: a deletion that never ends is cut off, and the run with it.
+func TestDeletionThatHangsIsCutOff(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	world.AddProject("g/p").AddRepository("app").AddTag("dead", gitlabtest.KindCacheIndex)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Hour)}))
+	tr.client.RequestTimeout = 0
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		started := time.Now()
+		got := tr.run(ctx, t)
+		if took := time.Since(started); took > 70*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if got.Tags > 1 || got.Deleted > 0 {
+			t.Errorf("%+v", got.Summary)
+		}
+	})
+}
+
+// Promise 3: what changes between the first reading of a tag and the last moment keeps
+// the tag.
+func TestConfirmedAtTheLastMoment(t *testing.T) {
+	const project, image, cache = "g/p", "app", "app.cache"
+	tagPath := func(repository, tag string) *regexp.Regexp {
+		return regexp.MustCompile(`/` + repository + `/tags/` + tag + `$`)
+	}
+	tests := []struct {
+		name string
+		tag  gitlabtest.Kind // of the tag that looks dead, in the cache repository
+		// push is done just before the nth request for path is served.
+		path       *regexp.Regexp
+		nth        int64
+		repository string
+		kind       gitlabtest.Kind
+		want       policy.Reason
+	}{
+		{"missing details come back", gitlabtest.KindCacheIndex, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
+		{"counterpart before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindImage, policy.HasCounterpart},
+		{"counterpart without details before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindMultiArch, policy.HasCounterpart},
+		{"counterpart after second listing", gitlabtest.KindCacheManifest, tagPath("IMAGE", "x"), 1, image, gitlabtest.KindImage, policy.HasCounterpart},
+		{"orphan gets a date", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.DatedOrphan},
+		{"orphan loses its details", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindCacheIndex, policy.EvidenceDisagrees},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p := world.AddProject(project)
+			app, caches := p.AddRepository(image), p.AddRepository(cache)
+			app.AddTag("y", gitlabtest.KindImage)
+			caches.AddTag("x", test.tag)
+			pattern := strings.NewReplacer("IMAGE", fmt.Sprint(app.ID), "CACHE", fmt.Sprint(caches.ID)).Replace(test.path.String())
+			path := regexp.MustCompile(pattern)
+			tr := newTrial(world)
+			var seen atomic.Int64
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				if path.MatchString(r.Path) && r.Query != "pagination=keyset&per_page=1" && seen.Add(1) == test.nth {
+					if err := tr.server.Push(project, test.repository, "x", test.kind); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			got := tr.runInBubble(t)
+			if seen.Load() < test.nth {
+				t.Fatalf("%s was asked for %d times", path, seen.Load())
+			}
+			if gone := deleted(tr.server); len(gone) > 0 {
+				t.Errorf("deleted %q", names(gone))
+			}
+			if d := got.decisions["g/p/app.cache:x"]; d.Reason != test.want {
+				t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, test.want)
+			}
+		})
+	}
+}
+
+// Promise 4: a repository's tags are not touched before its listing has ended.
+func TestNoDeletionBeforeTheListingEnds(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	p.AddRepository("healthy").AddTag("a", gitlabtest.KindImage)
+	app := p.AddRepository("app")
+	for i := range 350 {
+		app.AddTag(fmt.Sprintf("dead-%03d", i), gitlabtest.KindAttestedImage)
+	}
+	tr := newTrial(world, gitlabtest.WithLog(), gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: tagLists, Effect: gitlabtest.Latency(10 * time.Second)}))
+	got := tr.runInBubble(t)
+	if got.Deleted != 350 || len(deleted(tr.server)) != 350 {
+		t.Errorf("deleted %d of 350", got.Deleted)
+	}
+	gone := false
+	for _, request := range tr.server.Requests() {
+		gone = gone || request.Method == "DELETE"
+		if gone && strings.HasSuffix(request.Path, "/tags") {
+			t.Errorf("GET %s?%s after a deletion", request.Path, request.Query)
+		}
+	}
+}
+
+// Promise 5: each listing is read once a run for the decisions, and once more before
+// orphans are deleted, however many ask at once.
+func TestListsAreReadOnce(t *testing.T) {
+	for _, orphans := range []int{0, 40} {
+		t.Run(fmt.Sprint(orphans, " orphans"), func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p := world.AddProject("g/p")
+			app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+			for i := range 60 {
+				app.AddTag(fmt.Sprintf("f-%d", i), gitlabtest.KindImage)
+				cache.AddTag(fmt.Sprintf("f-%d", i), gitlabtest.KindCacheManifest)
+			}
+			for i := range orphans {
+				cache.AddTag(fmt.Sprintf("o-%d", i), gitlabtest.KindCacheManifest)
+			}
+			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			tr.options.Workers = 64
+			if got := tr.runInBubble(t); got.Deleted != orphans {
+				t.Errorf("deleted %d of %d", got.Deleted, orphans)
+			}
+			lists := fmt.Sprintf("/projects/%d/registry/repositories", p.ID)
+			afresh := min(orphans, 1)
+			for path, want := range map[string]int{
+				lists: 1,
+				fmt.Sprintf("%s/%d/tags?page=1", lists, app.ID):   1 + afresh,
+				fmt.Sprintf("%s/%d/tags?page=1", lists, cache.ID): 1,
+			} {
+				// One of the two has also been asked for the regime.
+				if got := tr.server.PathCount(path); got != want && got != want+1 {
+					t.Errorf("%s was read %d times, want %d", path, got, want)
+				}
+			}
+			total := tr.server.Stats().ByEndpoint["GET /projects/:id/registry/repositories/:rid/tags"]
+			if want := 2 + 1 + afresh; total != want { // two scans, the regime
+				t.Errorf("lists of tags were read %d times, want %d", total, want)
+			}
+		})
+	}
+}
+
+// Promise 5, too: a listing that failed is forgotten and read again by who asks next.
+func TestFailedListingIsForgotten(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	for i := range 10 {
+		app.AddTag(fmt.Sprintf("f-%d", i), gitlabtest.KindImage)
+		cache.AddTag(fmt.Sprintf("f-%d", i), gitlabtest.KindCacheManifest)
+	}
+	tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, app.ID)), Count: 1, Effect: gitlabtest.Refuse(403)}))
+	tr.options.Workers = 1
+	got := tr.runInBubble(t)
+	if got.Unreadable != 1 || got.Reasons[policy.HasCounterpart] != 10 {
+		t.Errorf("unreadable %d, reasons %v", got.Unreadable, got.Reasons)
+	}
+}
+
+// Promise 6: what fails for one item is reported, and the rest goes on.
+func TestOneItemsFailure(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	world.AddProject("g/forbidden").Forbidden = true
+	p := world.AddProject("g/p")
+	broken := p.AddRepository("broken")
+	broken.AddTag("dead", gitlabtest.KindCacheIndex)
+	good := p.AddRepository("good")
+	good.AddTag("dead", gitlabtest.KindCacheIndex)
+	good.AddTag("stubborn", gitlabtest.KindCacheIndex)
+	good.AddTag("refused", gitlabtest.KindCacheIndex)
+	good.AddTag("unknown", gitlabtest.KindCacheIndex)
+	good.AddTag("alive", gitlabtest.KindImage)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, broken.ID)), Effect: gitlabtest.Status(500)},
+		gitlabtest.Fault{Method: "DELETE", Path: regexp.MustCompile(`stubborn$`), Effect: gitlabtest.Refuse(400)},
+		gitlabtest.Fault{Method: "DELETE", Path: regexp.MustCompile(`refused$`), Effect: gitlabtest.Refuse(403)},
+		gitlabtest.Fault{Path: regexp.MustCompile(`unknown$`), Effect: gitlabtest.Status(503)},
+	))
+	got := tr.runInBubble(t)
+	if got.err != nil || got.Unreadable != 2 {
+		t.Errorf("error %v, unreadable %d", got.err, got.Unreadable)
+	}
+	want := map[string]policy.Reason{
+		"g/p/good:dead":     policy.MissingDetails,
+		"g/p/good:stubborn": report.DeleteFailed,
+		"g/p/good:refused":  report.DeleteForbidden,
+		"g/p/good:unknown":  policy.DetailsUnknown,
+		"g/p/good:alive":    policy.Healthy,
+	}
+	if diff := cmp.Diff(want, got.verdicts()); diff != "" {
+		t.Errorf("verdicts (-want +got):\n%s", diff)
+	}
+}
+
+// Promise 6, the exception: a token that is not accepted any more ends the run, and
+// what was begun is accounted for.
+func TestRefusedTokenEndsTheRun(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		effect gitlabtest.Effect
+		want   error
+	}{
+		{"revoked", gitlabtest.Status(401), gitlabapi.ErrUnauthorized},
+		{"without scope", gitlabtest.Reply(403, `{"error":"insufficient_scope"}`), gitlabapi.ErrInsufficientScope},
+	} {
+		for _, skip := range []int{0, 1, 3, 5, 20, 60} {
+			t.Run(fmt.Sprint(test.name, "/", skip), func(t *testing.T) {
+				tr := newTrial(gitlabtest.DemoWorld(), gitlabtest.WithFaults(gitlabtest.Fault{Skip: skip, Effect: test.effect}))
+				got := tr.runInBubble(t)
+				if !errors.Is(got.err, test.want) {
+					t.Errorf("error %v, want %v", got.err, test.want)
+				}
+				onlyDead(t, tr.server)
+			})
+		}
+	}
+}
+
+// Promise 7: a dry run changes nothing, and marks exactly what a real run deletes.
+func TestDryRunChangesNothing(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			world := gitlabtest.Random(seed, gitlabtest.Legacy).World()
+			tr := newTrial(world, gitlabtest.WithSeed(seed), gitlabtest.WithFaults(passing()...))
+			tr.options.DryRun = true
+			got := tr.runInBubble(t)
+			if n := tr.server.Stats().Changing; n > 0 {
+				t.Errorf("%d requests that change something", n)
+			}
+			marked := make(map[string]string)
+			for name, d := range got.decisions {
+				if d.Outcome == report.Marked {
+					marked[name] = string(d.Reason)
+				}
+			}
+			if diff := cmp.Diff(dead(world), marked); diff != "" {
+				t.Errorf("marked (-dead +marked):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Promise 8: a stage that does not get on holds those before it back.
+func TestFullChannelsHoldSendersBack(t *testing.T) {
+	const workers = 4
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	for i := range 300 {
+		repository := world.AddProject(fmt.Sprintf("g/p-%d", i)).AddRepository("app")
+		for j := range 30 {
+			repository.AddTag(fmt.Sprint("t-", j), gitlabtest.KindImage)
+		}
+	}
+	tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Path: details, Effect: gitlabtest.Latency(time.Hour)}))
+	tr.options.Workers = workers
+	tr.client.RequestTimeout = 0
+	tr.client.Concurrency = 100
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		tr.run(ctx, t)
+		endpoints := tr.server.Stats().ByEndpoint
+		// In each stage as many as there are hands, and as many in the channel behind it.
+		if got := endpoints["GET /projects/:id/registry/repositories/:rid/tags"]; got > 2*workers+1 {
+			t.Errorf("%d repositories were listed while no tag could be inspected", got)
+		}
+		if got := endpoints["GET /projects/:id/registry/repositories"]; got > 5*workers {
+			t.Errorf("%d projects were listed while no tag could be inspected", got)
+		}
+	})
+}
+
+// heapGauge measures the heap after a number of decisions.
+type heapGauge struct {
+	after, decisions int
+	bytes            uint64
+}
+
+// Handle implements report.Handler.
+func (g *heapGauge) Handle(e report.Event) error {
+	if _, ok := e.(report.Decision); !ok {
+		return nil
+	}
+	if g.decisions++; g.decisions == g.after {
+		g.bytes = heap()
+	}
+	return nil
+}
+
+func heap() uint64 {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// Promise 8, too: what is kept for counterparts is let go with its project.
+func TestListingsAreLetGo(t *testing.T) {
+	const projects, tags = 200, 150
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	long := strings.Repeat("x", 110)
+	for i := range projects {
+		p := world.AddProject(fmt.Sprintf("g/p-%d", i))
+		app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+		for j := range tags {
+			app.AddTag(fmt.Sprint(long, j), gitlabtest.KindImage)
+			cache.AddTag(fmt.Sprint(long, j), gitlabtest.KindCacheManifest)
+		}
+	}
+	server := gitlabtest.New(world)
+	client, err := gitlabapi.New(gitlabapi.Config{URL: "http://gitlab.test", Token: gitlabapi.NewSecret(gitlabtest.DefaultToken),
+		Concurrency: 4, Transport: server.Transport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gauge := &heapGauge{after: 2*projects*tags - 100}
+	before := heap()
+	if err := pipeline.Run(t.Context(), client, pipeline.Options{Rules: rules(), Workers: 4}, gauge); err != nil {
+		t.Fatal(err)
+	}
+	const all = 2 * projects * tags * 150 // bytes that the names of all tags take
+	if grown := int64(gauge.bytes) - int64(before); grown > all/3 {
+		t.Errorf("the heap grew by %d bytes; all listings together have %d", grown, all)
+	}
+}

@@ -1,0 +1,39 @@
+package pipeline
+
+import (
+	"context"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// repositoryStage is the repository fetcher: a pool of the given size, one project in
+// each pair of hands. On a stop the projects left are reported as not read.
+func (r *run) repositoryStage(workers int) stage[*project, *repository] {
+	return stage[*project, *repository]{workers: workers, work: r.fetchRepositories}
+}
+
+func (r *run) fetchRepositories(ctx context.Context, p *project, send emit[*repository]) error {
+	if p.listed == nil {
+		var err error
+		if p.listed, err = r.client.ProjectRepositories(ctx, p.ID); err != nil {
+			r.tell(report.Unreadable{Name: p.Path, Err: err})
+			return runError(err)
+		}
+	}
+	r.tell(report.ProjectScanned{Project: p.Path})
+	p.byName = make(map[string]*repository, len(p.listed))
+	for _, listed := range p.listed {
+		p.byName[listed.Name] = newRepository(p, listed)
+	}
+	for _, listed := range p.listed {
+		repository := p.byName[listed.Name]
+		if repository.Deleting {
+			r.tell(report.Skipped{Name: repository.Path, Why: report.RepositoryDeleting})
+			continue
+		}
+		if !send(repository) {
+			return nil
+		}
+	}
+	return nil
+}

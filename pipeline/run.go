@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// defaultGrace leaves time within ten seconds of a signal for summary and reports.
+const defaultGrace = 8 * time.Second
+
+// Options are the choices for one run.
+type Options struct {
+	Scope Scope
+	Rules policy.Rules
+	// DryRun decides and reports, and sends no request that changes anything.
+	DryRun bool
+	// Workers is the size of each pool; less than 1 counts as 1. More than the
+	// client's Concurrency keeps nothing busier.
+	Workers int
+	// Grace is how long deletions in flight may take after a stop; 0 stands for 8
+	// seconds.
+	Grace time.Duration
+}
+
+// Run walks the scope, decides on every tag and deletes the dead ones. It tells the
+// handler everything that happens, from the goroutine that called Run.
+//
+// It returns nil when the walk came to its end, whatever happened to single items:
+// those are events. Otherwise it returns what stopped the run: the cause of the
+// context's end, a [*ScopeError], an error of class [gitlabapi.ErrUnauthorized] or
+// [gitlabapi.ErrInsufficientScope], or the handler's own.
+func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler report.Handler) error {
+	workers := max(options.Workers, 1)
+	e, release := newEngine(ctx, cmp.Or(options.Grace, defaultGrace))
+	defer release()
+	events, tell := output[report.Event](e, workers)
+	r := newRun(e, client, options, tell)
+
+	projects := start(e, r.projectStage(), once(options.Scope))
+	repositories := start(e, r.repositoryStage(workers), projects)
+	tags := start(e, r.tagStage(workers), repositories)
+	inspected := start(e, r.inspectStage(workers), tags)
+	doomed := start(e, r.classifyStage(), inspected)
+	start(e, r.deleteStage(workers), doomed)
+	closeAfterStages(e, events)
+
+	for event := range events {
+		_ = e.note(handler.Handle(event))
+	}
+	return context.Cause(e.soft)
+}
+
+// A run is what the stages share.
+type run struct {
+	client  *gitlabapi.Client
+	options Options
+	tell    emit[report.Event]
+	hard    context.Context // of the engine: for deletions that are on their way
+	regime  regimeFinder
+	pulse   pulse
+}
+
+func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[report.Event]) *run {
+	return &run{
+		client:  client,
+		options: options,
+		tell:    tell,
+		hard:    e.hard,
+		regime:  regimeFinder{client: client, tell: tell},
+		pulse:   pulse{client: client, turn: semaphore.NewWeighted(1)},
+	}
+}
+
+// endsRun reports whether an error is more than one item's: no request will succeed
+// any more.
+func endsRun(err error) bool {
+	return errors.Is(err, gitlabapi.ErrUnauthorized) || errors.Is(err, gitlabapi.ErrInsufficientScope)
+}
+
+// runError returns the error if it ends the run, and nil if it is one item's alone.
+func runError(err error) error {
+	if endsRun(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+package pipeline
+
+import (
+	"context"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// A tag is on its way through the stages, with what is known about it.
+type tag struct {
+	repository *repository
+	dated      bool // by its listing
+	digest     string
+	read       int64 // when it had been read for the first time, on the clock of the pulse
+	facts      policy.Facts
+	verdict    policy.Verdict
+	// doubt is why a fact is unknown, for people.
+	doubt error
+}
+
+// tagStage is the tag fetcher: a pool of the given size, one repository's listing in
+// each pair of hands, which bounds the listings in memory that are nobody's
+// counterpart. Its tags leave only after the listing has ended: deleting while pages
+// are read would shift them.
+func (r *run) tagStage(workers int) stage[*repository, tag] {
+	return stage[*repository, tag]{workers: workers, work: r.fetchTags}
+}
+
+// fetchTags sends the tags of a repository on. Those of a listing that broke off go
+// on, too, so that they are accounted for; nobody will delete them. After a stop the
+// rest is left: nothing has been found out about it.
+func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) error {
+	tags, err := r.ownListing(ctx, repo)
+	if err != nil {
+		r.tell(report.Unreadable{Name: repo.Path, Err: err})
+	} else {
+		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
+	}
+	if len(tags) > 0 {
+		r.regime.learn(ctx, repo)
+	}
+	for _, listed := range tags {
+		item := tag{repository: repo, dated: listed.Dated, doubt: err}
+		item.facts = policy.Facts{Repository: repo.Name, Tag: listed.Name, Listed: err == nil}
+		if ctx.Err() != nil || !send(item) {
+			break
+		}
+	}
+	return runError(err)
+}
+
+// ownListing returns the tags of a repository for its own scan. Where a cache
+// repository may ask for them they are kept; elsewhere they are forgotten with the
+// last of them.
+func (r *run) ownListing(ctx context.Context, repo *repository) ([]gitlabapi.Tag, error) {
+	if _, asked := repo.project.byName[repo.Name+r.options.Rules.CacheSuffix]; asked {
+		return repo.list(ctx, r.client)
+	}
+	return r.client.Tags(ctx, repo.Repository)
+}
+
+// has reports whether the tag is known to have details, and a date.
+func (t tag) has() (details, date bool) {
+	known, ok := t.facts.Details.Get()
+	return ok && known != policy.DetailsMissing, ok && known == policy.DetailsDated
+}

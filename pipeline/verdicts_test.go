@@ -1,0 +1,307 @@
+package pipeline_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// TestVerdictsDoNotDependOnTiming runs the same worlds with 1, 4 and 64 workers and
+// with answers that take their time.
+func TestVerdictsDoNotDependOnTiming(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			world := gitlabtest.Random(seed, gitlabtest.Legacy).World()
+			var first map[string]policy.Reason
+			for _, workers := range []int{1, 4, 64} {
+				tr := newTrial(world, gitlabtest.WithSeed(seed+uint64(workers)), gitlabtest.WithFaults(
+					gitlabtest.Fault{Probability: 0.3, Effect: gitlabtest.Latency(time.Second)},
+					gitlabtest.Fault{Probability: 0.1, Effect: gitlabtest.Latency(9 * time.Second)}))
+				tr.options.Workers = workers
+				tr.client.Concurrency = workers
+				got := tr.runInBubble(t).verdicts()
+				if first == nil {
+					first = got
+				}
+				if diff := cmp.Diff(first, got); diff != "" {
+					t.Errorf("verdicts with 1 and with %d workers:\n%s", workers, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestCounterpartDeletedByTheRun: verdicts rest on the instance as it was. A cache whose
+// image goes in this run goes in the next one.
+func TestCounterpartDeletedByTheRun(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	p.AddRepository("healthy").AddTag("a", gitlabtest.KindImage) // so that orphans need not wait for a date
+	for i := range 1000 {
+		app.AddTag(fmt.Sprint("l-", i), gitlabtest.KindImage) // on the last of the pages, which shift while tags go
+		app.AddTag(fmt.Sprint("f-", i), gitlabtest.KindAttestedImage)
+		cache.AddTag(fmt.Sprint("f-", i), gitlabtest.KindCacheManifest)
+	}
+	for i := range 30 {
+		cache.AddTag(fmt.Sprint("a-orphan-", i), gitlabtest.KindCacheManifest)
+	}
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Second)},
+		gitlabtest.Fault{Path: tagLists, Effect: gitlabtest.Latency(3 * time.Second)}))
+	tr.options.Workers, tr.client.Concurrency = 40, 40
+	first := tr.runInBubble(t)
+	want := map[policy.Reason]int{
+		policy.Healthy:               1001,
+		policy.MissingDetails:        1000,
+		policy.HasCounterpart:        1000,
+		policy.MissingCounterpartTag: 30,
+	}
+	if diff := cmp.Diff(want, first.Reasons); diff != "" {
+		t.Errorf("first run (-want +got):\n%s", diff)
+	}
+	second := tr.runInBubble(t)
+	want = map[policy.Reason]int{policy.Healthy: 1001, policy.MissingCounterpartTag: 1000}
+	if diff := cmp.Diff(want, second.Reasons); diff != "" {
+		t.Errorf("second run (-want +got):\n%s", diff)
+	}
+}
+
+// TestListsThatFailQuietly: GitLab answers with an empty list, and a success, when the
+// registry fails to list. The counterpart here has no details either: it is there all
+// the same.
+func TestListsThatFailQuietly(t *testing.T) {
+	tests := []struct {
+		name       string
+		app, cache gitlabtest.Fault // for the lists of either repository
+	}{
+		{"two readings, and the third is whole",
+			gitlabtest.Fault{Count: 2, Effect: gitlabtest.CutList(0)}, gitlabtest.Fault{}},
+		{"all readings, after the cache was listed",
+			gitlabtest.Fault{Effect: gitlabtest.RegistryOutage()}, gitlabtest.Fault{Skip: 2, Effect: gitlabtest.RegistryOutage()}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p := world.AddProject("g/p")
+			cache, app := p.AddRepository("app.cache"), p.AddRepository("app")
+			cache.AddTag("x", gitlabtest.KindCacheManifest)
+			app.AddTag("a", gitlabtest.KindImage)
+			app.AddTag("latest", gitlabtest.KindMultiArch)
+			app.AddTag("x", gitlabtest.KindMultiArch)
+			healthy := p.AddRepository("healthy")
+			healthy.AddTag("h", gitlabtest.KindImage)
+			test.app.Path = regexp.MustCompile(fmt.Sprintf("/%d/tags$", app.ID))
+			test.cache.Path = regexp.MustCompile(fmt.Sprintf("/%d/tags$", cache.ID))
+			faults := []gitlabtest.Fault{test.app}
+			if test.cache.Effect != nil {
+				faults = append(faults, test.cache)
+			}
+			tr := newTrial(world, gitlabtest.WithFaults(faults...))
+			tr.options.Workers = 1 // the regime is asked of the cache
+			got := tr.runInBubble(t)
+			if _, gone := deleted(tr.server)["g/p/app.cache:x"]; gone {
+				t.Error("the cache was deleted, though its image is there")
+			}
+			if d := got.decisions["g/p/app.cache:x"]; d.Reason != policy.CounterpartUnknown {
+				t.Errorf("decided %s (%s)", d.Reason, d.Detail)
+			}
+		})
+	}
+}
+
+// TestRepositoriesBeingDeleted are passed over, and count as having every counterpart.
+func TestRepositoriesBeingDeleted(t *testing.T) {
+	for status, want := range map[string]policy.Reason{
+		"delete_scheduled": policy.HasCounterpart,
+		"delete_ongoing":   policy.HasCounterpart,
+		"delete_failed":    policy.MissingCounterpartTag,
+	} {
+		t.Run(status, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p := world.AddProject("g/p")
+			p.AddRepository("healthy").AddTag("a", gitlabtest.KindImage)
+			app := p.AddRepository("app")
+			app.Status = status
+			app.AddTag("dead", gitlabtest.KindCacheIndex)
+			p.AddRepository("app.cache").AddTag("x", gitlabtest.KindCacheManifest)
+			got := newTrial(world).runInBubble(t)
+			if reason := got.decisions["g/p/app.cache:x"].Reason; reason != want {
+				t.Errorf("decided %s, want %s", reason, want)
+			}
+			_, touched := got.decisions["g/p/app:dead"]
+			skipped := got.Skipped[report.RepositoryDeleting] == 1
+			if deleting := status != "delete_failed"; touched == deleting || skipped != deleting {
+				t.Errorf("its own tag was decided upon: %t, passed over: %t", touched, skipped)
+			}
+		})
+	}
+}
+
+// TestOutageGuard: with no sign of life among 20 tags nothing goes for what is missing;
+// with fewer that is taken for a small instance.
+func TestOutageGuard(t *testing.T) {
+	tests := []struct {
+		name    string
+		kind    gitlabtest.Kind
+		n       int
+		more    []gitlabtest.Kind // further tags, in another project listed later
+		orphans policy.Orphans
+		want    policy.Reason
+	}{
+		{"19 without details", gitlabtest.KindCacheIndex, 19, nil, policy.OrphansAuto, policy.MissingDetails},
+		{"20 without details", gitlabtest.KindCacheIndex, 20, nil, policy.OrphansAuto, policy.OutageSuspected},
+		{"500 without details, the last with", gitlabtest.KindCacheIndex, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, policy.MissingDetails},
+		{"20 without details, the last without date", gitlabtest.KindCacheIndex, 20, []gitlabtest.Kind{gitlabtest.KindArtifact}, policy.OrphansAuto, policy.MissingDetails},
+		{"19 without dates", gitlabtest.KindCacheManifest, 19, nil, policy.OrphansAuto, policy.MissingCounterpartRepository},
+		{"20 without dates", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAuto, policy.OutageSuspected},
+		{"500 without dates, the last with", gitlabtest.KindCacheManifest, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, policy.MissingCounterpartRepository},
+		{"20 without dates that do not matter", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAny, policy.MissingCounterpartRepository},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			repository := world.AddProject("g/p").AddRepository("app.cache")
+			for i := range test.n {
+				repository.AddTag(fmt.Sprint("t-", i), test.kind)
+			}
+			later := world.AddProject("g/q").AddRepository("app")
+			for i, kind := range test.more {
+				later.AddTag(fmt.Sprint("t-", i), kind)
+			}
+			tr := newTrial(world)
+			tr.options.Workers = 1
+			tr.options.Rules.Orphans = test.orphans
+			got := tr.runInBubble(t)
+			if got.Reasons[test.want] != test.n {
+				t.Errorf("reasons %v, want %d of %s", got.Reasons, test.n, test.want)
+			}
+			if gone := len(deleted(tr.server)); (gone == 0) != (test.want == policy.OutageSuspected) {
+				t.Errorf("deleted %d", gone)
+			}
+		})
+	}
+}
+
+// TestTruncatedListing: of a listing that breaks off, what was read is accounted for
+// and nothing deleted.
+func TestTruncatedListing(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	p.AddRepository("healthy").AddTag("a", gitlabtest.KindImage)
+	app := p.AddRepository("app")
+	for i := range 150 {
+		app.AddTag(fmt.Sprintf("t-%03d", i), gitlabtest.KindCacheIndex)
+	}
+	list := fmt.Sprintf("/projects/%d/registry/repositories/%d/tags", p.ID, app.ID)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: tagLists, Skip: 1, PerPath: true, Effect: gitlabtest.Refuse(400)}))
+	got := tr.runInBubble(t)
+	if got.Unreadable != 1 || got.Reasons[policy.ListingIncomplete] != 100 || got.Deleted != 0 {
+		t.Errorf("%s: unreadable %d, reasons %v", list, got.Unreadable, got.Reasons)
+	}
+}
+
+// scopeWorld has projects in nested groups.
+func scopeWorld() *gitlabtest.World {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	for _, path := range []string{"a/one", "a/sub/two", "a/sub/deep/three", "b/four", "b/five"} {
+		p := world.AddProject(path)
+		p.AddRepository("").AddTag("healthy", gitlabtest.KindImage)
+		p.AddRepository("app.cache").AddTag("dead", gitlabtest.KindCacheManifest)
+	}
+	world.AddProject("a/empty")
+	archived := world.AddProject("a/sub/archived")
+	archived.Archived = true
+	archived.AddRepository("app.cache").AddTag("out-of-reach", gitlabtest.KindCacheManifest)
+	disabled := world.AddProject("b/disabled")
+	disabled.RegistryDisabled = true
+	disabled.AddRepository("app.cache").AddTag("out-of-reach", gitlabtest.KindCacheManifest)
+	foreign := world.AddProject("c/foreign")
+	foreign.NotMember = true
+	foreign.AddRepository("app.cache").AddTag("out-of-reach", gitlabtest.KindCacheManifest)
+	return world
+}
+
+func TestScope(t *testing.T) {
+	tests := []struct {
+		name               string
+		scope              pipeline.Scope
+		projects           []string // with a dead tag each
+		archived, disabled int
+		lists              map[string]int // requests by endpoint
+	}{
+		{"everything of the user's", pipeline.Scope{Membership: true},
+			[]string{"a/one", "a/sub/two", "a/sub/deep/three", "b/four", "b/five"}, 1, 1,
+			map[string]int{"GET /projects/:id/registry/repositories": 6}},
+		{"a group", pipeline.Scope{Groups: []string{"a"}},
+			[]string{"a/one", "a/sub/two", "a/sub/deep/three"}, 1, 0,
+			map[string]int{"GET /groups/:id/registry/repositories": 1, "GET /projects/:id/registry/repositories": 0}},
+		{"a subgroup", pipeline.Scope{Groups: []string{"a/sub"}},
+			[]string{"a/sub/two", "a/sub/deep/three"}, 1, 0, nil},
+		{"groups that overlap", pipeline.Scope{Groups: []string{"a/sub/deep", "a", "a/sub"}},
+			[]string{"a/one", "a/sub/two", "a/sub/deep/three"}, 1, 0, nil},
+		{"projects", pipeline.Scope{Projects: []string{"b/four", "a/sub/two", "b/four", "b/disabled"}},
+			[]string{"b/four", "a/sub/two"}, 0, 1, nil},
+		{"both", pipeline.Scope{Groups: []string{"a/sub"}, Projects: []string{"b/five", "a/sub/two"}},
+			[]string{"a/sub/two", "a/sub/deep/three", "b/five"}, 1, 0, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			tr := newTrial(scopeWorld())
+			tr.options.Scope = test.scope
+			tr.options.Rules.Orphans = policy.OrphansAny
+			got := tr.runInBubble(t)
+			want := make(map[string]string)
+			for _, project := range test.projects {
+				want[project+"/app.cache:dead"] = string(policy.MissingCounterpartRepository)
+			}
+			if diff := cmp.Diff(want, deleted(tr.server)); diff != "" || got.err != nil {
+				t.Errorf("error %v, deleted (-want +got):\n%s", got.err, diff)
+			}
+			if got.Skipped[report.ProjectArchived] != test.archived || got.Skipped[report.RegistryDisabled] != test.disabled {
+				t.Errorf("passed over %v", got.Skipped)
+			}
+			for endpoint, n := range test.lists {
+				// An orphan without counterpart repository has its project's list read again.
+				again := 0
+				if endpoint == "GET /projects/:id/registry/repositories" {
+					again = len(test.projects)
+				}
+				if sent := tr.server.Stats().ByEndpoint[endpoint]; sent != n+again {
+					t.Errorf("%s: %d requests, want %d", endpoint, sent, n+again)
+				}
+			}
+		})
+	}
+}
+
+func TestScopeThatIsNotThere(t *testing.T) {
+	for name, scope := range map[string]pipeline.Scope{
+		"group":   {Groups: []string{"a", "no/such"}, Projects: []string{"b/four"}},
+		"project": {Groups: []string{"a"}, Projects: []string{"b/four", "no/such"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(scopeWorld())
+			tr.options.Scope = scope
+			got := tr.runInBubble(t)
+			missing, ok := errors.AsType[*pipeline.ScopeError](got.err)
+			if !ok || missing.Kind != name || missing.Name != "no/such" {
+				t.Errorf("error %v", got.err)
+			}
+			if got.Tags > 0 || tr.server.Stats().Changing > 0 {
+				t.Errorf("%d tags were decided upon", got.Tags)
+			}
+		})
+	}
+}
