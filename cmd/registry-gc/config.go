@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// Config is the contract with users: each field is an environment variable. The tag
+// "is" says what a variable is for, "must" what its value has to be; --help and the
+// messages about bad values are made of them, and a test holds them against the
+// README and the manifests.
+type Config struct {
+	GitLabURL          string           `env:"GITLAB_URL,default=$CI_SERVER_URL" must:"be the address of the instance, such as https://gitlab.example.com, with its path if it has one" is:"the instance, with a path if it has one"`
+	Token              gitlabapi.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
+	TokenFile          string           `env:"GITLAB_TOKEN_FILE" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
+	DryRun             bool             `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
+	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"be full paths or ids, separated by commas" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
+	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"be full paths or ids, separated by commas" is:"projects to walk: full paths or ids, comma-separated"`
+	Membership         string           `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
+	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"be names, separated by commas" is:"tags never touched: exact names, comma-separated"`
+	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched: a regular expression (RE2)"`
+	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" is:"how the names of cache repositories end"`
+	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
+	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,api" is:"how a deletion is confirmed: api (GitLab is asked again), auto (api, with a warning)"`
+	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
+	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages together; 0: no limit"`
+	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time"`
+	RequestTimeout     time.Duration    `env:"REQUEST_TIMEOUT,default=30s" must:"be a time such as 30s or 2m" is:"how long one attempt of a request may take"`
+	MaxRetries         int              `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
+	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time such as 90m or 11h; 0 for none" is:"stop in good order after this long; 0: never"`
+	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal, JSON lines elsewhere)"`
+	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
+	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json and decisions.jsonl are written"`
+}
+
+// pattern is a regular expression as a variable holds it; an empty one matches
+// nothing.
+type pattern struct{ *regexp.Regexp }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (p *pattern) UnmarshalText(text []byte) (err error) {
+	if len(text) > 0 {
+		p.Regexp, err = regexp.Compile(string(text))
+	}
+	return err
+}
+
+// acceptable says of which fields not every value of their type will do.
+var acceptable = map[string]func(*Config) bool{
+	"GitLabURL":      func(c *Config) bool { _, err := gitlabapi.ParseURL(c.GitLabURL); return err == nil },
+	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
+	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
+	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
+	"RequestTimeout": func(c *Config) bool { return c.RequestTimeout > 0 },
+	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
+	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
+}
+
+// loadConfig reads the configuration. All that is wrong is in the error, each a
+// [*problem].
+func loadConfig(ctx context.Context, lookuper envconfig.Lookuper) (*Config, error) {
+	config := new(Config)
+	var problems []error
+	for field, value := range reflect.ValueOf(config).Elem().Fields() {
+		if !loadField(ctx, field, value, lookuper) || !config.accepts(field, value) {
+			problems = append(problems, mustBe(field))
+		}
+	}
+	if err := config.resolveToken(lookuper); err != nil {
+		problems = append(problems, err)
+	}
+	return config, errors.Join(problems...)
+}
+
+// accepts reports whether the value of a field is one of those that the field allows.
+func (c *Config) accepts(field reflect.StructField, value reflect.Value) bool {
+	if choices, ok := field.Tag.Lookup("one_of"); ok {
+		return slices.Contains(strings.Split(choices, ","), value.String())
+	}
+	accepts, picky := acceptable[field.Name]
+	return !picky || accepts(c)
+}
+
+// loadField reads one field and reports whether its value is of its type. go-envconfig
+// stops at the first bad value of a struct, so each field is given to it in a struct
+// of its own.
+func loadField(ctx context.Context, field reflect.StructField, value reflect.Value, lookuper envconfig.Lookuper) bool {
+	single := reflect.New(reflect.StructOf([]reflect.StructField{field}))
+	if envconfig.ProcessWith(ctx, &envconfig.Config{Target: single.Interface(), Lookuper: lookuper}) != nil {
+		return false
+	}
+	value.Set(single.Elem().Field(0))
+	if list, ok := value.Interface().([]string); ok {
+		value.Set(reflect.ValueOf(trimmed(list)))
+	}
+	return true
+}
+
+// trimmed drops the space around the entries of a list, and the empty ones.
+func trimmed(list []string) []string {
+	var entries []string
+	for _, entry := range list {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
+
+// resolveToken takes the token from its file, unless GITLAB_TOKEN itself is set, and
+// checks it.
+func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
+	if _, set := lookuper.Lookup("GITLAB_TOKEN"); !set && c.TokenFile != "" {
+		text, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return &problem{"GITLAB_TOKEN_FILE", "cannot be read: " + err.Error()}
+		}
+		c.Token = gitlabapi.NewSecret(string(text))
+	}
+	token := c.Token.Reveal()
+	visible := func(r rune) bool { return r > ' ' && r < 0x7f }
+	switch {
+	case token == "" || strings.TrimFunc(token, visible) != "":
+		return mustBe(fieldOf("Token"))
+	case strings.HasPrefix(token, "glcbt-"):
+		return &problem{"GITLAB_TOKEN", "is a CI job token, which reaches the registry of its own project only; it " +
+			"must " + fieldOf("Token").Tag.Get("must")}
+	}
+	return nil
+}
+
+// rules returns the choices that decide on tags.
+func (c *Config) rules() policy.Rules {
+	return policy.Rules{
+		ProtectedNames:   c.ProtectedTags,
+		ProtectedPattern: c.ProtectedTagsRegex.Regexp,
+		CacheSuffix:      c.CacheSuffix,
+		Orphans:          policy.Orphans(c.Orphans),
+	}
+}
+
+// membership says whether only projects of the token's user are walked. On gitlab.com
+// everything public is visible, which nobody means to walk.
+func (c *Config) membership() bool {
+	if c.Membership != "auto" {
+		return c.Membership == "true"
+	}
+	u, err := gitlabapi.ParseURL(c.GitLabURL)
+	return err == nil && u.Hostname() == "gitlab.com"
+}
+
+// A problem is something wrong with one variable.
+type problem struct{ variable, text string }
+
+// Error implements error.
+func (p *problem) Error() string { return p.variable + ": " + p.text }
+
+// mustBe returns the problem of a field whose value is not what it has to be. It does
+// not show the value, which may be a secret in the wrong place.
+func mustBe(field reflect.StructField) *problem {
+	name, _ := variableOf(field)
+	must := field.Tag.Get("must")
+	if choices, ok := field.Tag.Lookup("one_of"); ok {
+		must = "be one of " + strings.ReplaceAll(choices, ",", ", ")
+	}
+	return &problem{name, "must " + must}
+}
+
+// variableOf returns the variable of a field and its default.
+func variableOf(field reflect.StructField) (name, value string) {
+	name, options, _ := strings.Cut(field.Tag.Get("env"), ",")
+	return name, strings.TrimPrefix(options, "default=")
+}
+
+func fieldOf(name string) reflect.StructField {
+	field, _ := reflect.TypeFor[Config]().FieldByName(name)
+	return field
+}

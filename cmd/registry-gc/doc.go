@@ -1,0 +1,18 @@
+// Registry-gc removes dead tags from GitLab's container registry: build caches whose
+// image is gone, and tags that GitLab cannot show and its cleanup policies therefore
+// never touch.
+//
+// It runs once and ends. It is configured by environment variables, which
+// registry-gc --help lists; logs go to standard error, the summary alone to standard
+// output.
+//
+// # Exit codes
+//
+//	0      done
+//	1      stopped by an error that ends a run
+//	2      bad configuration or usage
+//	3      done, but some tags are undecided or failed, something could not be
+//	       read, or MAX_RUNTIME was over
+//	4      a guard stopped the deletions: the registry seems to be failing
+//	128+n  interrupted by signal n; a second signal ends the program at once
+package main

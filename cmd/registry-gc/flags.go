@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"reflect"
+	"text/tabwriter"
+
+	"github.com/sethvargo/go-envconfig"
+)
+
+// A command line has the flags that the program's predecessor had, each standing for a
+// variable, and the two that every program has.
+type commandLine struct {
+	variables map[string]string // that flags have set
+	help      bool
+	version   bool
+}
+
+// flagVariables are the variables that flags stand for.
+var flagVariables = []struct{ flag, variable, usage string }{
+	{"gitlab-url", "GITLAB_URL", "the instance"},
+	{"token", "GITLAB_TOKEN", "access token; other users of the machine can see it, the variable they cannot"},
+}
+
+// parseFlags reads the command line.
+func parseFlags(args []string) (*commandLine, error) {
+	line := &commandLine{variables: make(map[string]string)}
+	flags := flag.NewFlagSet("registry-gc", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for _, f := range flagVariables {
+		flags.Func(f.flag, f.usage, func(value string) error {
+			line.variables[f.variable] = value
+			return nil
+		})
+	}
+	flags.BoolFunc("dry-run", "decide and report, delete nothing", func(value string) error {
+		line.variables["DRY_RUN"] = value
+		return nil
+	})
+	flags.BoolVar(&line.version, "version", false, "print the version")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		line.help = true
+	case err != nil:
+		return nil, fmt.Errorf("%w (registry-gc --help lists what there is)", err)
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q (registry-gc --help lists what there is)", flags.Arg(0))
+	}
+	return line, nil
+}
+
+// over returns a lookuper in which the flags are stronger than the environment. A
+// variable that is set to nothing counts as not set: CI systems pass on what they were
+// not given as empty.
+func (l *commandLine) over(environment envconfig.Lookuper) envconfig.Lookuper {
+	return envconfig.MultiLookuper(nonEmpty{envconfig.MapLookuper(l.variables)}, nonEmpty{environment})
+}
+
+type nonEmpty struct{ envconfig.Lookuper }
+
+// Lookup implements [envconfig.Lookuper].
+func (l nonEmpty) Lookup(key string) (string, bool) {
+	value, ok := l.Lookuper.Lookup(key)
+	return value, ok && value != ""
+}
+
+// writeHelp prints the contract: flags, variables and exit codes.
+func writeHelp(w io.Writer) error {
+	fmt.Fprint(w, `registry-gc removes dead tags from GitLab's container registry: build caches whose
+image is gone, and tags that GitLab cannot show and therefore never cleans up.
+
+usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
+
+The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. A token on
+the command line can be seen by other users of the machine; prefer the variable.
+--help prints this text, --version the version.
+
+variables:
+`)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		name, value := variableOf(field)
+		if value == "" {
+			value = field.Tag.Get("default")
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", name, value, field.Tag.Get("is"))
+	}
+	table.Flush()
+	_, err := fmt.Fprint(w, `
+Proxy and certificate settings are the usual ones: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
+
+exit codes:
+  0      done
+  1      stopped by an error that ends a run
+  2      bad configuration or usage
+  3      done, but some tags are undecided or failed, something could not be read, or
+         MAX_RUNTIME was over
+  4      a guard stopped the deletions: the registry seems to be failing
+  128+n  interrupted by signal n
+`)
+	return err
+}

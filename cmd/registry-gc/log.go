@@ -1,0 +1,68 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/lmittmann/tint"
+	"github.com/sethvargo/go-envconfig"
+	"golang.org/x/term"
+)
+
+// newLogger returns the logger of a run.
+func newLogger(w io.Writer, config *Config, environment envconfig.Lookuper) *slog.Logger {
+	terminal := isTerminal(w)
+	if config.LogFormat == "json" || config.LogFormat == "auto" && !terminal {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: config.LogLevel}))
+	}
+	return slog.New(textHandler(w, config.LogLevel, terminal && wantsColor(environment)))
+}
+
+// textHandler returns the handler for people. tint passes escape sequences in values on
+// to a terminal with colours, and makes some out of the text \x1b, so that values are
+// made harmless before it sees them.
+func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
+	return tint.NewTextHandler(w, &tint.Options{
+		Level:       level,
+		TimeFormat:  time.TimeOnly,
+		NoColor:     !color,
+		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr { return harmless(attr) },
+	})
+}
+
+// harmless replaces in texts and errors what is not printable. Other values are the
+// program's own.
+func harmless(attr slog.Attr) slog.Attr {
+	var text string
+	switch value := attr.Value.Any().(type) {
+	case string:
+		text = value
+	case error:
+		text = value.Error()
+	default:
+		return attr
+	}
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, text)
+	return slog.String(attr.Key, strings.ReplaceAll(text, `\x1b`, `\u001b`))
+}
+
+// wantsColor obeys https://no-color.org and terminals that cannot.
+func wantsColor(environment envconfig.Lookuper) bool {
+	noColor, _ := environment.Lookup("NO_COLOR")
+	kind, _ := environment.Lookup("TERM")
+	return noColor == "" && kind != "dumb"
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"registry-gc": main})
+}
+
+// TestScripts runs the whole program against the stand-in. The scripts have these
+// commands of their own:
+//
+//	standin SCENARIO        starts a stand-in, sets GITLAB_URL and GITLAB_TOKEN
+//	exits CODE ARG…         runs registry-gc and wants that exit code
+//	signal NAME CODE        runs registry-gc, sends it a signal once it deletes, and
+//	                        wants that exit code
+//	deleted N               wants that many tags deleted, and none that is alive
+//	reported FILE           wants that the file has a line for each tag deleted, of which
+//	                        there is one at least and none that is alive
+//	changing N              wants that many requests that could change anything
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"standin":  standin,
+			"exits":    exits,
+			"signal":   signalled,
+			"deleted":  wantDeleted,
+			"changing": wantChanging,
+			"reported": wantReported,
+		},
+	})
+}
+
+// servers holds the stand-in of each script that is running.
+var servers sync.Map
+
+// scenarios are the stand-ins that scripts can start.
+var scenarios = map[string]func() *gitlabtest.Server{
+	"demo": func() *gitlabtest.Server { return gitlabtest.New(gitlabtest.DemoWorld()) },
+	"read-only": func() *gitlabtest.Server {
+		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api"))
+	},
+	"no-scope": func() *gitlabtest.Server {
+		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_registry"))
+	},
+	"revoked-later": func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Skip: 20, Effect: gitlabtest.Status(401)}) },
+	"html":          func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Effect: gitlabtest.HTML()}) },
+	"redirect": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Effect: gitlabtest.Redirect("https://elsewhere.example/sign_in")})
+	},
+	"outage": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/`), Effect: gitlabtest.RegistryOutage()})
+	},
+	"some-unreadable": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-1$`), Effect: gitlabtest.Refuse(400)})
+	},
+	"slow-deletions": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(300 * time.Millisecond)})
+	},
+	"slow": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Effect: gitlabtest.Latency(200 * time.Millisecond)})
+	},
+	"echo": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-`),
+			Effect: gitlabtest.Reply(400, `{"message":"bad header PRIVATE-TOKEN: `+gitlabtest.DefaultToken+`"}`)})
+	},
+	"hostile-names": func() *gitlabtest.Server {
+		world := gitlabtest.DemoWorld()
+		charts := world.Project("acme/platform/charts").Repository("app")
+		return gitlabtest.New(world, gitlabtest.WithFaults(gitlabtest.Fault{
+			Path:   regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, charts.ID)),
+			Effect: gitlabtest.Reply(200, `[{"name":"evil\u001b[31m\nlevel=ERROR <script>"}]`),
+		}))
+	},
+}
+
+func faulty(faults ...gitlabtest.Fault) *gitlabtest.Server {
+	return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithFaults(faults...))
+}
+
+func standin(ts *testscript.TestScript, neg bool, args []string) {
+	scenario, ok := scenarios[args[0]]
+	if neg || !ok {
+		ts.Fatalf("usage: standin SCENARIO")
+	}
+	server := scenario()
+	listener := httptest.NewServer(server)
+	ts.Defer(listener.Close)
+	servers.Store(ts, server)
+	ts.Defer(func() { servers.Delete(ts) })
+	ts.Setenv("GITLAB_URL", listener.URL)
+	ts.Setenv("GITLAB_TOKEN", gitlabtest.DefaultToken)
+	ts.Setenv("RATE_LIMIT", "0")
+}
+
+func serverOf(ts *testscript.TestScript) *gitlabtest.Server {
+	server, ok := servers.Load(ts)
+	if !ok {
+		ts.Fatalf("no stand-in was started")
+	}
+	return server.(*gitlabtest.Server)
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: exits CODE ARG...")
+	}
+	checkCode(ts, args[0], ts.Exec("registry-gc", args[1:]...))
+}
+
+func checkCode(ts *testscript.TestScript, want string, err error) {
+	code := 0
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = failed.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != want {
+		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+func signalled(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	signal, ok := signals[args[0]]
+	if neg || !ok || len(args) != 2 {
+		ts.Fatalf("usage: signal INT|TERM CODE")
+	}
+	var stdout, stderr strings.Builder
+	path, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "registry-gc"))
+	ts.Check(err)
+	command := exec.Command(path)
+	command.Dir = ts.Getenv("WORK")
+	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PATH"} {
+		command.Env = append(command.Env, name+"="+ts.Getenv(name))
+	}
+	command.Stdout, command.Stderr = &stdout, &stderr
+	ts.Check(command.Start())
+	for serverOf(ts).Stats().Changing == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	ts.Check(command.Process.Signal(signal))
+	err = command.Wait()
+	ts.Check(os.WriteFile(ts.MkAbs("stdout"), []byte(stdout.String()), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs("stderr"), []byte(stderr.String()), 0o644))
+	checkCode(ts, args[1], err)
+}
+
+func wantDeleted(ts *testscript.TestScript, _ bool, args []string) {
+	if n := len(onlyDead(ts)); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("%d tags were deleted, want %s", n, args[0])
+	}
+}
+
+func wantReported(ts *testscript.TestScript, _ bool, args []string) {
+	gone := onlyDead(ts)
+	lines := ts.ReadFile(args[0])
+	if n := strings.Count(lines, `"outcome":"deleted"`); n != len(gone) || n == 0 {
+		ts.Fatalf("%d tags were deleted and %d are reported", len(gone), n)
+	}
+	for _, tag := range gone {
+		if !strings.Contains(lines, `"tag":"`+tag.Tag+`"`) {
+			ts.Fatalf("%s was deleted and is not reported", tag)
+		}
+	}
+}
+
+// onlyDead returns the tags that were deleted, none of which may be alive.
+func onlyDead(ts *testscript.TestScript) []gitlabtest.TagState {
+	gone := serverOf(ts).Deleted()
+	for _, tag := range gone {
+		if tag.Dead == "" {
+			ts.Fatalf("%s was deleted and is alive", tag)
+		}
+	}
+	return gone
+}
+
+func wantChanging(ts *testscript.TestScript, _ bool, args []string) {
+	stats := serverOf(ts).Stats()
+	if fmt.Sprint(stats.Changing) != args[0] {
+		ts.Fatalf("%d requests that could change something, want %s", stats.Changing, args[0])
+	}
+	if len(stats.Violations) > 0 {
+		ts.Fatalf("requests that no client of GitLab sends: %q", stats.Violations)
+	}
+}

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// errMaxRuntime ends a run whose time is over.
+var errMaxRuntime = errors.New("MAX_RUNTIME is over")
+
+// A signalError ends a run that was interrupted.
+type signalError struct{ signal syscall.Signal }
+
+// Error implements error.
+func (e *signalError) Error() string { return fmt.Sprintf("interrupted by signal %d", e.signal) }
+
+// stopOnSignals returns a context that SIGINT or SIGTERM ends. The second signal ends
+// the program, whatever it is doing.
+func stopOnSignals(parent context.Context) context.Context {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(&signalError{(<-signals).(syscall.Signal)})
+		os.Exit(128 + int((<-signals).(syscall.Signal)))
+	}()
+	return ctx
+}
+
+// withMaxRuntime bounds a context by MAX_RUNTIME, 0 being no bound.
+func withMaxRuntime(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, limit, errMaxRuntime)
+}
