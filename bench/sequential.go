@@ -1,0 +1,111 @@
+package bench
+
+import (
+	"context"
+	"errors"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// sequential is the algorithm that the program replaces: one request after the other,
+// one at least for every tag, and for every cache tag without a date the project's
+// repositories and the counterpart's tags listed again. It believes every answer.
+type sequential struct {
+	client  *gitlabapi.Client
+	rules   policy.Rules
+	deleted int
+}
+
+func (s *sequential) run(ctx context.Context) error {
+	for project, err := range s.client.Projects(ctx, true) {
+		if err != nil {
+			return err
+		}
+		if project.Archived || !project.Registry {
+			continue
+		}
+		if err := s.project(ctx, project); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sequential) project(ctx context.Context, project gitlabapi.Project) error {
+	repositories, err := s.client.ProjectRepositories(ctx, project.ID)
+	if err != nil {
+		return err
+	}
+	for _, repository := range repositories {
+		if repository.Deleting {
+			continue
+		}
+		tags, err := s.client.Tags(ctx, repository)
+		if err != nil {
+			return err
+		}
+		for _, tag := range tags {
+			if err := s.tag(ctx, repository, tag.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tag decides by the program's own rules, so that both come to the same verdicts.
+func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, name string) error {
+	if s.rules.Protects(name) {
+		return nil
+	}
+	facts := policy.Facts{Repository: repository.Name, Tag: name, Listed: true, Regime: policy.Known(policy.Legacy)}
+	details, err := s.client.TagDetails(ctx, repository, name)
+	switch {
+	case errors.Is(err, gitlabapi.ErrTagNotFound):
+		facts.Details = policy.Known(policy.DetailsMissing)
+	case err != nil:
+		return err
+	case details.CreatedAt.IsZero():
+		facts.Details = policy.Known(policy.DetailsUndated)
+		if counterpart, cache := s.rules.CounterpartOf(repository.Name); cache {
+			if facts.Counterpart, err = s.counterpart(ctx, repository.ProjectID, counterpart, name); err != nil {
+				return err
+			}
+		}
+	default:
+		facts.Details = policy.Known(policy.DetailsDated)
+	}
+	if s.rules.Decide(facts).Action != policy.Delete {
+		return nil
+	}
+	s.deleted++
+	return s.client.DeleteTag(ctx, repository, name)
+}
+
+// counterpart looks for the image of a cache by listing everything again.
+func (s *sequential) counterpart(ctx context.Context, project int64, repository, tag string) (policy.Fact[policy.Counterpart], error) {
+	repositories, err := s.client.ProjectRepositories(ctx, project)
+	if err != nil {
+		return policy.Unknown[policy.Counterpart](), err
+	}
+	for _, candidate := range repositories {
+		if candidate.Name != repository {
+			continue
+		}
+		if candidate.Deleting {
+			return policy.Known(policy.CounterpartPresent), nil
+		}
+		tags, err := s.client.Tags(ctx, candidate)
+		if err != nil {
+			return policy.Unknown[policy.Counterpart](), err
+		}
+		for _, there := range tags {
+			if there.Name == tag {
+				return policy.Known(policy.CounterpartPresent), nil
+			}
+		}
+		return policy.Known(policy.CounterpartTagMissing), nil
+	}
+	return policy.Known(policy.CounterpartRepositoryMissing), nil
+}
