@@ -1,0 +1,33 @@
+# A static binary and the certificates it trusts, nothing else. It is cross-compiled on
+# the builder's own platform, and nothing runs in the last stage: images for other
+# platforms need no emulation.
+
+ARG GO_VERSION=1.26
+
+FROM --platform=$BUILDPLATFORM golang:${GO_VERSION} AS modules
+WORKDIR /src
+# Modules change less often than the source, and so have a layer of their own.
+COPY go.mod go.sum ./
+RUN go mod download
+
+FROM modules AS build
+COPY . .
+ARG TARGETOS
+ARG TARGETARCH
+# The history is not in the build context; whoever builds says which version it is.
+ARG VERSION=dev
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
+    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/registry-gc ./cmd/registry-gc
+
+FROM scratch
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="registry-gc" \
+      org.opencontainers.image.description="Removes dead tags from GitLab's container registry" \
+      org.opencontainers.image.source="https://gitlab.com/registry-gc/registry-gc" \
+      org.opencontainers.image.version="$VERSION"
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/registry-gc /registry-gc
+# A number, since there is no /etc/passwd, and since Kubernetes cannot tell that a name
+# is not root.
+USER 65532:65532
+ENTRYPOINT ["/registry-gc"]

@@ -1,0 +1,166 @@
+// Demo shows the whole job on this machine: it builds registry-gc and a stand-in for
+// GitLab, starts the stand-in on a free port of the loopback interface, makes a dry run
+// and then the real one, and holds what is left against what had to stay.
+//
+//	go run ./demo
+//
+// It is run from the root of the module and needs nothing but Go. Whatever it started
+// or wrote is gone when it ends, however it ends.
+//
+// Exit codes: 0 all was as it had to be, 1 something was not, 130 it was interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// enough is how long everything after the build may take. It takes a second or two;
+// the bound keeps a run that hangs from holding up whoever waits for it.
+const enough = time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := demonstrate(ctx, newScreen(os.Stdout))
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; everything it started has ended")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// demonstrate plays the whole demo in a temporary folder.
+func demonstrate(ctx context.Context, to *screen) (err error) {
+	dir, err := os.MkdirTemp("", "registry-gc-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	if err := build(ctx, to, dir); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, enough, fmt.Errorf("it took more than %v", enough))
+	defer cancel()
+	standin, err := startStandin(ctx, to, dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, standin.stop()) }()
+	return play(ctx, to, dir, standin)
+}
+
+// build makes both programs the way a release is made.
+func build(ctx context.Context, to *screen, dir string) error {
+	to.heading("Build registry-gc and a stand-in for GitLab")
+	args := []string{"build", "-trimpath", "-o", dir + string(filepath.Separator), "./cmd/registry-gc", "./cmd/gitlab-standin"}
+	to.command([]string{"CGO_ENABLED=0"}, "go", args...)
+	command := exec.CommandContext(ctx, "go", args...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Stdout, command.Stderr = to, os.Stderr
+	politely(command)
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("building: %w", err)
+	}
+	return nil
+}
+
+// play makes both runs and checks what each did to the instance.
+func play(ctx context.Context, to *screen, dir string, standin *standin) error {
+	before, err := standin.world(ctx)
+	if err != nil {
+		return err
+	}
+	to.printf("It holds %d tags, %d of them dead.\n", len(before), len(before)-len(before.alive()))
+
+	to.heading("Dry run: decides and reports, deletes nothing")
+	dry, err := standin.clean(ctx, to, dir, "dry-run", "--dry-run")
+	if err != nil {
+		return err
+	}
+	dry.writeReasons(to)
+	dry.writeTags(to)
+	if err := standin.checkUntouched(ctx, before); err != nil {
+		return err
+	}
+	to.printf("\nThe stand-in was sent no request that changes anything.\n")
+
+	to.heading("The real run")
+	run, err := standin.clean(ctx, to, dir, "run")
+	if err != nil {
+		return err
+	}
+	run.writeReasons(to)
+
+	to.heading("What is left, and why it stays")
+	table, err := standin.get(ctx, "/-/standin/world")
+	if err != nil {
+		return err
+	}
+	to.printf("%s", table)
+	after := parseWorld(table)
+	if err := checkLeft(before, after); err != nil {
+		return err
+	}
+	if gone := len(before) - len(after); dry.Deleted != gone || run.Deleted != gone {
+		return fmt.Errorf("%d tags are gone, but the dry run marked %d and the run says that it deleted %d", gone, dry.Deleted, run.Deleted)
+	}
+	to.printf("\nAll %d dead tags are gone, all %d others are there.\n", run.Deleted, len(after))
+	return nil
+}
+
+// startStandin starts the stand-in on a port that the system picks.
+func startStandin(ctx context.Context, to *screen, dir string) (*standin, error) {
+	to.heading("Start the stand-in")
+	file := filepath.Join(dir, "address")
+	args := []string{"--listen", "127.0.0.1:0", "--addr-file", file}
+	to.command(nil, "gitlab-standin", args...)
+	s, err := start(ctx, file, filepath.Join(dir, "gitlab-standin"), args...)
+	if err != nil {
+		return nil, fmt.Errorf("starting the stand-in: %w", err)
+	}
+	to.printf("It serves %s, to this machine only.\n", s.url)
+	return s, nil
+}
+
+// clean makes one run of registry-gc and reads its reports.
+func (s *standin) clean(ctx context.Context, to *screen, dir, name string, args ...string) (*reports, error) {
+	folder := filepath.Join(dir, name)
+	variables := []string{
+		"GITLAB_URL=" + s.url,
+		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
+		"VERIFY=api",
+		"RATE_LIMIT=0", // nobody else uses the stand-in
+		"LOG_LEVEL=warn",
+		"REPORT_DIR=" + folder,
+	}
+	to.command(variables, "registry-gc", args...)
+	command := exec.CommandContext(ctx, filepath.Join(dir, "registry-gc"), args...)
+	// Nothing else of the environment: whoever tries the demo may have a real
+	// GitLab's address and token in theirs.
+	command.Env = slices.Concat(variables, []string{"TMPDIR=" + dir})
+	command.Stdout, command.Stderr = to, os.Stderr
+	politely(command)
+	err := command.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
+	}
+	return readReports(folder)
+}
