@@ -35,7 +35,7 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, err
 		return false, ctx.Err()
 	}
 	if err != nil {
-		return passes(err), nil
+		return passes(err) && departureOf(ctx).before.Err() == nil, nil
 	}
 	repeatable := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodDelete
 	return repeatable && slices.Contains(passingStatuses, resp.StatusCode), nil

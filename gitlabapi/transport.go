@@ -38,16 +38,17 @@ type transport struct {
 // already: a connection that breaks off half-way is an error here, where the retries
 // see it.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	ctx := req.Context()
+	d := departureOf(req.Context())
 	select {
 	case t.slots <- struct{}{}:
 		defer func() { <-t.slots }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-d.before.Done():
+		return nil, d.missed()
 	}
-	if err := t.gate.wait(ctx); err != nil {
-		return nil, err
+	if t.gate.wait(d.before) != nil {
+		return nil, d.missed()
 	}
+	d.sent.Store(true)
 	sent := time.Now()
 	t.count.requests.Add(1)
 	resp, err := t.exchange(req)

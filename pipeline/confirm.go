@@ -8,8 +8,8 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// notConfirmed is the verdict on a tag whose grounds could not be read again because
-// the run was stopped.
+// notConfirmed is the verdict on a tag whose grounds could not be read again: the run
+// was stopped, or there was no answer.
 var notConfirmed = policy.Verdict{Action: policy.Undecided, Reason: policy.DetailsUnknown}
 
 // confirm reads the grounds for a deletion again and decides again on what it finds.
@@ -25,8 +25,11 @@ func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
 		t.doubt = context.Cause(ctx)
 		return notConfirmed
 	}
-	if t.doubt != nil {
+	if errors.Is(t.doubt, errNoPulse) {
 		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+	}
+	if t.doubt != nil {
+		return notConfirmed
 	}
 	facts := t.facts
 	facts.Counterpart = policy.Unknown[policy.Counterpart]()

@@ -43,8 +43,12 @@ func (r *run) delete(ctx context.Context, t tag) error {
 		r.settle(t)
 		return nil
 	}
-	err := r.client.DeleteTag(r.hard, t.repository.Repository, t.facts.Tag)
+	err := r.client.DeleteTag(gitlabapi.SentBefore(r.hard, ctx), t.repository.Repository, t.facts.Tag)
 	switch {
+	case errors.Is(err, gitlabapi.ErrNotSent):
+		t.verdict, t.doubt = notConfirmed, context.Cause(ctx)
+		r.settle(t)
+		return nil
 	case err == nil:
 		r.report(t, report.Deleted, t.verdict.Reason, "")
 	case errors.Is(err, gitlabapi.ErrForbidden):

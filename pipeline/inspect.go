@@ -33,6 +33,9 @@ func (r *run) inspect(ctx context.Context, t tag, send emit[tag]) error {
 			fatal = runError(err)
 		}
 	}
+	if ctx.Err() != nil && t.doubt != nil {
+		t.doubt = context.Cause(ctx)
+	}
 	t.read = r.pulse.now()
 	send(t)
 	return fatal

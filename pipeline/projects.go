@@ -55,6 +55,7 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[*project]
 			return err
 		}
 	}
+	l.named = true
 	for _, p := range named {
 		l.add(p, nil)
 	}
@@ -95,6 +96,7 @@ type projectLister struct {
 	// dense says that the listing itself has each project once, so that nothing has to
 	// be remembered for it.
 	dense bool
+	named bool // what is added now was named one by one
 	sent  int
 }
 
@@ -159,9 +161,9 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 	l.sent++
 	switch {
 	case p.Archived:
-		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived})
+		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named})
 	case !p.Registry:
-		return l.run.tell(report.Skipped{Name: p.Path, Why: report.RegistryDisabled})
+		return l.run.tell(report.Skipped{Name: p.Path, Why: report.RegistryDisabled, Asked: l.named})
 	default:
 		return l.send(&project{Project: p, listed: listed})
 	}

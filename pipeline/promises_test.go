@@ -34,6 +34,9 @@ func TestSumsAfterInterruption(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(gitlabtest.Random(seed, gitlabtest.Legacy).World(), gitlabtest.WithLog(),
 				gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			if seed%2 == 0 { // then deletions wait for the limiter when the stop comes
+				tr.client.RateLimit, tr.client.RateBurst = 4, 1
+			}
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				var requests atomic.Int64

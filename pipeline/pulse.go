@@ -124,8 +124,8 @@ func (p *pulse) ask(ctx context.Context) error {
 		if err == nil && (!hadDate || t.dated || !answer.CreatedAt.IsZero()) {
 			return nil
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err != nil && !errors.Is(err, gitlabapi.ErrTagNotFound) {
+			return err // no answer says nothing, neither good nor bad
 		}
 	}
 	return errNoPulse

@@ -7,7 +7,7 @@ import (
 )
 
 // repositoryStage is the repository fetcher: a pool of the given size, one project in
-// each pair of hands. On a stop the projects left are reported as not read.
+// each pair of hands. On a stop the projects left are not read.
 func (r *run) repositoryStage(workers int) stage[*project, *repository] {
 	return stage[*project, *repository]{workers: workers, work: r.fetchRepositories}
 }
@@ -16,6 +16,9 @@ func (r *run) fetchRepositories(ctx context.Context, p *project, send emit[*repo
 	if p.listed == nil {
 		var err error
 		if p.listed, err = r.client.ProjectRepositories(ctx, p.ID); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
 			r.tell(report.Unreadable{Name: p.Path, Err: err})
 			return runError(err)
 		}

@@ -33,6 +33,9 @@ func (r *run) tagStage(workers int) stage[*repository, tag] {
 // rest is left: nothing has been found out about it.
 func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) error {
 	tags, err := r.ownListing(ctx, repo)
+	if ctx.Err() != nil {
+		return runError(err)
+	}
 	if err != nil {
 		r.tell(report.Unreadable{Name: repo.Path, Err: err})
 	} else {

@@ -40,6 +40,8 @@ type RepositoryScanned struct {
 type Skipped struct {
 	Name string // full path of the project or repository
 	Why  SkipReason
+	// Asked says that the scope names it, so that somebody may wonder.
+	Asked bool
 }
 
 // A SkipReason says why something was passed over. The codes are part of the reports.

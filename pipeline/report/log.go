@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"log/slog"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -18,7 +19,11 @@ func (l Log) Handle(e Event) error {
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:
-		l.Debug("passed over", "name", e.Name, "why", string(e.Why))
+		level := slog.LevelDebug
+		if e.Asked {
+			level = slog.LevelWarn
+		}
+		l.Log(context.Background(), level, "passed over", "name", e.Name, "why", string(e.Why))
 	case Unreadable:
 		l.Warn("could not be read", "name", e.Name, "error", e.Err)
 	case Decision:

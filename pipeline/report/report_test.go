@@ -24,7 +24,7 @@ func events() []Event {
 	failed.Detail = "a\nb \x1b[31m"
 	return []Event{
 		RegimeFound{policy.Legacy},
-		Skipped{"g/old", ProjectArchived},
+		Skipped{"g/old", ProjectArchived, true},
 		ProjectScanned{"g/p"},
 		RepositoryScanned{"g/p", "g/p/app", 5},
 		Unreadable{"g/q", errors.New("forbidden")},
