@@ -1,8 +1,10 @@
 package gitlabapi
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -36,6 +38,9 @@ type Config struct {
 	RequestTimeout time.Duration
 	// MaxRetries is how often a failed request is sent again.
 	MaxRetries int
+	// Log is told of attempts that are repeated and of pauses that the server asks
+	// for. Nil for no log.
+	Log *slog.Logger
 	// Transport replaces the network, for tests. Nil stands for the ordinary one,
 	// which obeys HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE.
 	Transport http.RoundTripper
@@ -48,6 +53,7 @@ type Client struct {
 	token  Secret
 	gate   *gate
 	count  *counters
+	log    *slog.Logger
 }
 
 // counters are what the client has done so far.
@@ -74,6 +80,10 @@ func New(config Config) (*Client, error) {
 		token: config.Token,
 		gate:  newGate(config.RateLimit, config.RateBurst),
 		count: new(counters),
+		log:   cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
+	}
+	c.gate.onPause = func(length time.Duration) {
+		c.log.Info("GitLab asks to wait", "seconds", length.Round(time.Millisecond).Seconds())
 	}
 	c.gitlab, err = gitlab.NewClient(config.Token.Reveal(),
 		gitlab.WithBaseURL(base.String()),
@@ -141,8 +151,9 @@ func (c *Client) httpClient(config Config) *http.Client {
 }
 
 // countRetry is told of every attempt, the first one being 0.
-func (c *Client) countRetry(_ retryablehttp.Logger, _ *http.Request, attempt int) {
+func (c *Client) countRetry(_ retryablehttp.Logger, req *http.Request, attempt int) {
 	if attempt > 0 {
 		c.count.retries.Add(1)
+		c.log.Info("trying again", "method", req.Method, "path", req.URL.EscapedPath(), "attempt", attempt+1)
 	}
 }

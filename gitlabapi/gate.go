@@ -31,6 +31,8 @@ type gate struct {
 	until     time.Time     // no request before this
 	doubled   int           // pauses in a row whose length was our own choice
 	throttled time.Duration // sum of all pauses, each moment counted once
+
+	onPause func(time.Duration) // told of each pause that begins; nil for nobody
 }
 
 // newGate returns a gate for so many requests a second; 0 or less means no limit.
@@ -109,6 +111,9 @@ func (g *gate) pause(now time.Time, length time.Duration) {
 	}
 	if !until.After(from) {
 		return
+	}
+	if from.Equal(now) && g.onPause != nil {
+		g.onPause(until.Sub(now))
 	}
 	g.throttled += until.Sub(from)
 	g.until = until

@@ -52,6 +52,7 @@ func parse(args []string, stdout io.Writer) (config, error) {
 		_, _ = fmt.Fprintln(stdout, "Usage: gitlab-standin [flags]")
 		flags.SetOutput(stdout)
 		flags.PrintDefaults()
+		_, _ = fmt.Fprintln(stdout, "Beside GitLab's API it serves what is left, /-/standin/world, and what it was asked, /-/standin/stats.")
 		return c, err
 	case err != nil:
 		return c, usageError{err}

@@ -36,7 +36,8 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 		_ = listener.Close()
 		return err
 	}
-	log.Info("serving", "url", url, "world", c.world, "regime", c.regime)
+	log.Info("serving", "url", url, "world", c.world, "regime", c.regime,
+		"try", "GITLAB_URL="+url+" GITLAB_TOKEN="+c.token+" registry-gc --dry-run")
 	defer log.Info("stopped")
 	return serveUntil(ctx, server, listener)
 }

@@ -26,12 +26,12 @@ type Config struct {
 	Token              gitlabapi.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
 	TokenFile          string           `env:"GITLAB_TOKEN_FILE" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
 	DryRun             bool             `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
-	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"be full paths or ids, separated by commas" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
-	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"be full paths or ids, separated by commas" is:"projects to walk: full paths or ids, comma-separated"`
+	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
+	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
 	Membership         string           `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"be names, separated by commas" is:"tags never touched: exact names, comma-separated"`
-	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched: a regular expression (RE2)"`
-	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" is:"how the names of cache repositories end"`
+	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least; a pattern that matches nothing, such as ^$, goes into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
+	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
+	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
 	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
 	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,api" is:"how a deletion is confirmed: api (GitLab is asked again), auto (api, with a warning)"`
 	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
@@ -57,8 +57,12 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// suffix is what the names of repositories can end with.
+var suffix = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
+
 // acceptable says of which fields not every value of their type will do.
 var acceptable = map[string]func(*Config) bool{
+	"CacheSuffix":    func(c *Config) bool { return suffix.MatchString(c.CacheSuffix) },
 	"GitLabURL":      func(c *Config) bool { _, err := gitlabapi.ParseURL(c.GitLabURL); return err == nil },
 	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
@@ -78,10 +82,32 @@ func loadConfig(ctx context.Context, lookuper envconfig.Lookuper) (*Config, erro
 			problems = append(problems, mustBe(field))
 		}
 	}
+	if err := checkFolder(config.ReportDir); err != nil {
+		problems = append(problems, err)
+	}
 	if err := config.resolveToken(lookuper); err != nil {
 		problems = append(problems, err)
 	}
 	return config, errors.Join(problems...)
+}
+
+// checkFolder makes sure that reports can be written, before there is anything to
+// report.
+func checkFolder(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		var probe *os.File
+		if probe, err = os.CreateTemp(dir, ".registry-gc-*"); err == nil {
+			err = errors.Join(probe.Close(), os.Remove(probe.Name()))
+		}
+	}
+	if err != nil {
+		return &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
+	}
+	return nil
 }
 
 // accepts reports whether the value of a field is one of those that the field allows.
@@ -102,10 +128,15 @@ func loadField(ctx context.Context, field reflect.StructField, value reflect.Val
 		return false
 	}
 	value.Set(single.Elem().Field(0))
-	if list, ok := value.Interface().([]string); ok {
-		value.Set(reflect.ValueOf(trimmed(list)))
+	list, isList := value.Interface().([]string)
+	if !isList || len(list) == 0 {
+		return true
 	}
-	return true
+	// A list that was given and names nothing is a mistake, such as "$A,$B" with both
+	// empty; taken for no list at all it would mean everything.
+	list = trimmed(list)
+	value.Set(reflect.ValueOf(list))
+	return len(list) > 0
 }
 
 // trimmed drops the space around the entries of a list, and the empty ones.
@@ -122,20 +153,26 @@ func trimmed(list []string) []string {
 // resolveToken takes the token from its file, unless GITLAB_TOKEN itself is set, and
 // checks it.
 func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
-	if _, set := lookuper.Lookup("GITLAB_TOKEN"); !set && c.TokenFile != "" {
+	source := "GITLAB_TOKEN"
+	if _, set := lookuper.Lookup(source); !set && c.TokenFile != "" {
+		source = "GITLAB_TOKEN_FILE"
 		text, err := os.ReadFile(c.TokenFile)
 		if err != nil {
-			return &problem{"GITLAB_TOKEN_FILE", "cannot be read: " + err.Error()}
+			return &problem{source, "cannot be read: " + err.Error()}
 		}
 		c.Token = gitlabapi.NewSecret(string(text))
+	} else if !set && !c.Token.IsZero() {
+		source = "API_TOKEN"
 	}
 	token := c.Token.Reveal()
 	visible := func(r rune) bool { return r > ' ' && r < 0x7f }
 	switch {
+	case token == "" && source == "GITLAB_TOKEN":
+		return &problem{source, "must " + fieldOf("Token").Tag.Get("must") + "; or set GITLAB_TOKEN_FILE"}
 	case token == "" || strings.TrimFunc(token, visible) != "":
-		return mustBe(fieldOf("Token"))
+		return &problem{source, "must " + fieldOf("Token").Tag.Get("must")}
 	case strings.HasPrefix(token, "glcbt-"):
-		return &problem{"GITLAB_TOKEN", "is a CI job token, which reaches the registry of its own project only; it " +
+		return &problem{source, "is a CI job token, which reaches the registry of its own project only; it " +
 			"must " + fieldOf("Token").Tag.Get("must")}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -41,6 +42,22 @@ func exitCode(err error, summary *report.Summary) int {
 	}
 }
 
+// verdict says, when a run was not simply done, what it means for whoever started it.
+func verdict(code int, summary *report.Summary) string {
+	switch {
+	case summary.Error != "":
+		return summary.Error
+	case code == exitGuard:
+		return fmt.Sprintf("a guard stopped deletions: %d tags look dead, but so do tags that are not, or there was none to compare; look at the registry behind GitLab, then run again",
+			summary.Reasons[policy.OutageSuspected])
+	case code == exitIncomplete:
+		return fmt.Sprintf("done, but for %d tags undecided, %d that could not be deleted, and %d groups, projects or repositories that could not be read; the warnings above say why",
+			summary.Undecided, summary.Failed, summary.Unreadable)
+	default:
+		return ""
+	}
+}
+
 // codeOf returns the code of a command that has nothing to report but an error.
 func codeOf(err error) int {
 	if err != nil {
@@ -71,11 +88,20 @@ func advice(err error) string {
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, gitlabapi.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
+	case isUntrusted(err):
+		return fmt.Sprintf("cannot trust GitLab's certificate, SSL_CERT_FILE must name a file with the authority that signed it: %v", request)
+	case errors.Is(err, gitlabapi.ErrNotFound):
+		return fmt.Sprintf("is GITLAB_URL right, with its path if the instance has one? %v", err)
 	case isRequest && !isFormat(err):
 		return fmt.Sprintf("cannot reach GitLab, check GITLAB_URL and the network: %v", request)
 	default:
 		return err.Error()
 	}
+}
+
+func isUntrusted(err error) bool {
+	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
+	return untrusted
 }
 
 // isFormat reports whether something answered that does not behave like GitLab; its

@@ -59,41 +59,40 @@ type job struct {
 	stdout io.Writer
 }
 
-// run opens the reports, checks the token, runs the pipeline and says how it went, in
-// this order: what makes a run impossible is found before anything is deleted.
+// run checks the token, opens the reports, runs the pipeline and says how it went, in
+// this order: what makes a run impossible is found before anything is deleted, and
+// before the reports of an earlier run are overwritten.
 func (j *job) run(ctx context.Context) int {
 	started := time.Now()
-	summary := report.NewSummary(j.config.DryRun)
-	handlers := report.Handlers{report.Log{Logger: j.log}, summary}
-	files, err := j.openFiles()
-	if err != nil {
-		j.log.Error(err.Error())
-		return exitUsage
-	}
-	if files != nil {
-		handlers = append(handlers, files)
-	}
+	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
+	defer cancel()
+	j.log.Info("starting", "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
 	client, err := j.client()
 	if err == nil {
-		err = j.walk(ctx, client, handlers)
+		err = client.CheckToken(ctx, !j.config.DryRun)
 	}
-	summary.Interrupted = isStop(err)
-	if client != nil {
-		addStats(summary, client.Stats(), time.Since(started))
-	}
-	return j.finish(summary, files, err)
-}
-
-// openFiles opens the reports, if there are to be any.
-func (j *job) openFiles() (*report.Files, error) {
-	if j.config.ReportDir == "" {
-		return nil, nil
-	}
-	files, err := report.OpenFiles(j.config.ReportDir)
 	if err != nil {
-		return nil, fmt.Errorf("REPORT_DIR: must be a folder that can be written: %w", err)
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		j.log.Error(advice(err))
+		return exitCode(err, report.NewSummary(j.config.DryRun))
 	}
-	return files, nil
+	summary := report.NewSummary(j.config.DryRun)
+	handlers := report.Handlers{report.Log{Logger: j.log}, summary}
+	var files *report.Files
+	if j.config.ReportDir != "" {
+		if files, err = report.OpenFiles(j.config.ReportDir); err != nil {
+			j.log.Error("REPORT_DIR: must be a folder that can be written: " + err.Error())
+			return exitUsage
+		}
+		handlers = append(handlers, files)
+	}
+	err = j.walk(ctx, client, handlers)
+	summary.Interrupted = isStop(err)
+	summary.Error = advice(err)
+	addStats(summary, client.Stats(), time.Since(started))
+	return j.finish(summary, files, err)
 }
 
 func (j *job) client() (*gitlabapi.Client, error) {
@@ -101,6 +100,7 @@ func (j *job) client() (*gitlabapi.Client, error) {
 		URL:            j.config.GitLabURL,
 		Token:          j.config.Token,
 		UserAgent:      "registry-gc/" + version,
+		Log:            j.log,
 		Concurrency:    j.config.Concurrency,
 		RateLimit:      j.config.RateLimit,
 		RateBurst:      j.config.RateBurst,
@@ -109,19 +109,10 @@ func (j *job) client() (*gitlabapi.Client, error) {
 	})
 }
 
-// walk checks the token and runs the pipeline.
+// walk runs the pipeline.
 func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
-	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
-	defer cancel()
-	j.log.Info("starting", "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
 	if j.config.Verify == "auto" {
-		j.log.Warn("deletions are confirmed by asking GitLab again, not by the registry itself; VERIFY=api accepts that")
-	}
-	if err := client.CheckToken(ctx, !j.config.DryRun); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return err
+		j.log.Warn("deletions are confirmed by asking GitLab again, not by the registry itself; VERIFY=api accepts that and silences this warning")
 	}
 	return pipeline.Run(ctx, client, pipeline.Options{
 		Scope: pipeline.Scope{
@@ -142,10 +133,11 @@ func addStats(summary *report.Summary, stats gitlabapi.Stats, took time.Duration
 	summary.Duration = report.Seconds(took)
 }
 
-// finish prints the summary, closes the reports and says what ended the run. It does so
-// however the run ended.
+// finish says what ended the run or was left, prints the summary and closes the
+// reports, however the run ended.
 func (j *job) finish(summary *report.Summary, files *report.Files, err error) int {
-	if text := advice(err); text != "" {
+	code := exitCode(err, summary)
+	if text := verdict(code, summary); text != "" {
 		j.log.Error(text)
 	}
 	failed := summary.WriteText(j.stdout)
@@ -154,7 +146,7 @@ func (j *job) finish(summary *report.Summary, files *report.Files, err error) in
 	}
 	if failed != nil {
 		j.log.Error(failed.Error())
-		err = errors.Join(err, failed)
+		return exitCode(errors.Join(err, failed), summary)
 	}
-	return exitCode(err, summary)
+	return code
 }

@@ -149,6 +149,8 @@ func TestWriteText(t *testing.T) {
   marked        2
   undecided     1
   failed        1
+  unreadable    1
+  passed over   1
   requests      42
   time          1m33.25s
 `

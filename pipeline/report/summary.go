@@ -19,6 +19,7 @@ type Summary struct {
 	Schema       int                   `json:"schema"`
 	DryRun       bool                  `json:"dry_run"`
 	Interrupted  bool                  `json:"interrupted"`
+	Error        string                `json:"error,omitempty"` // what ended the run before its time
 	Regime       string                `json:"regime"`
 	Projects     int                   `json:"projects"`
 	Repositories int                   `json:"repositories"`
@@ -113,11 +114,16 @@ func (s *Summary) WriteText(w io.Writer) error {
 		{deleted, s.Deleted},
 		{"undecided", s.Undecided},
 		{"failed", s.Failed},
+		{"unreadable", s.Unreadable},
+		{"passed over", s.passedOver()},
 		{"requests", s.Requests.API + s.Requests.Registry},
 		{"time", time.Duration(s.Duration).Round(10 * time.Millisecond)},
 	}
 	fmt.Fprintln(table, s.title())
 	for _, row := range rows {
+		if row.value == 0 && (row.name == "unreadable" || row.name == "passed over") {
+			continue
+		}
 		fmt.Fprintf(table, "  %s\t%v\n", row.name, row.value)
 	}
 	return table.Flush()
@@ -128,8 +134,20 @@ func (s *Summary) title() string {
 	if s.DryRun {
 		title += ", dry run"
 	}
-	if s.Interrupted {
+	switch {
+	case s.Interrupted:
 		title += ", interrupted"
+	case s.Error != "":
+		title += ", stopped"
 	}
 	return title
+}
+
+// passedOver returns how many projects and repositories were passed over on purpose.
+func (s *Summary) passedOver() int {
+	sum := 0
+	for _, n := range s.Skipped {
+		sum += n
+	}
+	return sum
 }
