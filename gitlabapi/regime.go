@@ -33,7 +33,9 @@ func (c *Client) Regime(ctx context.Context, repository Repository) (Regime, err
 		repository.ProjectID, repository.ID, options, gitlab.WithContext(ctx))
 	if err != nil {
 		err = c.failure(http.MethodGet, tagsPath(repository), resp, err)
-		if status, ok := errors.AsType[*StatusError](err); ok && status.Status == http.StatusMethodNotAllowed {
+		status, answered := errors.AsType[*StatusError](err)
+		// A proxy that forbids something says so in HTML; GitLab has its message.
+		if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
 			return RegimeLegacy, nil
 		}
 		return RegimeUnknown, fmt.Errorf("finding out the regime: %w", err)

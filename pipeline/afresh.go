@@ -4,34 +4,59 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // errReadingsDiffer says that two readings of a list contradict each other.
 var errReadingsDiffer = errors.New("readings of the counterpart's listing differ")
 
+// maxFresh is how long a second reading counts as fresh: one for each cache repository
+// is enough, unless its deletions take longer.
+const maxFresh = time.Minute
+
 // A freshReading is what a second look at a counterpart repository found, shared by
-// the orphans of one cache repository. A failure is part of it: those orphans stay.
+// the orphans of one cache repository. A failure is shared, too: those orphans stay.
 type freshReading struct {
-	tags listing // none where there is no counterpart repository
+	turn *semaphore.Weighted // one at a time
+
+	// What follows is for who has the turn.
+	at   time.Time
+	tags listing
 	err  error
 }
 
-// readAfresh looks a second time at what the orphans of a cache repository lack.
-func (r *run) readAfresh(ctx context.Context, cache *repository) freshReading {
+// get returns a reading that is fresh.
+func (f *freshReading) get(ctx context.Context, read func(context.Context) (listing, error)) (listing, error) {
+	if err := f.turn.Acquire(ctx, 1); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	defer f.turn.Release(1)
+	if f.at.IsZero() || time.Since(f.at) > maxFresh {
+		f.tags, f.err = read(ctx)
+		f.at = time.Now()
+	}
+	return f.tags, f.err
+}
+
+// readAfresh looks a second time at what the orphans of a cache repository lack. It
+// returns the counterpart's tags, none where there is no counterpart repository.
+func (r *run) readAfresh(ctx context.Context, cache *repository) (listing, error) {
 	counterpart, exists := r.counterpartOf(cache)
 	if !exists {
-		return freshReading{err: r.confirmRepositoryMissing(ctx, cache)}
+		return nil, r.confirmRepositoryMissing(ctx, cache)
 	}
 	before, err := counterpart.list(ctx, r.client)
 	if err != nil {
-		return freshReading{err: err}
+		return nil, err
 	}
 	tags, err := counterpart.listAfresh(ctx, r.client)
 	if err != nil {
-		return freshReading{err: err}
+		return nil, err
 	}
 	if len(tags) > 0 && tags.covers(before, &counterpart.planned) {
-		return freshReading{tags: tags}
+		return tags, nil
 	}
 	// An empty list may be an outage and a shorter one a list cut short: GitLab sends
 	// both as a success. It takes a third that agrees.
@@ -43,7 +68,7 @@ func (r *run) readAfresh(ctx context.Context, cache *repository) freshReading {
 	if err == nil && len(tags) == 0 {
 		err = r.lists(ctx, cache) // else no list at all may be to be had just now
 	}
-	return freshReading{tags: tags, err: err}
+	return tags, err
 }
 
 // confirmRepositoryMissing reads the repositories of a project again. That list has to

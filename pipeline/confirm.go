@@ -12,35 +12,83 @@ import (
 // was stopped, or there was no answer.
 var notConfirmed = policy.Verdict{Action: policy.Undecided, Reason: policy.DetailsUnknown}
 
+// readings is how often a tag's own details are read again before it goes.
+const readings = 2
+
 // confirm reads the grounds for a deletion again and decides again on what it finds.
 // Only when that gives the same verdict does the verdict stand; every other result
 // keeps the tag.
 //
 // First it makes sure that the registry has answered since the first reading. If an
-// outage was behind that one, it is found, or it is over and the second reading is
-// right.
+// outage was behind that one, it is found, or it is over and what is read now is right,
+// unless another outage begins in between. What is missing is read more than once, for
+// a registry that fails now and then.
 func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
-	t.doubt = r.alive(ctx, t)
-	if ctx.Err() != nil {
-		t.doubt = context.Cause(ctx)
-		return notConfirmed
-	}
-	if errors.Is(t.doubt, errNoPulse) {
-		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
-	}
-	if t.doubt != nil {
-		return notConfirmed
+	verdict := r.trust(ctx, t)
+	if verdict != t.verdict {
+		return verdict
 	}
 	facts := t.facts
 	facts.Counterpart = policy.Unknown[policy.Counterpart]()
 	if t.verdict.Reason != policy.MissingDetails {
 		facts.Counterpart, t.doubt = r.counterpartAfresh(ctx, t)
 	}
+	for range readings {
+		if verdict == t.verdict {
+			verdict = r.readAgain(ctx, t, facts)
+		}
+	}
+	if verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
+		t.doubt = errUnsteady
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+	}
+	return verdict
+}
+
+// trust returns the tag's own verdict when what is read now can be believed.
+func (r *run) trust(ctx context.Context, t *tag) policy.Verdict {
+	t.doubt = r.alive(ctx, t)
+	switch {
+	case ctx.Err() != nil:
+		t.doubt = context.Cause(ctx)
+		return notConfirmed
+	case t.doubt == nil:
+		return t.verdict
+	case errors.Is(t.doubt, errNoPulse) || errors.Is(t.doubt, errUnsteady):
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+	default:
+		return notConfirmed
+	}
+}
+
+// readAgain reads a tag's own details again and decides on them and the other facts.
+func (r *run) readAgain(ctx context.Context, t *tag, facts policy.Facts) policy.Verdict {
+	digest := t.digest
 	var err error
 	if facts.Details, err = r.details(ctx, t); err != nil {
 		t.doubt = err
 	}
+	r.watch(t.facts.Details, facts.Details)
+	if digest != "" && digest != t.digest {
+		t.doubt = errPushedAgain
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}
+	}
 	return agree(t.verdict, r.options.Rules.Decide(facts))
+}
+
+// errPushedAgain says that a tag is not any more what it was when it was first read.
+var errPushedAgain = errors.New("the tag has been pushed again meanwhile")
+
+// watch looks for the sign of a registry that fails now and then: details, or a date,
+// that were missing and are there now.
+func (r *run) watch(before, now policy.Fact[policy.Details]) {
+	first, _ := before.Get()
+	second, known := now.Get()
+	cameBack := first == policy.DetailsMissing && second != policy.DetailsMissing ||
+		first == policy.DetailsUndated && second == policy.DetailsDated
+	if known && cameBack {
+		r.pulse.distrust()
+	}
 }
 
 // agree compares the verdict on the first reading with that on the second. A tag that
@@ -86,12 +134,9 @@ func (r *run) lists(ctx context.Context, repo *repository) error {
 // tags of a cache repository share, and by the counterpart's own details.
 func (r *run) counterpartAfresh(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	unknown := policy.Unknown[policy.Counterpart]()
-	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (freshReading, error) {
-		return r.readAfresh(ctx, t.repository), nil
+	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
+		return r.readAfresh(ctx, t.repository)
 	})
-	if err == nil {
-		err = fresh.err
-	}
 	if err != nil {
 		return unknown, err
 	}
@@ -99,7 +144,7 @@ func (r *run) counterpartAfresh(ctx context.Context, t *tag) (policy.Fact[policy
 	if !exists {
 		return policy.Known(policy.CounterpartRepositoryMissing), nil
 	}
-	if fresh.tags.has(t.facts.Tag) {
+	if fresh.has(t.facts.Tag) {
 		return policy.Known(policy.CounterpartPresent), nil
 	}
 	_, err = r.client.TagDetails(ctx, repo.Repository, t.facts.Tag)

@@ -33,7 +33,7 @@ type repository struct {
 	// questions for counterparts.
 	listing flight[listing]
 	// fresh is, for a cache repository, what its counterpart's second reading says.
-	fresh flight[freshReading]
+	fresh freshReading
 	// deletions is held singly by each deletion in the repository, and whole while
 	// its listing is read afresh: pages shift when tags go.
 	deletions *semaphore.Weighted
@@ -44,7 +44,12 @@ type repository struct {
 const wholeRepository = math.MaxInt64
 
 func newRepository(p *project, r gitlabapi.Repository) *repository {
-	return &repository{Repository: r, project: p, deletions: semaphore.NewWeighted(wholeRepository)}
+	return &repository{
+		Repository: r,
+		project:    p,
+		fresh:      freshReading{turn: semaphore.NewWeighted(1)},
+		deletions:  semaphore.NewWeighted(wholeRepository),
+	}
 }
 
 // A listing is the tags of a repository, sorted by name.

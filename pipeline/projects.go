@@ -65,26 +65,35 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[*project]
 // resolve checks that all names of the scope stand for something.
 func (r *run) resolve(ctx context.Context, scope Scope) ([]gitlabapi.Project, error) {
 	for _, group := range scope.Groups {
-		if err := r.client.Group(ctx, group); err != nil {
-			return nil, scopeError("group", group, err)
+		if err := r.scopeError("group", group, r.client.Group(ctx, group)); err != nil {
+			return nil, err
 		}
 	}
 	var projects []gitlabapi.Project
 	for _, name := range scope.Projects {
 		p, err := r.client.Project(ctx, name)
-		if err != nil {
-			return nil, scopeError("project", name, err)
+		if err = r.scopeError("project", name, err); err != nil {
+			return nil, err
 		}
-		projects = append(projects, p)
+		if p.ID != 0 {
+			projects = append(projects, p)
+		}
 	}
 	return projects, nil
 }
 
-func scopeError(kind, name string, err error) error {
-	if errors.Is(err, gitlabapi.ErrNotFound) {
+// scopeError returns what is wrong with the scope as a whole. That one of its names
+// cannot be read just now is that name's failure, and reported.
+func (r *run) scopeError(kind, name string, err error) error {
+	switch {
+	case err == nil || endsRun(err):
+		return err
+	case errors.Is(err, gitlabapi.ErrNotFound):
 		return &ScopeError{Kind: kind, Name: name, Err: err}
+	default:
+		r.tell(report.Unreadable{Name: name, Err: err})
+		return nil
 	}
-	return err
 }
 
 // A projectLister sends each project once, and tells of those that are passed over.
@@ -131,7 +140,7 @@ func (l *projectLister) all(ctx context.Context, projects iter.Seq2[gitlabapi.Pr
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil && l.sent > 0 && !endsRun(err) {
+		if err != nil && (listed != nil || l.sent > 0) && !endsRun(err) {
 			l.run.tell(report.Unreadable{Name: "the rest of the projects", Err: err})
 			return nil
 		}

@@ -130,7 +130,7 @@ func TestConfirmedAtTheLastMoment(t *testing.T) {
 		{"counterpart before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindImage, policy.HasCounterpart},
 		{"counterpart without details before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindMultiArch, policy.HasCounterpart},
 		{"counterpart after second listing", gitlabtest.KindCacheManifest, tagPath("IMAGE", "x"), 1, image, gitlabtest.KindImage, policy.HasCounterpart},
-		{"orphan gets a date", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.DatedOrphan},
+		{"orphan is pushed again", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
 		{"orphan loses its details", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindCacheIndex, policy.EvidenceDisagrees},
 	}
 	for _, test := range tests {

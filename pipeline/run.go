@@ -74,7 +74,7 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[repo
 		options: options,
 		tell:    tell,
 		hard:    e.hard,
-		regime:  regimeFinder{client: client, tell: tell},
+		regime:  regimeFinder{client: client, tell: tell, turn: semaphore.NewWeighted(1)},
 		pulse:   pulse{client: client, turn: semaphore.NewWeighted(1)},
 	}
 }

@@ -42,7 +42,9 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}
 	if len(tags) > 0 {
-		r.regime.learn(ctx, repo)
+		if err := r.regime.learn(ctx, repo); err != nil {
+			return err
+		}
 	}
 	for _, listed := range tags {
 		item := tag{repository: repo, dated: listed.Dated, doubt: err}

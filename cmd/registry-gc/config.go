@@ -158,7 +158,7 @@ func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
 		source = "GITLAB_TOKEN_FILE"
 		text, err := os.ReadFile(c.TokenFile)
 		if err != nil {
-			return &problem{source, "cannot be read: " + err.Error()}
+			return &problem{source, "cannot be read: " + withoutPath(err)}
 		}
 		c.Token = gitlabapi.NewSecret(string(text))
 	} else if !set && !c.Token.IsZero() {
@@ -176,6 +176,15 @@ func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
 			"must " + fieldOf("Token").Tag.Get("must")}
 	}
 	return nil
+}
+
+// withoutPath returns what is wrong with a file without its name, which may be the token
+// in the wrong place.
+func withoutPath(err error) string {
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
+		err = failed.Err
+	}
+	return err.Error()
 }
 
 // rules returns the choices that decide on tags.

@@ -25,7 +25,8 @@ var flagVariables = []struct{ flag, variable, usage string }{
 	{"token", "GITLAB_TOKEN", "access token; other users of the machine can see it, the variable they cannot"},
 }
 
-// parseFlags reads the command line.
+// parseFlags reads the command line. Its errors do not repeat what was given, which may
+// be the token in the wrong place.
 func parseFlags(args []string) (*commandLine, error) {
 	line := &commandLine{variables: make(map[string]string)}
 	flags := flag.NewFlagSet("registry-gc", flag.ContinueOnError)
@@ -46,9 +47,9 @@ func parseFlags(args []string) (*commandLine, error) {
 	case errors.Is(err, flag.ErrHelp):
 		line.help = true
 	case err != nil:
-		return nil, fmt.Errorf("%w (registry-gc --help lists what there is)", err)
+		return nil, errors.New("there is a flag that is none, or without its value; registry-gc --help lists what there is")
 	case flags.NArg() > 0:
-		return nil, fmt.Errorf("unexpected argument %q (registry-gc --help lists what there is)", flags.Arg(0))
+		return nil, errors.New("there is an argument that is no flag; registry-gc --help lists what there is")
 	}
 	return line, nil
 }

@@ -79,14 +79,14 @@ func (j *job) run(ctx context.Context) int {
 		return exitCode(err, report.NewSummary(j.config.DryRun))
 	}
 	summary := report.NewSummary(j.config.DryRun)
-	handlers := report.Handlers{report.Log{Logger: j.log}, summary}
+	handlers := report.Handlers{summary, report.Log{Logger: j.log}}
 	var files *report.Files
 	if j.config.ReportDir != "" {
 		if files, err = report.OpenFiles(j.config.ReportDir); err != nil {
 			j.log.Error("REPORT_DIR: must be a folder that can be written: " + err.Error())
 			return exitUsage
 		}
-		handlers = append(handlers, files)
+		handlers = append(report.Handlers{files}, handlers...) // recorded first, then told
 	}
 	err = j.walk(ctx, client, handlers)
 	summary.Interrupted = isStop(err)

@@ -22,6 +22,8 @@ func (e *signalError) Error() string { return fmt.Sprintf("interrupted by signal
 // stopOnSignals returns a context that SIGINT or SIGTERM ends. The second signal ends
 // the program, whatever it is doing.
 func stopOnSignals(parent context.Context) context.Context {
+	// Nobody reading the log any more is no reason to end without a summary.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

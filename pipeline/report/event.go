@@ -6,7 +6,8 @@ import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
 type Event interface{ event() }
 
 // A Handler is told what happens. An error means that it cannot do its work any
-// more, and ends the run: nothing is deleted that would go unrecorded.
+// more, and stops the run: no deletion is begun after that. Those under way then, at
+// most twice as many as there are workers, may go unrecorded.
 type Handler interface {
 	Handle(Event) error
 }
