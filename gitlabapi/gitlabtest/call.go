@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 // call is one request on its way through the server.
 type call struct {
 	server  *Server
+	door    door // where it came in
 	writer  http.ResponseWriter
 	request *http.Request
 	path    string // decoded, below /api/v4
@@ -20,7 +22,9 @@ type call struct {
 	params  map[string]string // of the route's path
 	refusal *refusal          // why there is no route
 	token   string
-	header  http.Header // of the answer
+	// registry says that the registry is asked, and not Rails.
+	registry bool
+	header   http.Header // of the answer
 
 	// What faults did to it.
 	registryFails       bool
@@ -28,6 +32,8 @@ type call struct {
 	configUnreadable    bool
 	cut                 func(total int) int
 	cutBody             bool
+	realm               string    // that challenges name
+	manifest            *manifest // that is served in the place of every other
 
 	// What is recorded.
 	status    int
@@ -39,8 +45,11 @@ type call struct {
 type answer struct {
 	status      int
 	body        any
-	contentType string // of a body that is a string; JSON when empty
+	contentType string // of the body; JSON when empty
 }
+
+// noBody is the body of an answer that has none, and no type either.
+type noBody struct{}
 
 // refusal is a request that no endpoint takes.
 type refusal struct {
@@ -48,12 +57,15 @@ type refusal struct {
 	why    string
 }
 
-func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
+func (s *Server) newCall(at door, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
-		server: s, writer: w, request: r, at: s.options.clock(),
+		server: s, door: at, writer: w, request: r, at: s.options.clock(),
 		token: tokenOf(r), header: http.Header{},
 	}
-	c.resolveRoute()
+	c.resolveRoute(at)
+	if c.route == tokenRoute {
+		_, c.token, _ = r.BasicAuth()
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil && c.refusal == nil {
 		c.refusal = &refusal{badRequest("query string is malformed"), "malformed query string"}
@@ -66,6 +78,10 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) *call {
 func (c *call) endpoint() string {
 	if c.route == nil {
 		return "unknown"
+	}
+	if c.registry {
+		// A HEAD spares the body, which is worth knowing there.
+		return c.request.Method + " " + c.route.template
 	}
 	return c.route.method + " " + c.route.template
 }
@@ -104,15 +120,7 @@ func (c *call) registryHost() string {
 
 // write sends an answer.
 func (c *call) write(a *answer) {
-	text, plain := a.body.(string)
-	contentType := a.contentType
-	body := []byte(text)
-	if contentType == "" {
-		contentType = "application/json"
-	}
-	if !plain {
-		body = encode(a.body)
-	}
+	body := a.bytes()
 	c.status = a.status
 	header := c.writer.Header()
 	for name, values := range c.header {
@@ -120,12 +128,33 @@ func (c *call) write(a *answer) {
 			header[name] = values
 		}
 	}
-	if header.Get("Content-Type") == "" {
+	if contentType := a.typeOfBody(); contentType != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", contentType)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	c.writer.WriteHeader(a.status)
 	c.send(body)
+}
+
+// bytes returns the body as it is sent.
+func (a *answer) bytes() []byte {
+	switch body := a.body.(type) {
+	case string:
+		return []byte(body)
+	case []byte:
+		return body
+	case noBody:
+		return nil
+	default:
+		return encode(body)
+	}
+}
+
+func (a *answer) typeOfBody() string {
+	if _, none := a.body.(noBody); none {
+		return ""
+	}
+	return cmp.Or(a.contentType, "application/json")
 }
 
 // strips says whether a proxy takes a header off the answer.

@@ -98,7 +98,7 @@ func (s *Server) detailsFromRow(_ *call, r *repository, tag string) (*shownDetai
 	if !ok || r.stored.crowdedOut(tag) {
 		return nil, false
 	}
-	text := configTime(t.pushed())
+	text := configTime(t.createdAt())
 	shown := &shownDetails{Digest: t.manifest.digest, CreatedAt: &text, TotalSize: t.manifest.size()}
 	shown.setRevision(t.manifest)
 	return shown, true

@@ -41,9 +41,15 @@ func Reply(status int, body string, header ...string) Effect {
 	})
 }
 
-// Status answers with a status and a message in GitLab's form.
+// Status answers with a status and a message in GitLab's form, or in the
+// registry's where that is asked.
 func Status(status int) Effect {
-	return answering(func(*call) *answer { return failure(status, http.StatusText(status)) })
+	return answering(func(c *call) *answer {
+		if c.registry {
+			return registryFailure(status, codeOf(status), http.StatusText(status), nil)
+		}
+		return failure(status, http.StatusText(status))
+	})
 }
 
 // RetryAfter answers with a status, such as 429 or 503, and Retry-After.
@@ -115,15 +121,39 @@ func CutBody() Effect {
 }
 
 // RegistryOutage lets Rails see a registry that answers errors: details are
-// 404, lists of tags empty with 200, deletions 400.
+// 404, lists of tags empty with 200, deletions 400. A request to the registry
+// itself is answered 503.
 func RegistryOutage() Effect {
 	return changing(func(c *call) { c.registryFails = true })
 }
 
 // RegistryUnreachable lets Rails see no registry at all: 503, and 400 for
-// deletions.
+// deletions. A connection to the registry itself is cut.
 func RegistryUnreachable() Effect {
 	return changing(func(c *call) { c.registryUnreachable = true })
+}
+
+// FrontDoorClosed answers a request to the registry 503; whatever Rails is
+// asked goes on as before.
+func FrontDoorClosed() Effect {
+	return effect{do: func(c *call) *answer {
+		if !c.registry {
+			return nil
+		}
+		return unavailable()
+	}}
+}
+
+// ManifestBytes serves bytes in the place of every manifest that there is, with
+// their own digest.
+func ManifestBytes(body []byte, contentType string) Effect {
+	served := &manifest{digest: digestOf(body), mediaType: contentType, body: body}
+	return changing(func(c *call) { c.manifest = served })
+}
+
+// WrongRealm lets the registry send its clients elsewhere for a token.
+func WrongRealm(url string) Effect {
+	return changing(func(c *call) { c.realm = url })
 }
 
 // ConfigUnreadable takes the date from the details of an image, on LEGACY.

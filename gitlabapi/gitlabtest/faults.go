@@ -13,7 +13,7 @@ import (
 type Fault struct {
 	// Method is the method that it strikes; "" for all.
 	Method string
-	// Path must match the decoded path below /api/v4; nil for all paths.
+	// Path must match the decoded path, as in [Request]; nil for all paths.
 	Path *regexp.Regexp
 	// Probability is the share of the matching requests that it strikes; 0
 	// means all of them.

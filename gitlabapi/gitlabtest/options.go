@@ -27,6 +27,11 @@ type options struct {
 	goneIsMissing bool
 	noTagKeyset   bool
 	multiArchFail bool
+	tokenLife     time.Duration
+	banAfter      int
+	openRegistry  bool
+	cannotDelete  bool
+	oldRegistry   bool
 }
 
 // WithToken lets a token in, with its scopes. It can be given several times;
@@ -74,8 +79,10 @@ func WithBasePath(path string) Option {
 	return func(o *options) { o.basePath = strings.TrimSuffix(path, "/") }
 }
 
-// WithRegistryHost sets the host in locations. By default it is the one that
-// was asked.
+// WithRegistryHost gives the registry a host of its own: locations begin with
+// it, its paths are served there, and nowhere else. By default the one host
+// that is asked has everything. Behind a second listener, see
+// [Server.Registry], WithExternalURL should say where the instance is.
 func WithRegistryHost(host string) Option {
 	return func(o *options) { o.registryHost = host }
 }
@@ -113,4 +120,34 @@ func WithoutTagKeyset() Option {
 // as some versions of GitLab do.
 func WithMultiArchErrors() Option {
 	return func(o *options) { o.multiArchFail = true }
+}
+
+// WithTokenLife sets how long tokens for the registry hold by the server's
+// clock; by default, as in GitLab's, 5 minutes.
+func WithTokenLife(d time.Duration) Option {
+	return func(o *options) { o.tokenLife = d }
+}
+
+// WithBanAfter sets how many passwords /jwt/auth refuses within 3 minutes
+// before it refuses their address for an hour; by default 30.
+func WithBanAfter(refused int) Option {
+	return func(o *options) { o.banAfter = refused }
+}
+
+// WithoutRegistryDelete makes the user a Developer, who may delete tags by the
+// API but gets no token to delete them at the registry.
+func WithoutRegistryDelete() Option {
+	return func(o *options) { o.cannotDelete = true }
+}
+
+// WithOldRegistry makes the registry one from before it said whether it has a
+// database, and before it knew name_exact, which it passes over.
+func WithOldRegistry() Option {
+	return func(o *options) { o.oldRegistry = true }
+}
+
+// WithoutRegistryAuth lets everybody into the registry, as registries do that
+// stand alone.
+func WithoutRegistryAuth() Option {
+	return func(o *options) { o.openRegistry = true }
 }

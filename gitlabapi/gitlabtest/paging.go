@@ -95,9 +95,7 @@ func (c *call) self() string {
 		return o.foreignURL + escaped
 	case o.externalURL != "":
 		return o.externalURL + strings.TrimPrefix(escaped, o.basePath)
-	case c.request.TLS != nil:
-		return "https://" + c.request.Host + escaped
 	default:
-		return "http://" + c.request.Host + escaped
+		return c.origin() + escaped
 	}
 }

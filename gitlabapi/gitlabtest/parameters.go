@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 )
@@ -75,17 +76,25 @@ func (c *call) checkParameters() *answer {
 		switch values := c.query[name]; {
 		case !known:
 			return c.violates(name + " is no parameter of this endpoint")
-		case len(values) > 1:
+		case len(values) > 1 && name != c.route.repeats:
 			return c.violates(name + " is given more than once")
-		case !check(values[0]):
+		case !all(values, check):
 			return c.violates(name + " does not have a valid value")
 		}
 	}
 	return nil
 }
 
+func all(values []string, check func(string) bool) bool {
+	return !slices.ContainsFunc(values, func(value string) bool { return !check(value) })
+}
+
 // violates answers 400 and records why.
 func (c *call) violates(why string) *answer {
 	c.violation = c.endpoint() + ": " + why
+	if c.registry {
+		return registryFailure(http.StatusBadRequest, "INVALID_QUERY_PARAMETER_VALUE",
+			"the value of a query parameter is invalid", why)
+	}
 	return badRequest(why)
 }

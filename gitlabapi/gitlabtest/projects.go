@@ -152,9 +152,13 @@ func (c *call) instance() string {
 	if o.externalURL != "" {
 		return o.externalURL
 	}
-	scheme := "http://"
+	return c.origin() + o.basePath
+}
+
+// origin is the scheme and host that were asked.
+func (c *call) origin() string {
 	if c.request.TLS != nil {
-		scheme = "https://"
+		return "https://" + c.request.Host
 	}
-	return scheme + c.request.Host + o.basePath
+	return "http://" + c.request.Host
 }

@@ -3,15 +3,18 @@ package gitlabtest
 import (
 	"maps"
 	"net/http"
+	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
 
 // Stats says what a server was asked.
 type Stats struct {
+	// Total counts all requests, Registry those among them that asked the
+	// registry: /v2 and /gitlab/v1. What is left is the instance's.
 	Total      int            `json:"total"`
+	Registry   int            `json:"registry"`
 	ByEndpoint map[string]int `json:"by_endpoint"`
 	// ByStatus counts answers; 0 stands for connections that were cut before
 	// there was one.
@@ -29,9 +32,10 @@ type Stats struct {
 // Record is one request and its answer.
 type Record struct {
 	Method   string
-	Path     string // decoded, below /api/v4
+	Path     string // decoded, below /api/v4; whole at the registry and /jwt/auth
 	Query    string // raw
 	Endpoint string
+	Registry bool // the registry was asked
 	Status   int
 	Time     time.Time // when it came
 }
@@ -65,6 +69,9 @@ func (r *recorder) start(c *call) {
 	r.inFlight++
 	r.stats.MaxInFlight = max(r.stats.MaxInFlight, r.inFlight)
 	r.stats.Total++
+	if c.registry {
+		r.stats.Registry++
+	}
 	r.stats.ByEndpoint[c.endpoint()]++
 	r.stats.PerSecond[c.at.Unix()]++
 	if m := c.request.Method; m != http.MethodGet && m != http.MethodHead {
@@ -73,10 +80,13 @@ func (r *recorder) start(c *call) {
 	r.countPath(c)
 }
 
+// singles end the templates of what there are millions of.
+var singles = []string{":name", ":reference", ":digest"}
+
 // countPath counts lists only, unless everything is logged: single tags would
 // fill the memory.
 func (r *recorder) countPath(c *call) {
-	single := c.route != nil && strings.HasSuffix(c.route.template, "/:name")
+	single := c.route != nil && slices.Contains(singles, path.Base(c.route.template))
 	if single && !r.logging {
 		return
 	}
@@ -111,7 +121,7 @@ func (r *recorder) end(c *call) {
 	if r.logging {
 		r.log = append(r.log, Record{
 			Method: c.request.Method, Path: c.path, Query: c.request.URL.RawQuery,
-			Endpoint: c.endpoint(), Status: c.status, Time: c.at,
+			Endpoint: c.endpoint(), Registry: c.registry, Status: c.status, Time: c.at,
 		})
 	}
 }

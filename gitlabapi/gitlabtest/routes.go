@@ -3,26 +3,34 @@ package gitlabtest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // apiRoot stands before every endpoint's path.
 const apiRoot = "/api/v4"
 
-// route is an endpoint: its name, the parameters it takes, and who answers.
+// route is an endpoint: its name, who may ask, the parameters it takes, and who
+// answers.
 type route struct {
 	method   string
 	template string
 	parts    []string // of the template
 	takes    parameters
-	handle   func(*Server, *call) *answer
+	repeats  string // the parameter that may be given several times
+	// guard refuses a call that its token does not allow.
+	guard  func(*Server, *call) *answer
+	handle func(*Server, *call) *answer
 }
 
 func endpoint(method, template string, takes parameters, handle func(*Server, *call) *answer) *route {
-	return &route{method, template, strings.Split(template, "/"), takes, handle}
+	return &route{
+		method: method, template: template, parts: strings.Split(template, "/"),
+		takes: takes, guard: (*Server).authorize, handle: handle,
+	}
 }
 
-// routes are all endpoints there are.
+// routes are all endpoints of the API.
 var routes = []*route{
 	endpoint("GET", "/personal_access_tokens/self", nil, (*Server).showToken),
 	endpoint("GET", "/projects", projectsParameters, (*Server).listProjects),
@@ -38,18 +46,40 @@ var routes = []*route{
 
 // resolveRoute finds the call's path and endpoint. It works on the path as it
 // was sent: %2F in a project's path does not part elements, and %2E is a dot.
-func (c *call) resolveRoute() {
+func (c *call) resolveRoute(at door) {
 	sent := c.request.URL.EscapedPath()
-	rest, below := strings.CutPrefix(sent, c.server.options.basePath+apiRoot)
-	elements, err := unescape(rest)
+	if at.opensTo(isRegistryPath(sent)) {
+		switch {
+		case isRegistryPath(sent):
+			c.registry = true
+			c.chooseRoute(registryRoutes, sent)
+			return
+		case sent == c.server.options.basePath+tokenRoute.template:
+			c.chooseRoute([]*route{tokenRoute}, tokenRoute.template)
+			return
+		}
+		rest, below := strings.CutPrefix(sent, c.server.options.basePath+apiRoot)
+		if below && strings.HasPrefix(rest, "/") {
+			c.chooseRoute(routes, rest)
+			return
+		}
+	}
+	c.registry = at == registryDoor
+	c.path = c.request.URL.Path
+	c.refuseRoute(http.StatusNotFound)
+}
+
+// chooseRoute finds the endpoint among several.
+func (c *call) chooseRoute(among []*route, path string) {
+	elements, err := unescape(path)
 	c.path = strings.Join(elements, "/")
-	if !below || err != nil || !strings.HasPrefix(rest, "/") {
+	if err != nil {
 		c.path = c.request.URL.Path
-		c.refuseRoute(http.StatusNotFound, "Not Found")
+		c.refuseRoute(http.StatusNotFound)
 		return
 	}
-	var other bool
-	for _, r := range routes {
+	status := http.StatusNotFound
+	for _, r := range among {
 		params, fits := r.match(elements)
 		switch {
 		case !fits:
@@ -57,20 +87,19 @@ func (c *call) resolveRoute() {
 			c.route, c.params = r, params
 			return
 		default:
-			other = true
+			status = http.StatusMethodNotAllowed
 		}
 	}
-	if other {
-		c.refuseRoute(http.StatusMethodNotAllowed, "Not Allowed")
-		return
-	}
-	c.refuseRoute(http.StatusNotFound, "Not Found")
+	c.refuseRoute(status)
 }
 
 // refuseRoute notes that no endpoint takes the call.
-func (c *call) refuseRoute(status int, what string) {
-	a := failure(status, what)
-	a.body = problem{Error: a.body.(message).Message}
+func (c *call) refuseRoute(status int) {
+	what := map[int]string{http.StatusNotFound: "404 Not Found", http.StatusMethodNotAllowed: "405 Not Allowed"}[status]
+	a := &answer{status: status, body: problem{Error: what}}
+	if c.registry {
+		a = noRegistryPage(status)
+	}
 	c.refusal = &refusal{answer: a, why: "no endpoint for " + c.request.Method + " " + c.path}
 }
 
@@ -91,8 +120,23 @@ func (r *route) serves(method string) bool {
 	return method == r.method || method == http.MethodHead && r.method == http.MethodGet
 }
 
+// stretch is a name in a template that stands for one element or more: the
+// path of a repository in the registry.
+const stretch = ":path"
+
+// fold makes one element of those that stand in the place of stretch.
+func (r *route) fold(elements []string) []string {
+	i, more := slices.Index(r.parts, stretch), len(elements)-len(r.parts)
+	if i < 0 || more <= 0 {
+		return elements
+	}
+	path := strings.Join(elements[i:i+more+1], "/")
+	return slices.Concat(elements[:i], []string{path}, elements[i+more+1:])
+}
+
 // match returns what stands in the places of the template's names.
 func (r *route) match(elements []string) (map[string]string, bool) {
+	elements = r.fold(elements)
 	if len(r.parts) != len(elements) {
 		return nil, false
 	}

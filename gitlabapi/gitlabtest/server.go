@@ -16,6 +16,10 @@ type Server struct {
 	faults   faults
 	hook     atomic.Pointer[func(Request)]
 	outage   atomic.Bool
+	closed   atomic.Bool // the registry's front door
+	bans     bans
+	signer   signer
+	address  atomic.Pointer[string] // where the API was asked last
 
 	mu      sync.Mutex // guards what follows; never held while somebody waits
 	state   *state
@@ -26,14 +30,17 @@ type Server struct {
 // and keeps no hold of it. It panics when a repository has a tag twice.
 func New(w *World, opts ...Option) *Server {
 	w.judge()
-	o := options{clock: time.Now, tokens: map[string][]string{}, seed: 1}
+	o := options{
+		clock: time.Now, tokens: map[string][]string{}, seed: 1,
+		tokenLife: defaultTokenLife, banAfter: defaultBanAfter,
+	}
 	for _, set := range opts {
 		set(&o)
 	}
 	if len(o.tokens) == 0 {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
-	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log)}
+	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log), signer: newSigner(o.seed)}
 	if o.ratePerMinute > 0 {
 		s.limiter = &rateLimiter{perMinute: o.ratePerMinute, windows: map[string]*window{}}
 	}
@@ -44,9 +51,10 @@ func New(w *World, opts ...Option) *Server {
 // Request is what the hook of [Server.OnRequest] learns of a request.
 type Request struct {
 	Method   string
-	Path     string // decoded, below /api/v4
+	Path     string // decoded, below /api/v4; whole at the registry and /jwt/auth
 	Query    string // raw
 	Endpoint string // as in [Stats]
+	Registry bool   // the registry is asked
 }
 
 // OnRequest sets a function that is called before each request is served, and
@@ -59,30 +67,48 @@ func (s *Server) OnRequest(f func(Request)) {
 	s.hook.Store(&f)
 }
 
-// StartOutage makes the registry answer errors until [Server.EndOutage]:
-// details are 404, lists empty with 200, deletions 400.
+// StartOutage makes the registry answer errors until [Server.EndOutage]: by
+// Rails details are 404, lists empty with 200, deletions 400; the registry
+// itself says 503 to everything.
 func (s *Server) StartOutage() { s.outage.Store(true) }
 
 // EndOutage ends an outage of the registry.
 func (s *Server) EndOutage() { s.outage.Store(false) }
 
-// ServeHTTP implements [http.Handler].
+// CloseFrontDoor makes the registry answer 503 to clients, while Rails reaches
+// it as before, until [Server.OpenFrontDoor].
+func (s *Server) CloseFrontDoor() { s.closed.Store(true) }
+
+// OpenFrontDoor ends what [Server.CloseFrontDoor] began.
+func (s *Server) OpenFrontDoor() { s.closed.Store(false) }
+
+// ServeHTTP implements [http.Handler]. It serves API and registry, or what
+// belongs to the host that is asked if the registry has one of its own.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := s.newCall(w, r)
+	s.serveAt(s.doorOf(r), w, r)
+}
+
+// serveAt serves a request that came in by a door.
+func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
+	c := s.newCall(at, w, r)
+	if !c.registry {
+		s.address.Store(new(c.instance()))
+	}
 	s.recorder.start(c)
 	// Deferred, since a connection that is cut ends in a panic.
 	defer func() { s.recorder.end(c) }()
 	if f := s.hook.Load(); f != nil {
-		(*f)(Request{Method: r.Method, Path: c.path, Query: r.URL.RawQuery, Endpoint: c.endpoint()})
+		(*f)(Request{Method: r.Method, Path: c.path, Query: r.URL.RawQuery, Endpoint: c.endpoint(), Registry: c.registry})
 	}
 	c.write(s.serve(c))
 }
 
 // serve finds the answer to a call. The rate limit stands first, so that
-// its headers are on every answer; then what goes wrong, the routes, the token,
-// the parameters, and only then the thing that was asked for.
+// its headers are on every answer, and it is Rails' alone; then what goes wrong,
+// the routes, the token, the parameters, and only then the thing that was asked
+// for.
 func (s *Server) serve(c *call) *answer {
-	if s.limiter != nil {
+	if s.limiter != nil && !c.registry {
 		if a := s.limiter.take(c, s.options.clock()); a != nil {
 			return a
 		}
@@ -92,11 +118,14 @@ func (s *Server) serve(c *call) *answer {
 			return a
 		}
 	}
+	if a := s.registryDown(c); a != nil {
+		return a
+	}
 	if c.refusal != nil {
 		c.violation = c.refusal.why
 		return c.refusal.answer
 	}
-	if a := s.authorize(c); a != nil {
+	if a := c.route.guard(s, c); a != nil {
 		return a
 	}
 	if a := c.checkParameters(); a != nil {

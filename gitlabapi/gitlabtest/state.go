@@ -18,6 +18,8 @@ type state struct {
 	byPath   map[string]*project
 	registry *registry
 	made     map[pushed]*manifest
+	kinds    map[*manifest]pushed   // what made is, the other way round
+	located  map[string]*repository // by path
 }
 
 // project is a project with what Rails has in its own database about it.
@@ -49,6 +51,7 @@ func newState(w *World) *state {
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
 		registry: newRegistry(), made: map[pushed]*manifest{},
+		kinds: map[*manifest]pushed{}, located: map[string]*repository{},
 	}
 	for _, p := range w.Projects {
 		st.addProject(p)
@@ -79,20 +82,22 @@ func (st *state) addRepository(p *project, r *Repository) *repository {
 	tags := make([]storedTag, 0, len(r.Tags))
 	for _, t := range r.Tags {
 		if st.regime.holds(t.Kind) {
-			tags = append(tags, st.newTag(around, t.Name, t.Kind, t.Created))
+			tags = append(tags, st.newTag(around, t))
 		}
 	}
+	st.located[row.path] = row
 	row.stored.load(tags)
 	mustHaveNoTwins(row.path, tags)
 	return row
 }
 
 // newTag returns a tag with its manifest and the truth about it.
-func (st *state) newTag(around surroundings, name string, kind Kind, created time.Time) storedTag {
-	number := kind.number()
+func (st *state) newTag(around surroundings, t *Tag) storedTag {
+	number := t.Kind.number()
 	return storedTag{
-		name: name, manifest: st.manifestOf(kind, created), created: created.UnixNano(),
-		note: note{kind: number, verdict: around.judge(name, number)},
+		name: t.Name, manifest: st.manifestOf(t.Kind, t.pushed()),
+		created: t.Created.UnixNano(), pushed: t.pushed().UnixNano(),
+		note: note{kind: number, verdict: around.judge(t.Name, number)},
 	}
 }
 
@@ -108,7 +113,7 @@ func (st *state) manifestOf(kind Kind, created time.Time) *manifest {
 	m, made := st.made[key]
 	if !made {
 		m = st.registry.manifestOf(kind, created)
-		st.made[key] = m
+		st.made[key], st.kinds[m] = m, key
 	}
 	return m
 }
@@ -160,7 +165,12 @@ func (st *state) surroundings(r *repository) surroundings {
 
 // push sets a tag, judges it, and spares the cache that it makes live.
 func (st *state) push(r *repository, tag string, kind Kind, now time.Time) {
-	r.stored.push(st.newTag(st.surroundings(r), tag, kind, now))
+	r.stored.push(st.newTag(st.surroundings(r), &Tag{Name: tag, Kind: kind, Created: now}))
+	st.spare(r, tag)
+}
+
+// spare judges the cache of a tag anew that has just come.
+func (st *state) spare(r *repository, tag string) {
 	cache := r.project.repository(r.name + cacheSuffix)
 	if cache == nil {
 		return
@@ -178,4 +188,19 @@ func (p *project) within(g *Group) bool {
 		}
 	}
 	return false
+}
+
+// retag sets a tag to a manifest that the registry was given, and judges it by
+// what the manifest was made for; the child of an index counts as an image.
+func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
+	kind := KindImage
+	if made, ok := st.kinds[m]; ok {
+		kind = made.kind
+	}
+	number := kind.number()
+	r.stored.push(storedTag{
+		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
+		note: note{kind: number, verdict: st.surroundings(r).judge(tag, number)},
+	})
+	st.spare(r, tag)
 }

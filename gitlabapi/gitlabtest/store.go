@@ -19,8 +19,12 @@ const (
 	typeOCIIndex       = "application/vnd.oci.image.index.v1+json"
 )
 
-// errManifestUnknown is the registry's MANIFEST_UNKNOWN.
-var errManifestUnknown = errors.New("manifest unknown")
+// The registry's reasons for MANIFEST_UNKNOWN.
+var (
+	errManifestUnknown = errors.New("manifest unknown")
+	errOCIManifest     = errors.New("OCI manifest found, but accept header does not support OCI manifests")
+	errOCIIndex        = errors.New("OCI index found, but accept header does not support OCI indexes")
+)
 
 // registry is the container registry: repositories with their tags, and the
 // manifests and blobs that they refer to. It knows nothing of Rails. Manifests
@@ -51,6 +55,7 @@ type manifest struct {
 	config    descriptor
 	layers    []descriptor
 	children  []descriptor
+	parts     []*manifest // those of the children that are manifests
 }
 
 func newRegistry() *registry {
@@ -75,12 +80,25 @@ func (g *registry) putBlob(body []byte) string {
 }
 
 // putManifest stores a manifest; the same bytes are stored once. It panics on
-// a document that is no manifest, since all of them come from this package.
+// a document that is no manifest: those of others are read before.
 func (g *registry) putManifest(body []byte) *manifest {
-	digest := digestOf(body)
-	if m, ok := g.manifests[digest]; ok {
+	if m, ok := g.manifests[digestOf(body)]; ok {
 		return m
 	}
+	m, err := readManifest(body)
+	if err != nil {
+		panic("gitlabtest: not a manifest: " + err.Error())
+	}
+	for _, d := range m.children {
+		if part := g.manifests[d.Digest]; part != nil {
+			m.parts = append(m.parts, part)
+		}
+	}
+	g.manifests[m.digest] = m
+	return m
+}
+
+func readManifest(body []byte) (*manifest, error) {
 	var doc struct {
 		MediaType string       `json:"mediaType"`
 		Config    descriptor   `json:"config"`
@@ -88,19 +106,34 @@ func (g *registry) putManifest(body []byte) *manifest {
 		Manifests []descriptor `json:"manifests"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
-		panic("gitlabtest: not a manifest: " + err.Error())
+		return nil, err
 	}
-	m := &manifest{
-		digest: digest, mediaType: doc.MediaType, body: body,
+	return &manifest{
+		digest: digestOf(body), mediaType: doc.MediaType, body: body,
 		config: doc.Config, layers: doc.Layers, children: doc.Manifests,
+	}, nil
+}
+
+// references are the digests of everything that a manifest needs.
+func (m *manifest) references() []string {
+	var digests []string
+	if m.config.Digest != "" {
+		digests = append(digests, m.config.Digest)
 	}
-	g.manifests[digest] = m
-	return m
+	for _, d := range slices.Concat(m.layers, m.children) {
+		digests = append(digests, d.Digest)
+	}
+	return digests
+}
+
+// has says whether there is a manifest or blob of a digest.
+func (g *registry) has(digest string) bool {
+	_, blob := g.blobs[digest]
+	return blob || g.manifests[digest] != nil
 }
 
 // resolve answers a request for a tag's manifest by somebody who accepts the
-// given media types. An index that is not accepted is no manifest at all; of a
-// Docker list the registry hands out the linux/amd64 child in its stead.
+// given media types.
 func (g *registry) resolve(repository, tag string, accept ...string) (*manifest, error) {
 	repo := g.repositories[repository]
 	if repo == nil {
@@ -110,11 +143,27 @@ func (g *registry) resolve(repository, tag string, accept ...string) (*manifest,
 	if !ok || entry.manifest == nil {
 		return nil, errManifestUnknown
 	}
-	m := entry.manifest
-	if !slices.Contains(accept, m.mediaType) && m.mediaType == typeDockerList {
+	return g.negotiate(entry.manifest, true, accept)
+}
+
+// negotiate returns what somebody gets who accepts some media types. An OCI
+// document whose type is not among them is no manifest at all; of a Docker list
+// that is asked for by its tag it is the linux/amd64 child in its stead; and a
+// Docker manifest is for everybody.
+func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (*manifest, error) {
+	if slices.Contains(accept, m.mediaType) {
+		return m, nil
+	}
+	switch m.mediaType {
+	case typeOCIManifest:
+		return nil, errOCIManifest
+	case typeOCIIndex:
+		return nil, errOCIIndex
+	}
+	if m.mediaType == typeDockerList && byTag {
 		m = g.child(m, "linux", "amd64")
 	}
-	if m == nil || !slices.Contains(accept, m.mediaType) {
+	if m == nil {
 		return nil, errManifestUnknown
 	}
 	return m, nil
@@ -159,6 +208,10 @@ func (m *manifest) platforms() int {
 type storedRepository struct {
 	tags []storedTag
 	dead int // tombstones in tags
+	// held are the digests of the manifests and blobs that were ever here, for
+	// none is collected; those of tags are in it once it is complete.
+	held     map[string]bool
+	complete bool
 }
 
 // storedTag is kept small: there are millions of them.
@@ -166,6 +219,7 @@ type storedTag struct {
 	name     string
 	manifest *manifest // nil: the manifest is gone
 	created  int64     // when the tag was first pushed, Unix nanoseconds
+	pushed   int64     // when it was last pushed
 	note     note
 	removed  bool
 }
@@ -176,7 +230,9 @@ type note struct {
 	verdict verdict
 }
 
-func (t *storedTag) pushed() time.Time { return time.Unix(0, t.created).UTC() }
+func (t *storedTag) createdAt() time.Time { return time.Unix(0, t.created).UTC() }
+
+func (t *storedTag) pushedAt() time.Time { return time.Unix(0, t.pushed).UTC() }
 
 // repository returns the repository of a path; it comes into being when it is
 // asked for.
@@ -219,8 +275,10 @@ func (r *storedRepository) find(name string) (*storedTag, bool) {
 	return &r.tags[i], true
 }
 
-// push sets a tag. The date of a tag that is there already does not move.
+// push sets a tag. The date at which a tag that is there already was created
+// does not move.
 func (r *storedRepository) push(t storedTag) {
+	r.hold(t.manifest)
 	i, there := r.search(t.name)
 	switch {
 	case !there:
@@ -229,6 +287,7 @@ func (r *storedRepository) push(t storedTag) {
 		r.dead--
 		r.tags[i] = t
 	default:
+		r.hold(r.tags[i].manifest)
 		t.created = r.tags[i].created
 		r.tags[i] = t
 	}
@@ -241,6 +300,7 @@ func (r *storedRepository) remove(name string) (storedTag, bool) {
 		return storedTag{}, false
 	}
 	was := *t
+	r.hold(t.manifest)
 	t.removed, t.manifest = true, nil
 	r.dead++
 	return was, true

@@ -116,10 +116,7 @@ func (s *Server) deleteTag(c *call) *answer {
 	case s.registryFails(c) || c.registryUnreachable:
 		return failure(http.StatusBadRequest, "Bad request")
 	}
-	was, there := r.stored.remove(c.params["name"])
-	if there {
-		s.deleted = append(s.deleted, stateOf(r, &was))
-	} else if s.options.goneIsMissing {
+	if !s.removeTag(r, c.params["name"]) && s.options.goneIsMissing {
 		return notFound("Tag")
 	}
 	return ok(http.StatusOK)

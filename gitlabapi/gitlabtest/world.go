@@ -81,7 +81,9 @@ type Repository struct {
 type Tag struct {
 	Name    string
 	Kind    Kind
-	Created time.Time
+	Created time.Time // when it was first pushed
+	// Published is when it was last pushed; zero when that was the first time.
+	Published time.Time
 	// Dead is the reason for which the tag has to go, "" when it must stay:
 	// set by [World.Truth] and by [New].
 	Dead string
@@ -179,13 +181,22 @@ func (r *Repository) AddTag(name string, kind Kind) *Tag {
 	return r.AddTagAt(name, kind, Created)
 }
 
-// AddTagAt adds a tag with a date of its own.
+// AddTagAt adds a tag with a date of its own: that of its image, or of the
+// newest layer of its cache, and on DATABASE that of its row.
 func (r *Repository) AddTagAt(name string, kind Kind, created time.Time) *Tag {
 	mustBe(validTag(name), "no name of a tag: %q", name)
 	kind.number()
 	t := &Tag{Name: name, Kind: kind, Created: created}
 	r.Tags = append(r.Tags, t)
 	return t
+}
+
+// pushed is when what the tag refers to was made.
+func (t *Tag) pushed() time.Time {
+	if t.Published.IsZero() {
+		return t.Created
+	}
+	return t.Published
 }
 
 // joinPath puts a repository's name below its project's path.

@@ -1,0 +1,220 @@
+package gitlabtest
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// digestForm is what a digest looks like. A tag never does: it has no colon.
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// storedAt returns the repository of the call's path, or the answer that it has
+// no such name. The server is locked.
+func (s *Server) storedAt(c *call) (*repository, *answer) {
+	path := c.params["path"]
+	if !validRepository(path) || path == "" {
+		return nil, nameInvalid(path)
+	}
+	return s.state.located[path], nil
+}
+
+// listTagNames answers GET /v2/:path/tags/list.
+func (s *Server) listTagNames(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	switch {
+	case refused != nil:
+		return refused
+	case r == nil:
+		return nameUnknown(c.params["path"])
+	}
+	page, more := c.rows(r.stored.live())
+	if more {
+		c.header.Set("Link", c.nextRows(page, ""))
+	}
+	names := make([]string, len(page))
+	for i := range page {
+		names[i] = page[i].name
+	}
+	return &answer{status: http.StatusOK, contentType: registryJSON, body: struct {
+		Name string   `json:"name"`
+		Tags []string `json:"tags"`
+	}{r.path, names}}
+}
+
+// showManifest answers GET and HEAD on a manifest by its tag or digest.
+func (s *Server) showManifest(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m, unknown := s.manifestAt(c)
+	switch {
+	case c.manifest != nil:
+		return c.serveManifest(c.manifest)
+	case unknown != nil:
+		return unknown
+	}
+	if c.request.Header.Get("If-None-Match") == `"`+m.digest+`"` {
+		return &answer{status: http.StatusNotModified, body: noBody{}}
+	}
+	byTag := !digestForm.MatchString(c.params["reference"])
+	served, err := s.state.registry.negotiate(m, byTag, accepted(c.request.Header))
+	if err != nil {
+		return manifestUnknown(err.Error(), nil)
+	}
+	return c.serveManifest(served)
+}
+
+// manifestAt finds the manifest of the call's path. The server is locked.
+func (s *Server) manifestAt(c *call) (*manifest, *answer) {
+	r, refused := s.storedAt(c)
+	if refused != nil {
+		return nil, refused
+	}
+	reference := c.params["reference"]
+	switch byDigest := digestForm.MatchString(reference); {
+	case !byDigest && !validTag(reference):
+		return nil, noRegistryPage(http.StatusNotFound)
+	case r == nil && byDigest:
+		return nil, revisionUnknown(c.params["path"], reference)
+	case r == nil:
+		return nil, tagUnknown(reference)
+	case byDigest:
+		return s.state.revision(r, reference)
+	}
+	t, ok := r.stored.find(reference)
+	switch {
+	case !ok:
+		return nil, tagUnknown(reference)
+	case t.manifest == nil:
+		// The tag still says which manifest it was.
+		return nil, revisionUnknown(r.path, digestOf([]byte(r.path+":"+reference)))
+	}
+	return t.manifest, nil
+}
+
+// revision returns a repository's manifest by its digest.
+func (st *state) revision(r *repository, digest string) (*manifest, *answer) {
+	m := st.registry.manifests[digest]
+	if m == nil || !r.stored.holds(digest) {
+		return nil, revisionUnknown(r.path, digest)
+	}
+	return m, nil
+}
+
+// accepted returns the media types that a request accepts. Their weights mean
+// nothing to the registry, and neither do wildcards.
+func accepted(header http.Header) []string {
+	var types []string
+	for _, line := range header.Values("Accept") {
+		for item := range strings.SplitSeq(line, ",") {
+			if mediaType, _, err := mime.ParseMediaType(item); err == nil {
+				types = append(types, mediaType)
+			}
+		}
+	}
+	return types
+}
+
+func (c *call) serveManifest(m *manifest) *answer {
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Etag", `"`+m.digest+`"`)
+	return &answer{status: http.StatusOK, body: m.body, contentType: m.mediaType}
+}
+
+// deleteManifest answers DELETE by tag, which removes the tag and nothing else,
+// and by digest, which removes all tags that share the manifest.
+func (s *Server) deleteManifest(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	reference := c.params["reference"]
+	switch {
+	case refused != nil:
+		return refused
+	case digestForm.MatchString(reference):
+		return s.deleteRevision(r, reference)
+	case r == nil || !s.removeTag(r, reference):
+		return tagUnknown(reference)
+	}
+	return &answer{status: http.StatusAccepted, body: noBody{}}
+}
+
+// removeTag removes a tag for good and notes that it was asked for. The server
+// is locked.
+func (s *Server) removeTag(r *repository, name string) bool {
+	was, there := r.stored.remove(name)
+	if there {
+		s.deleted = append(s.deleted, stateOf(r, &was))
+	}
+	return there
+}
+
+func (s *Server) deleteRevision(r *repository, digest string) *answer {
+	if r == nil || !r.stored.holds(digest) || s.state.registry.manifests[digest] == nil {
+		return manifestUnknown("manifest unknown", nil)
+	}
+	for _, t := range r.stored.live() {
+		if t.manifest != nil && t.manifest.digest == digest {
+			s.removeTag(r, t.name)
+		}
+	}
+	delete(r.stored.held, digest)
+	return &answer{status: http.StatusAccepted, body: noBody{}}
+}
+
+// maxManifest is how long a manifest may be.
+const maxManifest = 4 << 20
+
+// putManifest answers PUT on a tag or a digest. What the manifest refers to must
+// be there; blobs cannot be pushed, so that this brings tags back or adds to them.
+func (s *Server) putManifest(c *call) *answer {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.request.Body, maxManifest))
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return manifestInvalid("manifest is too long")
+	} else if err != nil {
+		panic(http.ErrAbortHandler) // the client has gone away
+	}
+	m, err := readManifest(body)
+	if err != nil || m.mediaType != c.request.Header.Get("Content-Type") {
+		return manifestInvalid("not a document of its content type")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	switch {
+	case refused != nil:
+		return refused
+	case r == nil:
+		return nameUnknown(c.params["path"])
+	}
+	return s.storeManifest(c, r, m)
+}
+
+func (s *Server) storeManifest(c *call, r *repository, m *manifest) *answer {
+	reference, registry := c.params["reference"], s.state.registry
+	byDigest := digestForm.MatchString(reference)
+	switch {
+	case byDigest && reference != m.digest:
+		return digestInvalid()
+	case !byDigest && !validTag(reference):
+		return noRegistryPage(http.StatusNotFound)
+	}
+	for _, digest := range m.references() {
+		if !registry.has(digest) || !r.stored.holds(digest) {
+			return blobUnknown("MANIFEST_BLOB_UNKNOWN", digest)
+		}
+	}
+	m = registry.putManifest(m.body)
+	if r.stored.hold(m); !byDigest {
+		s.state.retag(r, reference, m, s.options.clock())
+	}
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Location", c.origin()+"/v2/"+r.path+"/manifests/"+m.digest)
+	return &answer{status: http.StatusCreated, body: noBody{}}
+}
