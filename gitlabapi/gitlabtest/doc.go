@@ -1,6 +1,6 @@
 // Package gitlabtest is a GitLab in memory: the part of its REST API that
-// deals with container registries, and what Rails makes of the registry
-// behind it. Tests, the demo and the benchmarks run against it.
+// deals with container registries, what Rails makes of the registry behind it,
+// and that registry itself. Tests, the demo and the benchmarks run against it.
 //
 // It is written from what GitLab does, not from what a client expects, and
 // shares no type with one: a field that both sides name wrongly would
@@ -10,6 +10,16 @@
 // by hand, or from a seed by [Build]. [New] copies it into a [Server], an
 // [net/http.Handler] that changes only its own copy: one world can serve many
 // servers, one after the other or at once.
+//
+// # Registry
+//
+// The server answers for the registry as well: /v2, on an instance with the
+// metadata database /gitlab/v1, and /jwt/auth, which gives out tokens for both. It
+// does so under the host that is asked, or under one of its own
+// ([WithRegistryHost], [Server.Registry]). Manifests are those that a real BuildKit
+// pushed; their layers, and the children of indexes, were not kept and are made up
+// in the same sizes, so that every digest in them can be asked for. Blobs cannot be
+// pushed.
 //
 // # Promises
 //
@@ -32,6 +42,8 @@
 // # Limits
 //
 // Access levels, visibility and sharing between groups are reduced to what
-// the fields of [Project] say. Nothing that a real GitLab does in the
-// background happens here: a repository marked for deletion stays as it is.
+// the fields of [Project] say; nobody but a member gets a token for the
+// registry of a public project. Nothing that a real GitLab does in the
+// background happens here: a repository marked for deletion stays as it is, and
+// manifests without a tag are never collected.
 package gitlabtest
