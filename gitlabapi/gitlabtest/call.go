@@ -146,7 +146,11 @@ func (a *answer) bytes() []byte {
 	case noBody:
 		return nil
 	default:
-		return encode(body)
+		text := encode(body)
+		if a.contentType == registryJSON {
+			text = append(text, '\n') // as the registry's encoder does
+		}
+		return text
 	}
 }
 

@@ -37,9 +37,9 @@ func (s *Server) listTagNames(c *call) *answer {
 	if more {
 		c.header.Set("Link", c.nextRows(page, ""))
 	}
-	names := make([]string, len(page))
+	var names []string // null when there are none: the registry keeps it so
 	for i := range page {
-		names[i] = page[i].name
+		names = append(names, page[i].name)
 	}
 	return &answer{status: http.StatusOK, contentType: registryJSON, body: struct {
 		Name string   `json:"name"`
