@@ -307,6 +307,7 @@ func TestCI(t *testing.T) {
 		"staticcheck":     `/staticcheck" \./\.\.\.`,
 		"vulnerabilities": `/govulncheck" \./\.\.\.`,
 		"tests":           `make test\b`,
+		"registry":        `go test -tags realregistry\b`,
 		"demo":            `make demo\b`,
 		"amd64":           `cross amd64`,
 		"arm64":           `cross arm64`,
