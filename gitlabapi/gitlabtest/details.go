@@ -82,6 +82,11 @@ func (s *Server) configDate(c *call, m *manifest) (time.Time, bool) {
 	if !ok || c.configUnreadable {
 		return time.Time{}, false
 	}
+	return dateIn(body)
+}
+
+// dateIn reads the date in a config.
+func dateIn(body []byte) (time.Time, bool) {
 	var config struct {
 		Created *time.Time `json:"created"`
 	}

@@ -32,6 +32,7 @@ type options struct {
 	openRegistry  bool
 	cannotDelete  bool
 	oldRegistry   bool
+	backendURL    string
 }
 
 // WithToken lets a token in, with its scopes. It can be given several times;
@@ -150,4 +151,13 @@ func WithOldRegistry() Option {
 // stand alone.
 func WithoutRegistryAuth() Option {
 	return func(o *options) { o.openRegistry = true }
+}
+
+// WithRegistryBackend puts a real registry, which wants no token and allows
+// deletions, in the place of the one in memory: Rails asks it, and requests to
+// /v2 are handed on to it once their token is found good. The regime must be
+// LEGACY. [Server.PushTo] fills it. A tag without a manifest cannot be made there,
+// and is left out of this server too; tags_count is what the server knows itself.
+func WithRegistryBackend(url string) Option {
+	return func(o *options) { o.backendURL = strings.TrimSuffix(url, "/") }
 }

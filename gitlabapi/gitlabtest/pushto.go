@@ -15,7 +15,7 @@ import (
 // no token, with all that the tags need. Tags whose manifest is gone cannot be
 // pushed and are left out.
 func (s *Server) PushTo(ctx context.Context, registryURL string) error {
-	to := &pusher{ctx: ctx, url: strings.TrimSuffix(registryURL, "/"), holder: map[string]string{}, pushed: map[string]bool{}}
+	to := newPusher(ctx, strings.TrimSuffix(registryURL, "/"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range s.state.projects {
@@ -36,6 +36,10 @@ type pusher struct {
 	url    string
 	holder map[string]string // a repository that has the blob of a digest
 	pushed map[string]bool   // repository@digest
+}
+
+func newPusher(ctx context.Context, url string) *pusher {
+	return &pusher{ctx: ctx, url: url, holder: map[string]string{}, pushed: map[string]bool{}}
 }
 
 func (p *pusher) pushTag(from *registry, repository string, t *storedTag) error {

@@ -29,14 +29,16 @@ func databaseEndpoint(template string, takes parameters, handle func(*Server, *c
 	return r
 }
 
+const manifestTemplate = "/v2/:path/manifests/:reference"
+
 // registryRoutes are all endpoints of the registry. Where a path fits several,
 // the first has it.
 var registryRoutes = []*route{
 	registryEndpoint("GET", "/v2/", nil, (*Server).registryBase),
 	registryEndpoint("GET", "/v2/:path/tags/list", listParameters, (*Server).listTagNames, "pull"),
-	registryEndpoint("GET", "/v2/:path/manifests/:reference", nil, (*Server).showManifest, "pull"),
-	registryEndpoint("PUT", "/v2/:path/manifests/:reference", nil, (*Server).putManifest, "pull", "push"),
-	registryEndpoint("DELETE", "/v2/:path/manifests/:reference", nil, (*Server).deleteManifest, "delete"),
+	registryEndpoint("GET", manifestTemplate, nil, (*Server).showManifest, "pull"),
+	registryEndpoint("PUT", manifestTemplate, nil, (*Server).putManifest, "pull", "push"),
+	registryEndpoint("DELETE", manifestTemplate, nil, (*Server).deleteManifest, "delete"),
 	registryEndpoint("GET", "/v2/:path/blobs/:digest", nil, (*Server).showBlob, "pull"),
 	databaseEndpoint("/gitlab/v1/", nil, (*Server).databaseBase),
 	databaseEndpoint("/gitlab/v1/repositories/:path/tags/list/", rowsParameters, (*Server).listRows, "pull"),

@@ -30,6 +30,12 @@ func endpoint(method, template string, takes parameters, handle func(*Server, *c
 	}
 }
 
+// Where the tags of a repository are.
+const (
+	tagsTemplate = "/projects/:id/registry/repositories/:rid/tags"
+	tagTemplate  = tagsTemplate + "/:name"
+)
+
 // routes are all endpoints of the API.
 var routes = []*route{
 	endpoint("GET", "/personal_access_tokens/self", nil, (*Server).showToken),
@@ -39,9 +45,9 @@ var routes = []*route{
 	endpoint("GET", "/groups/:id/projects", groupProjectsParameters, (*Server).listGroupProjects),
 	endpoint("GET", "/groups/:id/registry/repositories", groupRepositoriesParameters, (*Server).listGroupRepositories),
 	endpoint("GET", "/projects/:id/registry/repositories", repositoriesParameters, (*Server).listRepositories),
-	endpoint("GET", "/projects/:id/registry/repositories/:rid/tags", tagsParameters, (*Server).listTags),
-	endpoint("GET", "/projects/:id/registry/repositories/:rid/tags/:name", nil, (*Server).showTag),
-	endpoint("DELETE", "/projects/:id/registry/repositories/:rid/tags/:name", nil, (*Server).deleteTag),
+	endpoint("GET", tagsTemplate, tagsParameters, (*Server).listTags),
+	endpoint("GET", tagTemplate, nil, (*Server).showTag),
+	endpoint("DELETE", tagTemplate, nil, (*Server).deleteTag),
 }
 
 // resolveRoute finds the call's path and endpoint. It works on the path as it

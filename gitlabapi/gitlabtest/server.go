@@ -19,6 +19,7 @@ type Server struct {
 	closed   atomic.Bool // the registry's front door
 	bans     bans
 	signer   signer
+	backend  *backend               // nil when the registry is in memory
 	address  atomic.Pointer[string] // where the API was asked last
 
 	mu      sync.Mutex // guards what follows; never held while somebody waits
@@ -41,6 +42,11 @@ func New(w *World, opts ...Option) *Server {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
 	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log), signer: newSigner(o.seed)}
+	if o.backendURL != "" {
+		mustBe(w.Regime == Legacy, "a registry behind the server has no database")
+		s.backend = &backend{o.backendURL}
+		s.state.dropMissing()
+	}
 	if o.ratePerMinute > 0 {
 		s.limiter = &rateLimiter{perMinute: o.ratePerMinute, windows: map[string]*window{}}
 	}
@@ -131,5 +137,5 @@ func (s *Server) serve(c *call) *answer {
 	if a := c.checkParameters(); a != nil {
 		return a
 	}
-	return c.route.handle(s, c)
+	return s.handle(c)
 }

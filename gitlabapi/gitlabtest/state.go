@@ -204,3 +204,10 @@ func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
 	})
 	st.spare(r, tag)
 }
+
+// dropMissing drops all tags whose manifest is gone.
+func (st *state) dropMissing() {
+	for _, r := range st.located {
+		r.stored.tags = slices.DeleteFunc(r.stored.tags, func(t storedTag) bool { return t.manifest == nil })
+	}
+}
