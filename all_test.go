@@ -43,13 +43,14 @@ var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy",
 // homes says where each dependency lives: whoever wants to replace one has to look at a
 // single package.
 var homes = map[string]string{
-	"github.com/sethvargo/go-envconfig":     "cmd/registry-gc",
-	"github.com/lmittmann/tint":             "cmd/registry-gc",
-	"golang.org/x/term":                     "cmd/registry-gc",
-	"golang.org/x/sync":                     "pipeline",
-	"golang.org/x/time":                     "gitlabapi",
-	"gitlab.com/gitlab-org/api/client-go":   "gitlabapi",
-	"github.com/hashicorp/go-retryablehttp": "gitlabapi",
+	"github.com/sethvargo/go-envconfig":      "cmd/registry-gc",
+	"github.com/lmittmann/tint":              "cmd/registry-gc",
+	"golang.org/x/term":                      "cmd/registry-gc",
+	"golang.org/x/sync":                      "pipeline",
+	"golang.org/x/time":                      "gitlabapi",
+	"gitlab.com/gitlab-org/api/client-go":    "gitlabapi",
+	"github.com/hashicorp/go-retryablehttp":  "gitlabapi",
+	"github.com/google/go-containerregistry": "gitlabapi",
 }
 
 // forTests are the dependencies of tests, which may be used in any.

@@ -48,25 +48,39 @@ type Config struct {
 
 // A Client asks one GitLab instance under one token. It is safe for concurrent use.
 type Client struct {
-	gitlab *gitlab.Client
-	base   *url.URL
-	token  Secret
-	gate   *gate
-	count  *counters
-	log    *slog.Logger
+	gitlab   *gitlab.Client
+	registry *retryablehttp.Client // for what GitLab's own client does not speak
+	login    *login
+	base     *url.URL
+	token    Secret
+	agent    string
+	gate     *gate
+	count    *counters
+	log      *slog.Logger
 }
 
 // counters are what the client has done so far.
 type counters struct {
-	requests atomic.Int64
-	retries  atomic.Int64
+	requests         atomic.Int64
+	registryRequests atomic.Int64
+	retries          atomic.Int64
+}
+
+// sent counts a request.
+func (c *counters) sent(to party) {
+	if to == registry {
+		c.registryRequests.Add(1)
+		return
+	}
+	c.requests.Add(1)
 }
 
 // Stats says what a client has done so far.
 type Stats struct {
-	Requests  int64         // every request sent to the instance, retries included
-	Retries   int64         // how many of them repeated one that failed
-	Throttled time.Duration // how long the server had everything held back
+	Requests         int64         // every request sent to the instance, retries and /jwt/auth included
+	RegistryRequests int64         // every request sent to the registry, retries included
+	Retries          int64         // how many of all these repeated one that failed
+	Throttled        time.Duration // how long the servers had everything held back
 }
 
 // New returns a client. It sends nothing yet.
@@ -78,16 +92,20 @@ func New(config Config) (*Client, error) {
 	c := &Client{
 		base:  base,
 		token: config.Token,
+		agent: config.UserAgent,
 		gate:  newGate(config.RateLimit, config.RateBurst),
 		count: new(counters),
+		login: newLogin(),
 		log:   cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
 	}
 	c.gate.onPause = func(length time.Duration) {
 		c.log.Info("GitLab asks to wait", "seconds", length.Round(time.Millisecond).Seconds())
 	}
+	layers := c.transport(config)
+	c.registry = c.registryClient(layers, config.MaxRetries)
 	c.gitlab, err = gitlab.NewClient(config.Token.Reveal(),
 		gitlab.WithBaseURL(base.String()),
-		gitlab.WithHTTPClient(c.httpClient(config)),
+		gitlab.WithHTTPClient(&http.Client{CheckRedirect: refuseRedirects, Transport: layers}),
 		gitlab.WithUserAgent(config.UserAgent),
 		gitlab.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)), // ours is in the transport
 		gitlab.WithCustomRetry(shouldRetry),
@@ -124,29 +142,41 @@ func (c *Client) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "client of %s", c.
 // Stats returns what the client has done so far.
 func (c *Client) Stats() Stats {
 	return Stats{
-		Requests:  c.count.requests.Load(),
-		Retries:   c.count.retries.Load(),
-		Throttled: c.gate.throttledFor(time.Now()),
+		Requests:         c.count.requests.Load(),
+		RegistryRequests: c.count.registryRequests.Load(),
+		Retries:          c.count.retries.Load(),
+		Throttled:        c.gate.throttledFor(time.Now()),
 	}
 }
 
-// httpClient composes what lies under the retries.
-func (c *Client) httpClient(config Config) *http.Client {
+// transport composes what lies under the retries. The API and the registry share it,
+// and with it slots, rate and pauses.
+func (c *Client) transport(config Config) *transport {
 	base := config.Transport
 	if base == nil {
 		ordinary := http.DefaultTransport.(*http.Transport).Clone()
 		ordinary.MaxIdleConnsPerHost = max(config.Concurrency, 1)
 		base = ordinary
 	}
-	return &http.Client{
-		CheckRedirect: refuseRedirects,
-		Transport: &transport{
-			base:    base,
-			slots:   make(chan struct{}, max(config.Concurrency, 1)),
-			gate:    c.gate,
-			timeout: config.RequestTimeout,
-			count:   c.count,
-		},
+	return &transport{
+		base:    base,
+		slots:   make(chan struct{}, max(config.Concurrency, 1)),
+		gate:    c.gate,
+		timeout: config.RequestTimeout,
+		count:   c.count,
+	}
+}
+
+// registryClient composes the retries of requests to the registry and for its tokens,
+// which follow no redirect at all.
+func (c *Client) registryClient(layers *transport, maxRetries int) *retryablehttp.Client {
+	return &retryablehttp.Client{
+		HTTPClient:     &http.Client{CheckRedirect: refuseEveryRedirect, Transport: layers},
+		RetryMax:       maxRetries,
+		CheckRetry:     shouldRetry,
+		Backoff:        backoff,
+		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
+		RequestLogHook: c.countRetry,
 	}
 }
 

@@ -48,7 +48,7 @@ func connect(t *testing.T, s *gitlabtest.Server, change ...func(*gitlabapi.Confi
 // repositoryOf returns the client's view of a repository.
 func repositoryOf(r *gitlabtest.Repository) gitlabapi.Repository {
 	return gitlabapi.Repository{
-		ID: r.ID, ProjectID: r.Project().ID, Name: r.Name, Path: r.Path(), Deleting: r.Status == "delete_scheduled" || r.Status == "delete_ongoing",
+		ID: r.ID, ProjectID: r.Project().ID, Name: r.Name, Path: r.Path(), Host: "gitlab.example", Deleting: r.Status == "delete_scheduled" || r.Status == "delete_ongoing",
 	}
 }
 
@@ -527,21 +527,26 @@ func TestRegime(t *testing.T) {
 		fault  gitlabtest.Effect
 		want   gitlabapi.Regime
 		fails  bool
+		// requests is how many it takes; 0 stands for 1.
+		requests int
 	}{
 		{name: "legacy", regime: gitlabtest.Legacy, tags: two, want: gitlabapi.RegimeLegacy},
 		{name: "legacy, empty", regime: gitlabtest.Legacy, want: gitlabapi.RegimeLegacy},
 		{name: "database", regime: gitlabtest.Database, tags: two, want: gitlabapi.RegimeDatabase},
-		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: gitlabapi.RegimeUnknown},
-		{name: "database, empty", regime: gitlabtest.Database, want: gitlabapi.RegimeUnknown},
-		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: gitlabapi.RegimeUnknown},
+		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: gitlabapi.RegimeDatabase, requests: 2},
+		{name: "database, empty", regime: gitlabtest.Database, want: gitlabapi.RegimeDatabase, requests: 2},
+		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: gitlabapi.RegimeDatabase, requests: 2},
 		{name: "a version that overlooks the question", regime: gitlabtest.Database, tags: two,
 			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "X-Page", "1", "X-Next-Page", "2",
 				"Link", `<http://gitlab.example/?pagination=keyset&page=2>; rel="next"`), want: gitlabapi.RegimeLegacy},
-		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: gitlabapi.RegimeUnknown},
+		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: gitlabapi.RegimeUnknown, requests: 2},
 		{name: "a numbered page by Link alone", regime: gitlabtest.Database, tags: two,
-			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: gitlabapi.RegimeUnknown},
+			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: gitlabapi.RegimeUnknown, requests: 2},
 		{name: "forbidden", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Refuse(403), fails: true},
 		{name: "HTML", regime: gitlabtest.Database, tags: two, fault: gitlabtest.HTML(), fails: true},
+		{name: "a proxy's 405", regime: gitlabtest.Database, tags: two,
+			fault: gitlabtest.Reply(405, "<html>Not Allowed</html>", "Content-Type", "text/html"), fails: true},
+		{name: "a 405 that says nothing", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(405, ""), fails: true},
 		{name: "down", regime: gitlabtest.Legacy, tags: two, fault: gitlabtest.Status(503), fails: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -554,8 +559,8 @@ func TestRegime(t *testing.T) {
 			if got != test.want || err != nil != test.fails {
 				t.Errorf("Regime() = %v, %v, want %v, error: %v", got, err, test.want, test.fails)
 			}
-			if got := s.Stats().Total; got != 1 {
-				t.Errorf("%d requests, want 1", got)
+			if got, want := s.Stats().Total, max(test.requests, 1); got != want {
+				t.Errorf("%d requests, want %d", got, want)
 			}
 		})
 	}

@@ -32,6 +32,16 @@ var (
 	// ErrTagNotFound: GitLab itself, not a proxy before it, says that it has no such
 	// tag in a repository that it has. It is also ErrNotFound.
 	ErrTagNotFound = errors.New("tag not found")
+	// ErrRegistryDenied: /jwt/auth refuses the token as a password for the registry.
+	// The registry is out of reach for the rest of the run, and no method of a
+	// [Registry] sends anything any more; the API may well go on accepting the token.
+	ErrRegistryDenied = errors.New("the token is not accepted for the registry")
+	// ErrManifestNotFound: the registry itself, in its own words, says that it has no
+	// such manifest. It is also ErrNotFound.
+	ErrManifestNotFound = errors.New("manifest not found")
+	// ErrRepositoryNotFound: the registry itself says that it has no such repository.
+	// It is also ErrNotFound.
+	ErrRepositoryNotFound = errors.New("repository not found in the registry")
 )
 
 // A StatusError is an answer that is no success.
@@ -39,32 +49,57 @@ type StatusError struct {
 	Method  string
 	Path    string // escaped, without query
 	Status  int
-	Message string // GitLab's own, at most a kilobyte, printable, on one line
-	scope   bool   // it is for want of a scope
+	Code    string // the registry's word for what is wrong, "MANIFEST_UNKNOWN"; "" elsewhere
+	Message string // the server's own, at most a kilobyte, printable, on one line
+	source  source
+	scope   bool // it is for want of a scope
+	absent  bool // the registry has no such repository or manifest
+	tag     bool // a manifest was asked for
 }
+
+// source is who answered.
+type source int
+
+const (
+	sourceAPI source = iota
+	sourceLogin
+	sourceRegistry
+)
 
 // Error implements error.
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("%s %s: status %d", e.Method, e.Path, e.Status)
-	if e.Message == "" {
-		return text
+	for _, more := range []string{e.Code, e.Message} {
+		if more != "" {
+			text += ": " + more
+		}
 	}
-	return text + ": " + e.Message
+	return text
 }
 
-// Is sorts the error into the classes above.
+// Is sorts the error into the classes above. A registry answers 401 to a token that
+// does not allow what is asked, which says nothing about the access token: it is
+// forbidden there and then.
 func (e *StatusError) Is(class error) bool {
+	api, login, registry := e.source == sourceAPI, e.source == sourceLogin, e.source == sourceRegistry
+	unauthorized, notFound := e.Status == http.StatusUnauthorized, e.Status == http.StatusNotFound
 	switch class {
 	case ErrUnauthorized:
-		return e.Status == http.StatusUnauthorized
+		return api && unauthorized
+	case ErrRegistryDenied:
+		return login && unauthorized
 	case ErrInsufficientScope:
 		return e.Status == http.StatusForbidden && e.scope
 	case ErrForbidden:
-		return e.Status == http.StatusForbidden
+		return e.Status == http.StatusForbidden || registry && unauthorized
 	case ErrNotFound:
-		return e.Status == http.StatusNotFound
+		return notFound
 	case ErrTagNotFound:
-		return e.Status == http.StatusNotFound && strings.EqualFold(e.Message, "404 Tag Not Found")
+		return api && notFound && strings.EqualFold(e.Message, "404 Tag Not Found")
+	case ErrManifestNotFound:
+		return registry && e.absent && e.tag
+	case ErrRepositoryNotFound:
+		return registry && e.absent && e.Code == codeNameUnknown
 	default:
 		return false
 	}
@@ -91,12 +126,31 @@ type FormatError struct{ Problem string }
 func (e *FormatError) Error() string { return e.Problem }
 
 // A RedirectError is a redirect that was not followed.
-type RedirectError struct{ To string }
+type RedirectError struct {
+	To   string // without query
+	from party
+}
 
 // Error implements error.
 func (e *RedirectError) Error() string {
-	return fmt.Sprintf("refused a redirect to %s: GITLAB_URL must be the instance's own address", e.To)
+	variable, whose := e.from.setting()
+	return fmt.Sprintf("refused a redirect to %s: %s must be %s's own address", e.To, variable, whose)
 }
+
+// A ChallengeError is a registry that does not want a token of the instance's own, or
+// wants one from somebody else. Nothing was sent there.
+type ChallengeError struct{ Problem string }
+
+// Error implements error.
+func (e *ChallengeError) Error() string { return e.Problem }
+
+// An ElsewhereError is a blob that the registry keeps in another place, an object
+// store as a rule, to which it redirects. The redirect was not followed: ask the API
+// instead.
+type ElsewhereError struct{ To string } // without query
+
+// Error implements error.
+func (e *ElsewhereError) Error() string { return "the registry keeps it elsewhere, at " + e.To }
 
 // A TimeoutError is an attempt that took longer than the configured time.
 type TimeoutError struct{ After time.Duration }

@@ -2,6 +2,7 @@ package gitlabapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -105,22 +106,32 @@ func (l listing[T]) next(resp *gitlab.Response, items []T, number int64) (gitlab
 	return gitlab.WithOffsetPaginationParameters(number + 1), nil
 }
 
-// follow returns how to ask for the page that a link points to. A link to another
-// host or to another list is refused. Its scheme and port may differ, as they do behind
-// a proxy that the instance does not know of: only its query is used.
+// follow returns how to ask for the page that a link points to.
 func (l listing[T]) follow(from *url.URL, link string) (gitlab.RequestOptionFunc, error) {
-	to, err := from.Parse(link)
+	to, err := followLink(from, link, instance)
 	if err != nil {
-		return nil, l.problem("the link to the next page is not a URL")
-	}
-	if !strings.EqualFold(to.Hostname(), from.Hostname()) {
-		return nil, l.problem("refused a link to the next page on another host, %s: GITLAB_URL must be the address by which the instance knows itself",
-			oneLine(to.Scheme+"://"+to.Host))
-	}
-	if to.Path != from.Path {
-		return nil, l.problem("refused a link to the next page that leads to another list, %s", oneLine(to.EscapedPath()))
+		return nil, l.problem("%v", err)
 	}
 	return gitlab.WithKeysetPaginationParameters(to.String()), nil
+}
+
+// followLink returns where a link to the next page of a list leads. A link to another
+// host or to another list is refused. Its scheme and port may differ, as they do behind
+// a proxy that the party does not know of: only its query is to be used.
+func followLink(from *url.URL, link string, asked party) (*url.URL, error) {
+	to, err := from.Parse(link)
+	if err != nil {
+		return nil, errors.New("the link to the next page is not a URL")
+	}
+	if !strings.EqualFold(to.Hostname(), from.Hostname()) {
+		variable, whose := asked.setting()
+		return nil, fmt.Errorf("refused a link to the next page on another host, %s: %s must be the address by which %s knows itself",
+			oneLine(to.Scheme+"://"+to.Host), variable, whose)
+	}
+	if to.Path != from.Path {
+		return nil, fmt.Errorf("refused a link to the next page that leads to another list, %s", oneLine(to.EscapedPath()))
+	}
+	return to, nil
 }
 
 func (l listing[T]) fingerprint(seed maphash.Seed, items []T) uint64 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/go-retryablehttp"
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
@@ -16,6 +17,7 @@ type Repository struct {
 	ProjectID int64
 	Name      string // below the project; "" for the project's root repository
 	Path      string // full, "group/project/name"
+	Host      string // of the registry, by the repository's location; "" when not said
 	// Deleting is true while GitLab is deleting the whole repository. One that it
 	// failed to delete is an ordinary repository again.
 	Deleting bool
@@ -27,8 +29,18 @@ func repositoryOf(r *gitlab.RegistryRepository) Repository {
 		ProjectID: r.ProjectID,
 		Name:      r.Name,
 		Path:      r.Path,
+		Host:      hostOf(r),
 		Deleting:  r.Status != nil && isDeleting(*r.Status),
 	}
+}
+
+// hostOf returns what stands before the path in a repository's location.
+func hostOf(r *gitlab.RegistryRepository) string {
+	host, found := strings.CutSuffix(r.Location, "/"+r.Path)
+	if !found || strings.Contains(host, "/") {
+		return ""
+	}
+	return host
 }
 
 func isDeleting(status gitlab.ContainerRegistryStatus) bool {

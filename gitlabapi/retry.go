@@ -28,8 +28,12 @@ var passingStatuses = []int{
 	http.StatusGatewayTimeout,
 }
 
-// shouldRetry is the CheckRetry of the client: reads, and deletions of a tag, which
-// are harmless twice, are repeated after failures that pass.
+// repeatable are the methods of reads, and of deletions of a tag, which are harmless
+// twice.
+var repeatable = []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+
+// shouldRetry is the CheckRetry of the client: what may be repeated is repeated after
+// failures that pass.
 func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -37,8 +41,7 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, err
 	if err != nil {
 		return passes(err) && departureOf(ctx).before.Err() == nil, nil
 	}
-	repeatable := resp.Request.Method == http.MethodGet || resp.Request.Method == http.MethodDelete
-	return repeatable && slices.Contains(passingStatuses, resp.StatusCode), nil
+	return slices.Contains(repeatable, resp.Request.Method) && slices.Contains(passingStatuses, resp.StatusCode), nil
 }
 
 // passes reports whether an error of the network may pass by itself. A certificate

@@ -18,6 +18,8 @@ type Tag struct {
 	// Dated is true when the listing gave the tag a date. No version of GitLab is
 	// known to, but a date is a date wherever it stands.
 	Dated bool
+	// Published is when the tag was last pushed; zero where the listing does not say.
+	Published time.Time
 }
 
 // TagDetails is what GitLab says about a tag when it is asked for it by name.
@@ -30,9 +32,18 @@ type TagDetails struct {
 // could be read of a listing that failed is returned beside the error; such a
 // listing proves of no tag that it is not there.
 func (c *Client) Tags(ctx context.Context, repository Repository) ([]Tag, error) {
-	options := &gitlab.ListRegistryRepositoryTagsOptions{
-		ListOptions: gitlab.ListOptions{PerPage: pageSize},
-	}
+	return c.tags(ctx, repository, gitlab.ListOptions{PerPage: pageSize})
+}
+
+// TagsByKeyset is Tags for an instance with the metadata database: each page goes on
+// after the last name of the one before, so that tags which come or go meanwhile shift
+// nothing. Instances without refuse it (405).
+func (c *Client) TagsByKeyset(ctx context.Context, repository Repository) ([]Tag, error) {
+	return c.tags(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: pageSize, Sort: "asc"})
+}
+
+func (c *Client) tags(ctx context.Context, repository Repository, pages gitlab.ListOptions) ([]Tag, error) {
+	options := &gitlab.ListRegistryRepositoryTagsOptions{ListOptions: pages}
 	list := listing[*gitlab.RegistryRepositoryTag]{
 		client: c,
 		path:   tagsPath(repository),
@@ -40,6 +51,9 @@ func (c *Client) Tags(ctx context.Context, repository Repository) ([]Tag, error)
 			return c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(repository.ProjectID, repository.ID, options, page...)
 		},
 		key: func(t *gitlab.RegistryRepositoryTag) string { return t.Name },
+	}
+	if pages.Pagination == "keyset" {
+		list.after = func(last *gitlab.RegistryRepositoryTag) gitlab.RequestOptionFunc { return withQuery("last", last.Name) }
 	}
 	tags, err := collect(ctx, list, tagOf, func(t Tag) string { return t.Name })
 	if err != nil {

@@ -6,18 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"strings"
 	"time"
 )
 
-// The largest answers that are read, in bytes. A page of 100 projects with all their
-// fields has about 400 KB; what is larger than these is no answer of GitLab's API.
-const (
-	maxBody      = 16 << 20
-	maxErrorBody = 64 << 10
-)
+// maxErrorBody is how much is read of an answer that is no success, in bytes.
+const maxErrorBody = 64 << 10
 
 // transport sends one attempt of a request. It sits under the retries of GitLab's
 // client, so that every attempt is counted, limited and timed like a first one.
@@ -50,13 +44,14 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	d.sent.Store(true)
 	sent := time.Now()
-	t.count.requests.Add(1)
+	expected := expectationOf(req.Context())
+	t.count.sent(expected.from)
 	resp, err := t.exchange(req)
 	if err != nil {
 		return nil, err
 	}
 	t.gate.observe(sent, resp)
-	if err := checkFormat(req, resp); err != nil {
+	if err := expected.check(req, resp); err != nil {
 		return nil, err
 	}
 	return resp, nil
@@ -72,7 +67,7 @@ func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
 	if err == nil {
-		err = buffer(resp)
+		err = buffer(resp, expectationOf(ctx).limit)
 	}
 	if err == nil {
 		return resp, nil
@@ -95,10 +90,11 @@ type readBody struct {
 // Close implements [io.Closer].
 func (*readBody) Close() error { return nil }
 
-// buffer replaces the body of a response by its bytes in memory.
-func buffer(resp *http.Response) error {
+// buffer replaces the body of a response by its bytes in memory, at most the largest
+// number of them that is given.
+func buffer(resp *http.Response, largest int64) error {
 	defer resp.Body.Close()
-	limit := int64(maxBody)
+	limit := largest
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		limit = maxErrorBody
 	}
@@ -107,32 +103,13 @@ func buffer(resp *http.Response) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	if int64(len(data)) > limit {
-		if limit == maxBody {
-			return &FormatError{fmt.Sprintf("the answer is larger than %d MiB", maxBody>>20)}
+		if resp.StatusCode < http.StatusMultipleChoices {
+			return &FormatError{fmt.Sprintf("the answer is larger than %d MiB", limit>>20)}
 		}
 		data = data[:limit]
 	}
 	resp.Body = &readBody{bytes.NewReader(data), data, resp.Header.Values("Link")}
 	resp.Header.Del("Link")
-	return nil
-}
-
-// checkFormat refuses a success that is not GitLab's API speaking: a sign-in page, a
-// portal, another program at that address. Of a deletion it wants no body, only that
-// there is no page in it.
-func checkFormat(req *http.Request, resp *http.Response) error {
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return nil
-	}
-	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	isJSON := kind == "application/json" || strings.HasSuffix(kind, "+json") || kind == ""
-	if !isJSON && (req.Method == http.MethodGet || kind == "text/html") {
-		return &FormatError{fmt.Sprintf("the answer is %s instead of JSON: is GITLAB_URL the address of a GitLab?", oneLine(kind))}
-	}
-	body, _ := resp.Body.(*readBody)
-	if req.Method == http.MethodGet && string(bytes.TrimSpace(body.data)) == "null" {
-		return &FormatError{"the answer is null"}
-	}
 	return nil
 }
 
@@ -144,7 +121,20 @@ func refuseRedirects(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	sameOrigin := req.URL.Scheme == first.URL.Scheme && req.URL.Host == first.URL.Host
 	if first.Method != http.MethodGet || !sameOrigin || len(via) > 3 {
-		return &RedirectError{To: oneLine(req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath())}
+		return redirected(req)
 	}
 	return nil
+}
+
+// refuseEveryRedirect is the CheckRedirect of requests to the registry and for its
+// tokens: all of them carry a secret, and none is known to be redirected but those for
+// blobs, to a store that wants no token and that nobody has configured.
+func refuseEveryRedirect(req *http.Request, _ []*http.Request) error { return redirected(req) }
+
+// redirected describes where a redirect leads, without its query, which may be signed.
+func redirected(req *http.Request) *RedirectError {
+	return &RedirectError{
+		To:   oneLine(req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath()),
+		from: expectationOf(req.Context()).from,
+	}
 }
