@@ -47,11 +47,11 @@ func (r *run) readAfresh(ctx context.Context, cache *repository) (listing, error
 	if !exists {
 		return nil, r.confirmRepositoryMissing(ctx, cache)
 	}
-	before, err := counterpart.list(ctx, r.client)
+	before, err := counterpart.list(ctx, cache.evidence)
 	if err != nil {
 		return nil, err
 	}
-	tags, err := counterpart.listAfresh(ctx, r.client)
+	tags, err := counterpart.listAfresh(ctx, cache.evidence)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (r *run) readAfresh(ctx context.Context, cache *repository) (listing, error
 	}
 	// An empty list may be an outage and a shorter one a list cut short: GitLab sends
 	// both as a success. It takes a third that agrees.
-	third, err := counterpart.listAfresh(ctx, r.client)
+	third, err := counterpart.listAfresh(ctx, cache.evidence)
 	alike := third.covers(tags, &counterpart.planned) && tags.covers(third, &counterpart.planned)
 	if err == nil && !alike {
 		err = errReadingsDiffer

@@ -26,7 +26,7 @@ type classifier struct {
 }
 
 func (c *classifier) classify(_ context.Context, t tag, send emit[tag]) error {
-	t.verdict = c.run.options.Rules.Decide(t.facts)
+	t.verdict = t.repository.evidence.rules.Decide(t.facts)
 	if t.verdict.Action == policy.Undecided && t.doubt == nil {
 		t.doubt = errMeaningless
 	}
@@ -34,7 +34,8 @@ func (c *classifier) classify(_ context.Context, t tag, send emit[tag]) error {
 	if t.verdict.Action == policy.Keep {
 		c.run.pulse.remember(t)
 	}
-	if !c.guard.hold(t, !c.run.options.Rules.DeletesDated(t.facts.Regime)) {
+	held := t.repository.evidence.guarded() && c.guard.hold(t, !c.run.options.Rules.DeletesDated(t.facts.Regime))
+	if !held {
 		c.pass(t, send)
 	}
 	for _, held := range c.guard.release(false) {

@@ -12,9 +12,6 @@ import (
 // was stopped, or there was no answer.
 var notConfirmed = policy.Verdict{Action: policy.Undecided, Reason: policy.DetailsUnknown}
 
-// readings is how often a tag's own details are read again before it goes.
-const readings = 2
-
 // confirm reads the grounds for a deletion again and decides again on what it finds.
 // Only when that gives the same verdict does the verdict stand; every other result
 // keeps the tag.
@@ -28,12 +25,12 @@ func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
 	if verdict != t.verdict {
 		return verdict
 	}
-	facts := t.facts
-	facts.Counterpart = policy.Unknown[policy.Counterpart]()
+	evidence := t.repository.evidence
+	facts := policy.Facts{Repository: t.facts.Repository, Tag: t.facts.Tag, Listed: true, Regime: t.facts.Regime}
 	if t.verdict.Reason != policy.MissingDetails {
-		facts.Counterpart, t.doubt = r.counterpartAfresh(ctx, t)
+		facts.Counterpart, t.doubt = evidence.counterpart(ctx, t)
 	}
-	for range readings {
+	for range evidence.readings() {
 		if verdict == t.verdict {
 			verdict = r.readAgain(ctx, t, facts)
 		}
@@ -47,7 +44,7 @@ func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
 
 // trust returns the tag's own verdict when what is read now can be believed.
 func (r *run) trust(ctx context.Context, t *tag) policy.Verdict {
-	t.doubt = r.alive(ctx, t)
+	t.doubt = t.repository.evidence.alive(ctx, t)
 	switch {
 	case ctx.Err() != nil:
 		t.doubt = context.Cause(ctx)
@@ -63,17 +60,18 @@ func (r *run) trust(ctx context.Context, t *tag) policy.Verdict {
 
 // readAgain reads a tag's own details again and decides on them and the other facts.
 func (r *run) readAgain(ctx context.Context, t *tag, facts policy.Facts) policy.Verdict {
-	digest := t.digest
-	var err error
-	if facts.Details, err = r.details(ctx, t); err != nil {
+	again := *t
+	again.facts = facts
+	if err := t.repository.evidence.examine(ctx, &again); err != nil {
 		t.doubt = err
 	}
-	r.watch(t.facts.Details, facts.Details)
-	if digest != "" && digest != t.digest {
+	r.watch(t.facts.Details, again.facts.Details)
+	if t.digest != "" && again.digest != t.digest {
 		t.doubt = errPushedAgain
 		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}
 	}
-	return agree(t.verdict, r.options.Rules.Decide(facts))
+	t.digest = again.digest
+	return agree(t.verdict, t.repository.evidence.rules.Decide(again.facts))
 }
 
 // errPushedAgain says that a tag is not any more what it was when it was first read.
@@ -107,20 +105,6 @@ func agree(first, second policy.Verdict) policy.Verdict {
 	}
 }
 
-// alive returns nil when there is a sign that the registry has answered since the tag
-// was first read: a healthy tag that still is. Where no tag of the run is healthy, a listing has to do that is not empty,
-// as it would be in an outage; for an orphan its own details, which are read last.
-func (r *run) alive(ctx context.Context, t *tag) error {
-	err := r.pulse.check(ctx, t.read)
-	if !errors.Is(err, errNoWitness) {
-		return err
-	}
-	if t.verdict.Reason != policy.MissingDetails {
-		return nil
-	}
-	return r.lists(ctx, t.repository)
-}
-
 // lists returns nil when a repository that is known to have tags lists any.
 func (r *run) lists(ctx context.Context, repo *repository) error {
 	listed, err := r.client.HasTags(ctx, repo.Repository)
@@ -130,9 +114,9 @@ func (r *run) lists(ctx context.Context, repo *repository) error {
 	return err
 }
 
-// counterpartAfresh asks for a tag's counterpart again: by the second reading that the
+// counterpartByLists asks for a tag's counterpart again: by the second reading that the
 // tags of a cache repository share, and by the counterpart's own details.
-func (r *run) counterpartAfresh(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
+func (r *run) counterpartByLists(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	unknown := policy.Unknown[policy.Counterpart]()
 	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
 		return r.readAfresh(ctx, t.repository)

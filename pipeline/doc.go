@@ -25,6 +25,7 @@
 //
 // A stop (a signal, a time limit, a token that is not accepted) cancels what the run
 // reads. The stages go on draining: what is in the pipe is reported as undecided, for
-// its facts can no longer be had. Only deletions already sent may finish; after
+// its facts can no longer be had. So every tag of which the instance was asked before
+// the stop has its decision. Only deletions already sent may finish; after
 // [Options.Grace] they are cut off, too.
 package pipeline

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -15,46 +13,42 @@ func (r *run) inspectStage(workers int) stage[tag, tag] {
 	return stage[tag, tag]{workers: workers, work: r.inspect}
 }
 
-// inspect asks for the facts on which the verdict depends and for no others: a
-// protected tag costs no request, and a counterpart is looked up where a tag of a
-// cache repository has details.
 func (r *run) inspect(ctx context.Context, t tag, send emit[tag]) error {
-	t.facts.Regime = r.regime.fact()
-	rules := r.options.Rules
-	var fatal error
-	if rules.Decide(t.facts).Reason == policy.DetailsUnknown {
-		t.facts.Details, t.doubt = r.details(ctx, &t)
-		fatal = runError(t.doubt)
+	t.facts.Regime = t.repository.evidence.regime
+	if err := r.find(ctx, &t); err != nil {
+		t.doubt = err
+		if ctx.Err() != nil {
+			t.doubt = context.Cause(ctx)
+		}
+	}
+	t.read = r.pulse.now()
+	send(t)
+	return runError(t.doubt)
+}
+
+// find asks for the facts on which the verdict depends, the cheapest first, and for no
+// others: a protected tag costs no request, a counterpart is looked up where a tag of
+// a cache repository is there, and only what is about to go is examined.
+func (r *run) find(ctx context.Context, t *tag) error {
+	rules := t.repository.evidence.rules
+	if rules.Decide(t.facts).Reason != policy.DetailsUnknown {
+		return nil
+	}
+	evidence := t.repository.evidence
+	if err := evidence.look(ctx, t); err != nil {
+		return err
 	}
 	if rules.WantsCounterpart(t.facts) {
 		var err error
 		if t.facts.Counterpart, err = r.counterpart(ctx, t.repository, t.facts.Tag); err != nil {
-			t.doubt = err
-			fatal = runError(err)
+			return err
 		}
 	}
-	if ctx.Err() != nil && t.doubt != nil {
-		t.doubt = context.Cause(ctx)
+	verdict := rules.Decide(t.facts)
+	if t.examined || verdict.Action != policy.Delete && verdict.Reason != policy.DetailsUnknown {
+		return nil
 	}
-	t.read = r.pulse.now()
-	send(t)
-	return fatal
-}
-
-// details asks the instance about a tag. The error says why the fact is unknown.
-func (r *run) details(ctx context.Context, t *tag) (policy.Fact[policy.Details], error) {
-	answer, err := r.client.TagDetails(ctx, t.repository.Repository, t.facts.Tag)
-	switch {
-	case errors.Is(err, gitlabapi.ErrTagNotFound):
-		return policy.Known(policy.DetailsMissing), nil
-	case err != nil:
-		return policy.Unknown[policy.Details](), err
-	}
-	t.digest = answer.Digest
-	if t.dated || !answer.CreatedAt.IsZero() {
-		return policy.Known(policy.DetailsDated), nil
-	}
-	return policy.Known(policy.DetailsUndated), nil
+	return evidence.examine(ctx, t)
 }
 
 // counterpart looks a tag's counterpart up in the listings of its project. The error
@@ -67,7 +61,7 @@ func (r *run) counterpart(ctx context.Context, cache *repository, name string) (
 	if repo.Deleting {
 		return policy.Known(policy.CounterpartPresent), nil
 	}
-	tags, err := repo.list(ctx, r.client)
+	tags, err := repo.list(ctx, cache.evidence)
 	switch {
 	case tags.has(name):
 		return policy.Known(policy.CounterpartPresent), nil

@@ -29,6 +29,8 @@ type repository struct {
 	gitlabapi.Repository
 	project *project
 
+	evidence *choice // where facts about its tags come from; set before its tags leave
+
 	// listing is shared by the repository's own scan and by its cache repository's
 	// questions for counterparts.
 	listing flight[listing]
@@ -81,22 +83,18 @@ func (l listing) covers(other listing, but *nameSet) bool {
 
 // list returns the repository's tags as they were when first read in this run. What
 // an incomplete listing has is returned beside its error.
-func (r *repository) list(ctx context.Context, client *gitlabapi.Client) (listing, error) {
-	return r.listing.get(ctx, func(ctx context.Context) (listing, error) {
-		tags, err := client.Tags(ctx, r.Repository)
-		return newListing(tags), err
-	})
+func (r *repository) list(ctx context.Context, from evidence) (listing, error) {
+	return r.listing.get(ctx, func(ctx context.Context) (listing, error) { return from.list(ctx, r) })
 }
 
 // listAfresh reads the repository's tags now, with the run's own deletions in it held
 // back meanwhile.
-func (r *repository) listAfresh(ctx context.Context, client *gitlabapi.Client) (listing, error) {
+func (r *repository) listAfresh(ctx context.Context, from evidence) (listing, error) {
 	if err := r.deletions.Acquire(ctx, wholeRepository); err != nil {
 		return nil, err
 	}
 	defer r.deletions.Release(wholeRepository)
-	tags, err := client.Tags(ctx, r.Repository)
-	return newListing(tags), err
+	return from.list(ctx, r)
 }
 
 // A nameSet is a set of names that several goroutines share.

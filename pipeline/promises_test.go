@@ -32,7 +32,8 @@ func TestSumsAfterInterruption(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			tr := newTrial(gitlabtest.Random(seed, gitlabtest.Legacy).World(), gitlabtest.WithLog(),
+			world := gitlabtest.Random(seed, gitlabtest.Legacy).World()
+			tr := newTrial(world, gitlabtest.WithLog(),
 				gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
 			if seed%2 == 0 { // then deletions wait for the limiter when the stop comes
 				tr.client.RateLimit, tr.client.RateBurst = 4, 1
@@ -63,9 +64,32 @@ func TestSumsAfterInterruption(t *testing.T) {
 					t.Errorf("%d tags are suspected of an outage where there was a stop", n)
 				}
 				checkSums(t, got)
+				checkAskedAreDecided(t, world, tr.server, got)
 				checkDeletedAreReported(t, tr.server, got)
 			})
 		})
+	}
+}
+
+// checkAskedAreDecided checks that every tag of which the instance was asked has a
+// decision: what a run has begun with, it accounts for, a stop or not. Tags that were
+// listed and not asked for may have none when the run was stopped.
+func checkAskedAreDecided(t *testing.T, world *gitlabtest.World, server *gitlabtest.Server, o *outcome) {
+	t.Helper()
+	asked := make(map[string]bool)
+	for _, request := range server.Requests() {
+		asked[request.Path] = true
+	}
+	for _, p := range world.Projects {
+		for _, r := range p.Repositories {
+			for _, tag := range r.Tags {
+				path := fmt.Sprintf("/projects/%d/registry/repositories/%d/tags/%s", p.ID, r.ID, tag.Name)
+				name := r.Path() + ":" + tag.Name
+				if _, decided := o.decisions[name]; asked[path] && !decided {
+					t.Errorf("%s was asked for and has no decision", name)
+				}
+			}
+		}
 	}
 }
 
@@ -85,6 +109,81 @@ func checkDeletedAreReported(t *testing.T, server *gitlabtest.Server, o *outcome
 	}
 	if len(reported) > 0 {
 		t.Errorf("reported as deleted and is not: %q", names(reported))
+	}
+}
+
+// Promise 1, too: a stop is no outage, even where no tag has details so far.
+func TestStopIsNoOutage(t *testing.T) {
+	errStop := errors.New("stop")
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	app := world.AddProject("g/p").AddRepository("app")
+	for i := range 60 {
+		app.AddTag(fmt.Sprint("t-", i), gitlabtest.KindCacheIndex)
+	}
+	tr := newTrial(world)
+	tr.options.Workers = 4
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		var read atomic.Int64
+		tr.server.OnRequest(func(r gitlabtest.Request) {
+			if details.MatchString(r.Path) && read.Add(1) == 40 {
+				cancel(errStop)
+			}
+		})
+		got := tr.run(ctx, t)
+		checkSums(t, got)
+		if !errors.Is(got.err, errStop) || got.Tags < 40 || got.Reasons[policy.DetailsUnknown] != got.Tags {
+			t.Errorf("error %v, %d tags, reasons %v", got.err, got.Tags, got.Reasons)
+		}
+	})
+}
+
+// fullDisk is a handler that fails at the nth tag deleted.
+type fullDisk struct {
+	n      int
+	err    error
+	server *gitlabtest.Server
+	gone   int // when it failed
+}
+
+// Handle implements report.Handler.
+func (h *fullDisk) Handle(e report.Event) error {
+	if d, ok := e.(report.Decision); !ok || d.Outcome != report.Deleted {
+		return nil
+	}
+	if h.n--; h.n > 0 {
+		return nil
+	}
+	if h.gone == 0 {
+		h.gone = len(h.server.Deleted())
+	}
+	return h.err
+}
+
+// Promise 1, too: a handler that cannot do its work any more stops the run. What may go
+// unrecorded then are the deletions under way, twice as many as there are workers.
+func TestHandlerThatFailsStopsTheRun(t *testing.T) {
+	const workers, dead = 4, 200
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	app := world.AddProject("g/p").AddRepository("app")
+	app.AddTag("alive", gitlabtest.KindImage)
+	for i := range dead {
+		app.AddTag(fmt.Sprint("dead-", i), gitlabtest.KindCacheIndex)
+	}
+	for _, n := range []int{1, 20} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			tr.options.Workers = workers
+			disk := &fullDisk{n: n, err: errors.New("disk full"), server: tr.server}
+			tr.handlers = report.Handlers{disk}
+			got := tr.runInBubble(t)
+			if !errors.Is(got.err, disk.err) {
+				t.Errorf("error %v, want %v", got.err, disk.err)
+			}
+			if after := len(tr.server.Deleted()) - disk.gone; after > 2*workers {
+				t.Errorf("%d tags were deleted after the handler had failed", after)
+			}
+		})
 	}
 }
 
@@ -131,6 +230,9 @@ func TestConfirmedAtTheLastMoment(t *testing.T) {
 		{"counterpart without details before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindMultiArch, policy.HasCounterpart},
 		{"counterpart after second listing", gitlabtest.KindCacheManifest, tagPath("IMAGE", "x"), 1, image, gitlabtest.KindImage, policy.HasCounterpart},
 		{"orphan is pushed again", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
+		{"missing details come back after the second reading", gitlabtest.KindCacheIndex, tagPath("CACHE", "x"), 3, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
+		{"orphan becomes another", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindArtifact, policy.EvidenceDisagrees},
+		{"orphan becomes another after the second reading", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 3, cache, gitlabtest.KindArtifact, policy.EvidenceDisagrees},
 		{"orphan loses its details", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindCacheIndex, policy.EvidenceDisagrees},
 	}
 	for _, test := range tests {
@@ -239,7 +341,7 @@ func TestFailedListingIsForgotten(t *testing.T) {
 		cache.AddTag(fmt.Sprintf("f-%d", i), gitlabtest.KindCacheManifest)
 	}
 	tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{
-		Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, app.ID)), Count: 1, Effect: gitlabtest.Refuse(403)}))
+		Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, app.ID)), Skip: 1, Count: 1, Effect: gitlabtest.Refuse(403)}))
 	tr.options.Workers = 1
 	got := tr.runInBubble(t)
 	if got.Unreadable != 1 || got.Reasons[policy.HasCounterpart] != 10 {
@@ -295,8 +397,10 @@ func TestRefusedTokenEndsTheRun(t *testing.T) {
 	} {
 		for _, skip := range []int{0, 1, 3, 5, 20, 60} {
 			t.Run(fmt.Sprint(test.name, "/", skip), func(t *testing.T) {
-				tr := newTrial(gitlabtest.DemoWorld(), gitlabtest.WithFaults(gitlabtest.Fault{Skip: skip, Effect: test.effect}))
+				world := gitlabtest.DemoWorld()
+				tr := newTrial(world, gitlabtest.WithLog(), gitlabtest.WithFaults(gitlabtest.Fault{Skip: skip, Effect: test.effect}))
 				got := tr.runInBubble(t)
+				checkAskedAreDecided(t, world, tr.server, got)
 				if !errors.Is(got.err, test.want) {
 					t.Errorf("error %v, want %v", got.err, test.want)
 				}

@@ -2,9 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
+
+// errTwins says that a project's listing cannot be believed: which of two repositories
+// of a name is the counterpart of a cache, nobody can say.
+var errTwins = errors.New("its listing has two repositories of the same name")
 
 // repositoryStage is the repository fetcher: a pool of the given size, one project in
 // each pair of hands. On a stop the projects left are not read.
@@ -23,11 +28,15 @@ func (r *run) fetchRepositories(ctx context.Context, p *project, send emit[*repo
 			return runError(err)
 		}
 	}
-	r.tell(report.ProjectScanned{Project: p.Path})
 	p.byName = make(map[string]*repository, len(p.listed))
 	for _, listed := range p.listed {
+		if _, twice := p.byName[listed.Name]; twice {
+			r.tell(report.Unreadable{Name: p.Path, Err: errTwins})
+			return nil
+		}
 		p.byName[listed.Name] = newRepository(p, listed)
 	}
+	r.tell(report.ProjectScanned{Project: p.Path})
 	for _, listed := range p.listed {
 		repository := p.byName[listed.Name]
 		if repository.Deleting {

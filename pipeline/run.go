@@ -28,6 +28,12 @@ type Options struct {
 	// Grace is how long deletions in flight may take after a stop; 0 stands for 8
 	// seconds.
 	Grace time.Duration
+	// Verify says whose word a deletion needs.
+	Verify Verify
+	// RegistryURL is where the registry is, if not where GitLab says.
+	RegistryURL string
+	// MinAge keeps build caches that are younger, where their age is known.
+	MinAge time.Duration
 }
 
 // Run walks the scope, decides on every tag and deletes the dead ones. It tells the
@@ -64,25 +70,29 @@ type run struct {
 	options Options
 	tell    emit[report.Event]
 	hard    context.Context // of the engine: for deletions that are on their way
-	regime  regimeFinder
+	started time.Time
+	choice  chooser
 	pulse   pulse
 }
 
 func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[report.Event]) *run {
-	return &run{
+	r := &run{
 		client:  client,
 		options: options,
 		tell:    tell,
 		hard:    e.hard,
-		regime:  regimeFinder{client: client, tell: tell, turn: semaphore.NewWeighted(1)},
+		started: time.Now(),
 		pulse:   pulse{client: client, turn: semaphore.NewWeighted(1)},
 	}
+	r.choice = chooser{run: r, turn: semaphore.NewWeighted(1)}
+	return r
 }
 
 // endsRun reports whether an error is more than one item's: no request will succeed
 // any more.
 func endsRun(err error) bool {
-	return errors.Is(err, gitlabapi.ErrUnauthorized) || errors.Is(err, gitlabapi.ErrInsufficientScope)
+	return errors.Is(err, gitlabapi.ErrUnauthorized) || errors.Is(err, gitlabapi.ErrInsufficientScope) ||
+		errors.Is(err, gitlabapi.ErrRegistryDenied)
 }
 
 // runError returns the error if it ends the run, and nil if it is one item's alone.

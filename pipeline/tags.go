@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -11,7 +12,9 @@ import (
 // A tag is on its way through the stages, with what is known about it.
 type tag struct {
 	repository *repository
-	dated      bool // by its listing
+	dated      bool      // by its listing
+	published  time.Time // by its listing, zero if it does not say
+	examined   bool      // all that a deletion would rest on has been looked at
 	digest     string
 	read       int64 // when it had been read for the first time, on the clock of the pulse
 	facts      policy.Facts
@@ -32,6 +35,11 @@ func (r *run) tagStage(workers int) stage[*repository, tag] {
 // on, too, so that they are accounted for; nobody will delete them. After a stop the
 // rest is left: nothing has been found out about it.
 func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) error {
+	choice, err := r.choice.of(ctx, repo)
+	if err != nil {
+		return err
+	}
+	repo.evidence = choice
 	tags, err := r.ownListing(ctx, repo)
 	if ctx.Err() != nil {
 		return runError(err)
@@ -41,13 +49,8 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 	} else {
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}
-	if len(tags) > 0 {
-		if err := r.regime.learn(ctx, repo); err != nil {
-			return err
-		}
-	}
 	for _, listed := range tags {
-		item := tag{repository: repo, dated: listed.Dated, doubt: err}
+		item := tag{repository: repo, dated: listed.Dated, published: listed.Published, doubt: err}
 		item.facts = policy.Facts{Repository: repo.Name, Tag: listed.Name, Listed: err == nil}
 		if ctx.Err() != nil || !send(item) {
 			break
@@ -61,9 +64,9 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 // last of them.
 func (r *run) ownListing(ctx context.Context, repo *repository) ([]gitlabapi.Tag, error) {
 	if _, asked := repo.project.byName[repo.Name+r.options.Rules.CacheSuffix]; asked {
-		return repo.list(ctx, r.client)
+		return repo.list(ctx, repo.evidence)
 	}
-	return r.client.Tags(ctx, repo.Repository)
+	return repo.evidence.list(ctx, repo)
 }
 
 // has reports whether the tag is known to have details, and a date.

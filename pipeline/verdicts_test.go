@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -148,6 +150,68 @@ func TestRepositoriesBeingDeleted(t *testing.T) {
 	}
 }
 
+// TestTwoRepositoriesOfAName: a project whose listing has a name twice counts as
+// unreadable; nothing in it is touched, and the rest of the run goes on.
+func TestTwoRepositoriesOfAName(t *testing.T) {
+	for name, scope := range map[string]pipeline.Scope{"all": {}, "group": {Groups: []string{"g"}}} {
+		t.Run(name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p, q := world.AddProject("g/p"), world.AddProject("g/q")
+			app, twin, cache := p.AddRepository("app"), p.AddRepository("twin"), p.AddRepository("app.cache")
+			app.AddTag("x", gitlabtest.KindImage)
+			twin.AddTag("y", gitlabtest.KindImage)
+			cache.AddTag("x", gitlabtest.KindCacheManifest)
+			cache.AddTag("dead", gitlabtest.KindCacheIndex)
+			other := q.AddRepository("other")
+			other.AddTag("dead", gitlabtest.KindCacheIndex)
+			other.AddTag("a", gitlabtest.KindImage)
+			entries := []*gitlabtest.Repository{app, cache, twin}
+			lists := repositoriesOf(p)
+			if len(scope.Groups) > 0 {
+				entries, lists = append(entries, other), regexp.MustCompile("^/groups/g/registry/repositories$")
+			}
+			twins := strings.Replace(listed(entries...), `"name":"twin"`, `"name":"app"`, 1)
+			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Path: lists, Effect: gitlabtest.Reply(200, twins)}))
+			tr.options.Scope = scope
+			got := tr.runInBubble(t)
+			want := map[string]policy.Reason{"g/q/other:dead": policy.MissingDetails, "g/q/other:a": policy.Healthy}
+			if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.Unreadable != 1 || got.Projects != 1 {
+				t.Errorf("unreadable %d, projects %d, verdicts (-want +got):\n%s", got.Unreadable, got.Projects, diff)
+			}
+		})
+	}
+}
+
+// TestRegimeIsAskedOfEach: a repository with fewer than two tags may leave the regime
+// open. Then the next is asked, also one that waited meanwhile: the verdicts on a
+// repository with two tags or more never hang on which came first.
+func TestRegimeIsAskedOfEach(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Database)
+	p := world.AddProject("g/p")
+	want := make(map[string]policy.Reason)
+	for i := range 12 {
+		p.AddRepository(fmt.Sprintf("a-%02d", i)).AddTag("single", gitlabtest.KindImage)
+		want[fmt.Sprintf("g/p/a-%02d:single", i)] = policy.Healthy
+	}
+	for _, name := range []string{"b.cache", "c.cache"} {
+		r := p.AddRepository(name)
+		for _, tag := range []string{"x", "y"} {
+			r.AddTag(tag, gitlabtest.KindImage)
+			want["g/p/"+name+":"+tag] = policy.MissingCounterpartRepository
+		}
+	}
+	for _, workers := range []int{1, 4, 64} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			tr.options.Workers, tr.client.Concurrency = workers, workers
+			got := tr.runInBubble(t)
+			if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.Regime != "database" {
+				t.Errorf("regime %s, verdicts (-want +got):\n%s", got.Regime, diff)
+			}
+		})
+	}
+}
+
 // TestOutageGuard: with no sign of life among 20 tags nothing goes for what is missing;
 // with fewer that is taken for a small instance.
 func TestOutageGuard(t *testing.T) {
@@ -205,7 +269,8 @@ func TestTruncatedListing(t *testing.T) {
 	}
 	list := fmt.Sprintf("/projects/%d/registry/repositories/%d/tags", p.ID, app.ID)
 	tr := newTrial(world, gitlabtest.WithFaults(
-		gitlabtest.Fault{Path: tagLists, Skip: 1, PerPath: true, Effect: gitlabtest.Refuse(400)}))
+		gitlabtest.Fault{Path: regexp.MustCompile(list), Skip: 1, Effect: gitlabtest.Refuse(400)}))
+	tr.options.Workers = 1 // the regime is asked of the other repository
 	got := tr.runInBubble(t)
 	if got.Unreadable != 1 || got.Reasons[policy.ListingIncomplete] != 100 || got.Deleted != 0 {
 		t.Errorf("%s: unreadable %d, reasons %v", list, got.Unreadable, got.Reasons)
@@ -283,6 +348,58 @@ func TestScope(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestProjectListingBreaksOff: a token that is not accepted any more ends the run, also
+// in the middle of the list of projects; after any other failure what was listed stands.
+func TestProjectListingBreaksOff(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	for i := range 150 {
+		world.AddProject(fmt.Sprintf("g/p-%03d", i)).AddRepository("app").AddTag("a", gitlabtest.KindImage)
+	}
+	for name, scope := range map[string]pipeline.Scope{"all": {}, "group": {Groups: []string{"g"}}} {
+		for status, want := range map[int]error{401: gitlabapi.ErrUnauthorized, 403: nil} {
+			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
+				tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{
+					Path: regexp.MustCompile("^(/groups/g)?/projects$"), Skip: 1, Effect: gitlabtest.Status(status)}))
+				tr.options.Scope = scope
+				got := tr.runInBubble(t)
+				if !errors.Is(got.err, want) {
+					t.Errorf("error %v, want %v", got.err, want)
+				}
+				if want == nil && (got.Tags != 100 || got.Unreadable == 0) {
+					t.Errorf("%d tags, unreadable %d", got.Tags, got.Unreadable)
+				}
+			})
+		}
+	}
+}
+
+// TestOneNameOfTheScopeFails: a project or group that cannot be read just now does not
+// keep the others from being walked.
+func TestOneNameOfTheScopeFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		scope pipeline.Scope
+		path  string
+	}{
+		"project": {pipeline.Scope{Projects: []string{"a/one", "b/four"}}, "^/projects/a/one$"},
+		"group":   {pipeline.Scope{Groups: []string{"a", "b"}}, "^/groups/a(/|$)"},
+		"both":    {pipeline.Scope{Groups: []string{"a"}, Projects: []string{"b/four"}}, "^/groups/a(/|$)"},
+	} {
+		for _, status := range []int{403, 500} {
+			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
+				tr := newTrial(scopeWorld(), gitlabtest.WithFaults(
+					gitlabtest.Fault{Path: regexp.MustCompile(test.path), Effect: gitlabtest.Status(status)}))
+				tr.options.Scope = test.scope
+				got := tr.runInBubble(t)
+				_, walked := got.decisions["b/four/app.cache:dead"]
+				_, strange := got.decisions["a/one/app.cache:dead"]
+				if got.err != nil || got.Unreadable == 0 || !walked || strange {
+					t.Errorf("error %v, unreadable %d, the other walked: %t, itself: %t", got.err, got.Unreadable, walked, strange)
+				}
+			})
+		}
 	}
 }
 

@@ -8,5 +8,5 @@
 //   - every tag gets exactly one [Verdict];
 //   - a protected name is kept whatever else is true;
 //   - a doubt keeps the tag: making a known fact unknown never turns a verdict
-//     into [Delete].
+//     into [Delete]. The one exception is the age of a cache, see [Facts].
 package policy

@@ -53,6 +53,8 @@ const (
 	DetailsUndated
 	// DetailsDated: the tag is there and has a date.
 	DetailsDated
+	// DetailsFound: the tag is there; nobody has asked for its date.
+	DetailsFound
 )
 
 // Counterpart is what is known of the tag of the same name in the repository of the
@@ -67,6 +69,20 @@ const (
 	CounterpartTagMissing
 	// CounterpartRepositoryMissing: the project has no such repository.
 	CounterpartRepositoryMissing
+)
+
+// A Kind is what a tag's manifest is, as the registry itself shows it.
+type Kind string
+
+// The kinds. Rails shows the last three and has no details of the others.
+const (
+	KindCacheIndex      Kind = "cache-index"      // a build cache exported as an index
+	KindAttestedImage   Kind = "attested-image"   // one platform, with attestations
+	KindMultiArch       Kind = "multi-arch"       // an image for several platforms
+	KindMissingManifest Kind = "missing-manifest" // a tag that points to nothing
+	KindCacheManifest   Kind = "cache-manifest"   // a build cache exported as a manifest
+	KindImage           Kind = "image"
+	KindArtifact        Kind = "artifact"
 )
 
 // Facts is all that a verdict on one tag rests on.
@@ -85,4 +101,10 @@ type Facts struct {
 	Details Fact[Details]
 	// Counterpart matters for the tags of cache repositories only.
 	Counterpart Fact[Counterpart]
+	// Kind matters where a tag goes on the registry's word only.
+	Kind Fact[Kind]
+	// Young says that a build cache is younger than the user wants caches to be that
+	// go. Unlike with other facts, not knowing it keeps no tag: most evidence cannot
+	// tell the age of a cache.
+	Young Fact[bool]
 }

@@ -29,6 +29,11 @@ type Rules struct {
 	CacheSuffix string
 	// Orphans says which tags of cache repositories go without a counterpart.
 	Orphans Orphans
+	// ByRegistry demands the registry's own word for a tag whose details are missing:
+	// it goes only when the kind of its manifest is known and among DeleteKinds.
+	// Without it, GitLab's word is enough, and kinds are not looked at.
+	ByRegistry  bool
+	DeleteKinds []Kind
 }
 
 // Protects reports whether the rules forbid to touch a tag of that name.
@@ -56,7 +61,7 @@ func (r Rules) Decide(f Facts) Verdict {
 	case !known:
 		return Verdict{Undecided, DetailsUnknown}
 	case details == DetailsMissing:
-		return decideMissing(f)
+		return r.decideMissing(f)
 	case r.WantsCounterpart(f):
 		return r.decideCache(f)
 	default:
@@ -77,35 +82,66 @@ func (r Rules) WantsCounterpart(f Facts) bool {
 // decideMissing reads a 404. It is a ground for deletion on Legacy alone: on
 // Database a tag that its listing names is there, whatever its details say, and where
 // the regime is unknown so is the meaning of the 404.
-func decideMissing(f Facts) Verdict {
+func (r Rules) decideMissing(f Facts) Verdict {
 	switch regime, known := f.Regime.Get(); {
 	case !known:
 		return Verdict{Undecided, DetailsUnknown}
 	case regime != Legacy:
 		return Verdict{Undecided, EvidenceDisagrees}
+	case r.ByRegistry:
+		return r.decideKind(f)
 	default:
-		return Verdict{Delete, MissingDetails}
+		return unlessYoung(f, MissingDetails)
 	}
+}
+
+// decideKind decides by what the registry shows where GitLab shows nothing. A manifest
+// that GitLab could have shown contradicts its 404.
+func (r Rules) decideKind(f Facts) Verdict {
+	kind, known := f.Kind.Get()
+	switch {
+	case !known:
+		return Verdict{Undecided, DetailsUnknown}
+	case kind == KindImage || kind == KindArtifact || kind == KindCacheManifest:
+		return Verdict{Undecided, EvidenceDisagrees}
+	case slices.Contains(r.DeleteKinds, kind):
+		return unlessYoung(f, MissingDetails)
+	case kind == KindMultiArch:
+		return Verdict{Keep, MultiArch}
+	default:
+		return Verdict{Keep, Healthy}
+	}
+}
+
+// unlessYoung deletes for a reason, but for a build cache that has only just come: its
+// image may still be on its way.
+func unlessYoung(f Facts, reason Reason) Verdict {
+	if young, known := f.Young.Get(); known && young {
+		return Verdict{Keep, TooYoung}
+	}
+	return Verdict{Delete, reason}
 }
 
 // decideCache decides on a tag of a cache repository that has details.
 func (r Rules) decideCache(f Facts) Verdict {
 	details, _ := f.Details.Get()
-	spared := details == DetailsDated && !r.DeletesDated(f.Regime)
+	dateMatters := !r.DeletesDated(f.Regime)
 	counterpart, known := f.Counterpart.Get()
 	switch {
 	case known && counterpart == CounterpartPresent:
 		return Verdict{Keep, HasCounterpart}
-	case known && spared:
-		return Verdict{Keep, DatedOrphan}
-	case spared:
+	case !known && dateMatters && details == DetailsDated:
 		return Verdict{Keep, Healthy}
-	case known && counterpart == CounterpartRepositoryMissing:
-		return Verdict{Delete, MissingCounterpartRepository}
-	case known && counterpart == CounterpartTagMissing:
-		return Verdict{Delete, MissingCounterpartTag}
-	default:
+	case !known:
 		return Verdict{Undecided, CounterpartUnknown}
+	case dateMatters && details == DetailsDated:
+		return Verdict{Keep, DatedOrphan}
+	case dateMatters && details == DetailsFound:
+		return Verdict{Undecided, DetailsUnknown}
+	case counterpart == CounterpartRepositoryMissing:
+		return unlessYoung(f, MissingCounterpartRepository)
+	default:
+		return unlessYoung(f, MissingCounterpartTag)
 	}
 }
 

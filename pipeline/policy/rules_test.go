@@ -87,6 +87,19 @@ func TestDecide(t *testing.T) {
 		{"details unknown, no counterpart", facts("app.cache", "a", Legacy, nil, none), undecided(DetailsUnknown)},
 		{"listing broke off", Facts{Tag: "a", Regime: Known(Legacy), Details: Known(DetailsMissing)}, undecided(ListingIncomplete)},
 		{"nothing known", Facts{Tag: "a", Listed: true}, undecided(DetailsUnknown)},
+
+		// Nobody has asked for the date yet.
+		{"found", facts("app", "a", Legacy, DetailsFound, nil), keep(Healthy)},
+		{"cache found, with its image", facts("app.cache", "a", Legacy, DetailsFound, present), keep(HasCounterpart)},
+		{"cache found, image unknown", facts("app.cache", "a", Legacy, DetailsFound, nil), undecided(CounterpartUnknown)},
+		{"cache found, without image", facts("app.cache", "a", Legacy, DetailsFound, noTag), undecided(DetailsUnknown)},
+		{"cache found where dates do not matter", facts("app.cache", "a", Database, DetailsFound, noTag), remove(MissingCounterpartTag)},
+
+		// A cache that has only just come.
+		{"young orphan", young(facts("app.cache", "a", Legacy, DetailsUndated, noTag)), keep(TooYoung)},
+		{"young orphan without repository", young(facts("app.cache", "a", Database, DetailsDated, none)), keep(TooYoung)},
+		{"young cache without details", young(facts("app.cache", "a", Legacy, DetailsMissing, nil)), keep(TooYoung)},
+		{"young with its image", young(facts("app.cache", "a", Legacy, DetailsUndated, present)), keep(HasCounterpart)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -94,6 +107,48 @@ func TestDecide(t *testing.T) {
 				t.Errorf("Decide(%+v) = %v, want %v", test.facts, got, test.want)
 			}
 		})
+	}
+}
+
+func young(f Facts) Facts {
+	f.Young = Known(true)
+	return f
+}
+
+// TestByRegistry has a row for each of the five causes of a 404, and for what the user
+// may ask for beyond the default.
+func TestByRegistry(t *testing.T) {
+	standard := []Kind{KindCacheIndex, KindAttestedImage, KindMissingManifest}
+	tests := []struct {
+		kind   Kind
+		delete []Kind
+		want   Verdict
+	}{
+		{KindCacheIndex, standard, Verdict{Delete, MissingDetails}},
+		{KindAttestedImage, standard, Verdict{Delete, MissingDetails}},
+		{KindMissingManifest, standard, Verdict{Delete, MissingDetails}},
+		{KindMultiArch, standard, Verdict{Keep, MultiArch}},
+		{KindMultiArch, append(standard, KindMultiArch), Verdict{Delete, MissingDetails}},
+		{KindAttestedImage, []Kind{KindCacheIndex}, Verdict{Keep, Healthy}},
+		{KindCacheIndex, nil, Verdict{Keep, Healthy}},
+		{KindImage, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{KindImage, append(standard, KindImage), Verdict{Undecided, EvidenceDisagrees}},
+		{KindArtifact, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{KindCacheManifest, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{"", standard, Verdict{Undecided, DetailsUnknown}},
+	}
+	for _, test := range tests {
+		rules := original()
+		rules.ByRegistry, rules.DeleteKinds = true, test.delete
+		f := facts("app", "a", Legacy, DetailsMissing, nil)
+		f.Kind = maybe(test.kind, test.kind != "")
+		if got := rules.Decide(f); got != test.want {
+			t.Errorf("%q with %q: %v, want %v", test.kind, test.delete, got, test.want)
+		}
+		f.Regime = Known(Database)
+		if got := rules.Decide(f); got.Action == Delete {
+			t.Errorf("%q on the database: %v", test.kind, got)
+		}
 	}
 }
 
@@ -130,18 +185,22 @@ func TestOrphans(t *testing.T) {
 
 // FuzzDecide holds the package's promises for all facts and rules.
 func FuzzDecide(f *testing.F) {
-	f.Add("app.cache", "feature", true, uint8(1), uint8(2), uint8(2), uint8(0))
-	f.Add("app", "v1.2.3", false, uint8(0), uint8(1), uint8(0), uint8(3))
-	f.Fuzz(func(t *testing.T, repository, tag string, listed bool, regime, details, counterpart, orphans uint8) {
+	f.Add("app.cache", "feature", true, uint8(1), uint8(2), uint8(2), uint8(0), uint8(0), uint8(0), false)
+	f.Add("app", "v1.2.3", false, uint8(0), uint8(1), uint8(0), uint8(3), uint8(3), uint8(1), true)
+	f.Fuzz(func(t *testing.T, repository, tag string, listed bool, regime, details, counterpart, orphans, kind, young uint8, byRegistry bool) {
 		rules := original()
+		rules.ByRegistry = byRegistry
+		rules.DeleteKinds = []Kind{KindCacheIndex, KindAttestedImage, KindMissingManifest}
 		rules.Orphans = []Orphans{OrphansAuto, OrphansUndated, OrphansAny, OrphansOff}[orphans%4]
 		known := Facts{
 			Repository:  repository,
 			Tag:         tag,
 			Listed:      listed,
 			Regime:      maybe(Regime(regime%3), regime%3 != 0),
-			Details:     maybe(Details(details%4), details%4 != 0),
+			Details:     maybe(Details(details%5), details%5 != 0),
 			Counterpart: maybe(Counterpart(counterpart%4), counterpart%4 != 0),
+			Kind:        maybe(kinds[kind%8], kind%8 != 0),
+			Young:       maybe(young%2 == 0, young%3 != 0),
 		}
 		verdict := rules.Decide(known)
 		checkVerdict(t, rules, known, verdict)
@@ -155,6 +214,8 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
+var kinds = []Kind{"", KindCacheIndex, KindAttestedImage, KindMultiArch, KindMissingManifest, KindCacheManifest, KindImage, KindArtifact}
+
 func maybe[T any](value T, known bool) Fact[T] {
 	if known {
 		return Known(value)
@@ -164,17 +225,18 @@ func maybe[T any](value T, known bool) Fact[T] {
 
 // forget returns the facts with each of them made unknown in turn.
 func forget(f Facts) []Facts {
-	unlisted, regime, details, counterpart := f, f, f, f
+	unlisted, regime, details, counterpart, kind := f, f, f, f, f
 	unlisted.Listed = false
 	regime.Regime = Unknown[Regime]()
 	details.Details = Unknown[Details]()
 	counterpart.Counterpart = Unknown[Counterpart]()
-	return []Facts{unlisted, regime, details, counterpart}
+	kind.Kind = Unknown[Kind]()
+	return []Facts{unlisted, regime, details, counterpart, kind}
 }
 
 // reasons lists for each action the reasons that go with it.
 var reasons = map[Action][]Reason{
-	Keep:      {Protected, Healthy, HasCounterpart, DatedOrphan},
+	Keep:      {Protected, Healthy, HasCounterpart, DatedOrphan, MultiArch, TooYoung},
 	Delete:    {MissingDetails, MissingCounterpartRepository, MissingCounterpartTag},
 	Undecided: {DetailsUnknown, CounterpartUnknown, ListingIncomplete, EvidenceDisagrees},
 }

@@ -21,6 +21,8 @@ const (
 	Healthy        Reason = "healthy"
 	HasCounterpart Reason = "counterpart-present"
 	DatedOrphan    Reason = "dated-orphan"
+	MultiArch      Reason = "multi-arch"
+	TooYoung       Reason = "too-young"
 )
 
 // Reasons to delete a tag.

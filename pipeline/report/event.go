@@ -28,6 +28,15 @@ func (hs Handlers) Handle(e Event) error {
 // RegimeFound says how the instance stores the metadata of tags.
 type RegimeFound struct{ Regime policy.Regime }
 
+// RegimeUnclear says that signs of the regime contradict each other, so that the run
+// goes by what is stricter on either.
+type RegimeUnclear struct {
+	API, Header, V1 string // what each shows: the API, the registry's header, its own API
+}
+
+// RegistryOutOfReach says that the registry should have been asked and cannot be.
+type RegistryOutOfReach struct{ Err error }
+
 // ProjectScanned says that a project's repositories are known.
 type ProjectScanned struct{ Project string }
 
@@ -94,9 +103,11 @@ const (
 	DeleteFailed    policy.Reason = "delete-failed"
 )
 
-func (RegimeFound) event()       {}
-func (ProjectScanned) event()    {}
-func (RepositoryScanned) event() {}
-func (Skipped) event()           {}
-func (Unreadable) event()        {}
-func (Decision) event()          {}
+func (RegimeFound) event()        {}
+func (RegimeUnclear) event()      {}
+func (RegistryOutOfReach) event() {}
+func (ProjectScanned) event()     {}
+func (RepositoryScanned) event()  {}
+func (Skipped) event()            {}
+func (Unreadable) event()         {}
+func (Decision) event()           {}

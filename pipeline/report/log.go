@@ -16,6 +16,10 @@ func (l Log) Handle(e Event) error {
 	switch e := e.(type) {
 	case RegimeFound:
 		l.Info("regime found", "regime", e.Regime.String())
+	case RegimeUnclear:
+		l.Warn("signs of the regime contradict each other, taking the stricter reading", "api", e.API, "header", e.Header, "v1", e.V1)
+	case RegistryOutOfReach:
+		l.Warn("the registry cannot be asked, deletions are confirmed by asking GitLab again; VERIFY=api accepts that", "error", e.Err)
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:

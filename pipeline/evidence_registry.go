@@ -1,0 +1,203 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// registryLegacy is the registry's own word on an instance without the metadata
+// database: a HEAD a tag, and the manifest where its kind or its age matters. What
+// Rails would say of the tag follows from the manifest, and that an error is an error
+// from the status.
+type registryLegacy struct {
+	run      *run
+	registry *gitlabapi.Registry
+}
+
+func (registryLegacy) guarded() bool { return false }
+
+func (registryLegacy) readings() int { return 1 }
+
+func (registryLegacy) alive(context.Context, *tag) error { return nil }
+
+func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, error) {
+	names, err := e.registry.Tags(ctx, repo.Path)
+	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+		err = nil // GitLab knows it since somebody began to push, and nothing came
+	}
+	tags := make([]gitlabapi.Tag, len(names))
+	for i, name := range names {
+		tags[i].Name = name
+	}
+	return newListing(tags), err
+}
+
+// look asks for the media type. Of an index everything depends on what is in it.
+func (e registryLegacy) look(ctx context.Context, t *tag) error {
+	head, err := e.registry.Head(ctx, t.repository.Path, t.facts.Tag)
+	switch {
+	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+		e.missing(t)
+		return nil
+	case err != nil:
+		return err
+	case head.IsIndex():
+		return e.examine(ctx, t)
+	}
+	t.digest = head.Digest
+	t.facts.Details = policy.Known(policy.DetailsFound)
+	return nil
+}
+
+// missing notes that a tag points to nothing.
+func (registryLegacy) missing(t *tag) {
+	t.examined = true
+	t.facts.Details = policy.Known(policy.DetailsMissing)
+	t.facts.Kind = policy.Known(policy.KindMissingManifest)
+}
+
+// examine reads the manifest, and where a date decides the config.
+func (e registryLegacy) examine(ctx context.Context, t *tag) error {
+	t.examined = true
+	t.facts.Details, t.facts.Kind = policy.Unknown[policy.Details](), policy.Unknown[policy.Kind]()
+	manifest, err := e.registry.Manifest(ctx, t.repository.Path, t.facts.Tag)
+	if errors.Is(err, gitlabapi.ErrManifestNotFound) {
+		e.missing(t)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.digest = manifest.Digest
+	t.facts.Kind = policy.Known(policy.Kind(manifest.Kind))
+	t.facts.Young = e.run.isYoung(manifest.Newest)
+	t.facts.Details, err = e.details(ctx, t, manifest)
+	return err
+}
+
+// details is what Rails says about a manifest: it reads no index, but for the
+// linux/amd64 child of a Docker list.
+func (e registryLegacy) details(ctx context.Context, t *tag, manifest gitlabapi.Manifest) (policy.Fact[policy.Details], error) {
+	switch {
+	case manifest.IsIndex() && manifest.Amd64 == "":
+		return policy.Known(policy.DetailsMissing), nil
+	case !e.run.dateDecides(t):
+		return policy.Known(policy.DetailsFound), nil
+	case manifest.Kind == gitlabapi.KindCacheManifest:
+		return policy.Known(policy.DetailsUndated), nil
+	case manifest.IsIndex():
+		return e.run.detailsByAPI(ctx, t)
+	}
+	created, err := e.registry.ConfigCreated(ctx, t.repository.Path, manifest.ConfigDigest)
+	_, elsewhere := errors.AsType[*gitlabapi.ElsewhereError](err)
+	switch {
+	case elsewhere: // in an object store, where the token may not go
+		return e.run.detailsByAPI(ctx, t)
+	case err != nil:
+		return policy.Unknown[policy.Details](), err
+	case created.IsZero():
+		return policy.Known(policy.DetailsUndated), nil
+	default:
+		return policy.Known(policy.DetailsDated), nil
+	}
+}
+
+func (e registryLegacy) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
+	return e.run.counterpartByRegistry(ctx, e.registry, t)
+}
+
+// registryDatabase is the registry's own word on an instance with the metadata
+// database: a thousand tags a request, with their dates.
+type registryDatabase struct {
+	run      *run
+	registry *gitlabapi.Registry
+}
+
+func (registryDatabase) guarded() bool { return false }
+
+func (registryDatabase) readings() int { return 1 }
+
+func (registryDatabase) alive(context.Context, *tag) error { return nil }
+
+func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, error) {
+	rows, err := e.registry.TagRows(ctx, repo.Path)
+	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+		err = nil
+	}
+	tags := make([]gitlabapi.Tag, len(rows))
+	for i, row := range rows {
+		tags[i] = gitlabapi.Tag{Name: row.Name, Dated: true, Published: row.PublishedAt}
+	}
+	return newListing(tags), err
+}
+
+// look has nothing to ask: the listing has said it all.
+func (e registryDatabase) look(_ context.Context, t *tag) error {
+	t.examined = true
+	t.facts.Details = policy.Known(policy.DetailsDated)
+	t.facts.Young = e.run.isYoung(t.published)
+	return nil
+}
+
+// examine makes sure that the tag is still there.
+func (e registryDatabase) examine(ctx context.Context, t *tag) error {
+	head, err := e.registry.Head(ctx, t.repository.Path, t.facts.Tag)
+	switch {
+	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+		t.facts.Details = policy.Known(policy.DetailsMissing)
+		return nil
+	case err != nil:
+		t.facts.Details = policy.Unknown[policy.Details]()
+		return err
+	}
+	t.digest = head.Digest
+	return e.look(ctx, t)
+}
+
+func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
+	return e.run.counterpartByRegistry(ctx, e.registry, t)
+}
+
+// isYoung says whether a cache of that age has only just come; unknown where the age
+// is.
+func (r *run) isYoung(born time.Time) policy.Fact[bool] {
+	if born.IsZero() || r.options.MinAge == 0 {
+		return policy.Unknown[bool]()
+	}
+	return policy.Known(r.started.Sub(born) < r.options.MinAge)
+}
+
+// dateDecides reports whether the verdict on a tag may depend on its date.
+func (r *run) dateDecides(t *tag) bool {
+	_, cache := r.options.Rules.CounterpartOf(t.repository.Name)
+	return cache && !r.options.Rules.DeletesDated(t.facts.Regime)
+}
+
+// detailsByAPI asks GitLab for what the registry would not give.
+func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Details], error) {
+	asked := *t
+	err := apiLegacy{run: r}.examine(ctx, &asked)
+	return asked.facts.Details, err
+}
+
+// counterpartByRegistry asks the registry for the counterpart's tag. Its 404 is proof;
+// that there is no such repository at all is GitLab's to know.
+func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
+	repo, exists := r.counterpartOf(t.repository)
+	if !exists {
+		return r.counterpartByLists(ctx, t)
+	}
+	_, err := registry.Head(ctx, repo.Path, t.facts.Tag)
+	switch {
+	case err == nil:
+		return policy.Known(policy.CounterpartPresent), nil
+	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+		return policy.Known(policy.CounterpartTagMissing), nil
+	default:
+		return policy.Unknown[policy.Counterpart](), err
+	}
+}

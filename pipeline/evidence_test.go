@@ -1,0 +1,225 @@
+package pipeline_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// evidences are the ways to know about tags, with what each can know of them.
+var evidences = []struct {
+	name   string
+	regime gitlabtest.Regime
+	verify pipeline.Verify
+	truth  gitlabtest.TruthRules
+}{
+	// GitLab alone does not know what stands behind a 404, nor how old a cache is.
+	{"legacy by the API", gitlabtest.Legacy, pipeline.VerifyAPI, gitlabtest.TruthRules{Orphans: "auto"}},
+	{"legacy by the registry", gitlabtest.Legacy, pipeline.VerifyAuto, gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true}},
+	{"database by the API", gitlabtest.Database, pipeline.VerifyAPI, gitlabtest.TruthRules{Orphans: "auto"}},
+	{"database by the registry", gitlabtest.Database, pipeline.VerifyRegistry, gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true}},
+}
+
+// registryTrial prepares a run that may ask the registry.
+func registryTrial(world *gitlabtest.World, verify pipeline.Verify, options ...gitlabtest.Option) *trial {
+	tr := newTrial(world, options...)
+	tr.options.Verify = verify
+	tr.options.Rules.DeleteKinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest}
+	return tr
+}
+
+// TestSameVerdictsByEveryEvidence runs the same worlds by each evidence and compares
+// tag by tag what is decided, and what is deleted, with the truth.
+func TestSameVerdictsByEveryEvidence(t *testing.T) {
+	for _, e := range evidences {
+		for seed := range uint64(30) {
+			t.Run(fmt.Sprint(e.name, "/", seed), func(t *testing.T) {
+				t.Parallel()
+				world := gitlabtest.Random(seed, e.regime).World()
+				tr := registryTrial(world, e.verify, gitlabtest.WithSeed(seed))
+				tr.options.Workers = []int{1, 4, 16}[seed%3]
+				got := tr.runInBubble(t)
+				if got.err != nil {
+					t.Fatal(got.err)
+				}
+				want := make(map[string]policy.Reason)
+				for name, reason := range world.VerdictsUnder(e.truth) {
+					if reason != "out-of-reach" {
+						want[name] = policy.Reason(reason)
+					}
+				}
+				if diff := cmp.Diff(want, got.verdicts()); diff != "" {
+					t.Errorf("verdicts (-truth +decided):\n%s", diff)
+				}
+				gone := make(map[string]string)
+				for name := range deleted(tr.server) {
+					gone[name] = string(got.decisions[name].Reason)
+				}
+				if diff := cmp.Diff(world.TruthUnder(e.truth), gone); diff != "" {
+					t.Errorf("deleted (-dead +deleted):\n%s", diff)
+				}
+			})
+		}
+	}
+}
+
+// TestYoungCachesStay: where the registry shows the age of a cache, one that has only
+// just come stays: its image may be on its way. GitLab alone cannot know.
+func TestYoungCachesStay(t *testing.T) {
+	now := time.Date(2026, time.May, 1, 12, 0, 0, 0, time.UTC)
+	for _, e := range evidences {
+		t.Run(e.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(e.regime)
+			p := world.AddProject("g/p")
+			cache, app := p.AddRepository("app.cache"), p.AddRepository("app")
+			app.AddTag("healthy", gitlabtest.KindImage)
+			cache.AddTagAt("old", gitlabtest.KindCacheManifest, now.Add(-2*time.Hour))
+			cache.AddTagAt("young", gitlabtest.KindCacheManifest, now.Add(-30*time.Minute))
+			cache.AddTagAt("young-index", gitlabtest.KindCacheIndex, now.Add(-30*time.Minute))
+			cache.AddTagAt("young-with-image", gitlabtest.KindCacheManifest, now.Add(-time.Minute))
+			app.AddTag("young-with-image", gitlabtest.KindImage)
+			tr := registryTrial(world, e.verify)
+			tr.options.MinAge = time.Hour
+			var got *outcome
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(time.Until(now))
+				got = tr.run(t.Context(), t)
+			})
+			want := policy.TooYoung
+			if !e.truth.ByRegistry {
+				want = policy.MissingCounterpartTag
+			}
+			if reason := got.decisions["g/p/app.cache:young"].Reason; reason != want {
+				t.Errorf("young: %s, want %s", reason, want)
+			}
+			if reason := got.decisions["g/p/app.cache:young-index"].Reason; e.truth.ByRegistry && reason != policy.TooYoung {
+				t.Errorf("young index: %s", reason)
+			}
+			if reason := got.decisions["g/p/app.cache:old"].Reason; reason != policy.MissingCounterpartTag {
+				t.Errorf("old: %s", reason)
+			}
+			if reason := got.decisions["g/p/app.cache:young-with-image"].Reason; reason != policy.HasCounterpart {
+				t.Errorf("young with its image: %s", reason)
+			}
+		})
+	}
+}
+
+// TestSignsThatContradictEachOther: the run says so and takes what is stricter on either
+// regime. No tag goes for a 404, and none that has a date as an orphan.
+func TestSignsThatContradictEachOther(t *testing.T) {
+	for _, e := range evidences {
+		if e.verify == pipeline.VerifyAPI {
+			continue // has one sign alone
+		}
+		t.Run(e.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(e.regime)
+			p := world.AddProject("g/p")
+			cache := p.AddRepository("app.cache")
+			cache.AddTag("index", gitlabtest.KindCacheIndex)
+			cache.AddTag("dated", gitlabtest.KindImage)
+			p.AddRepository("app").AddTag("healthy", gitlabtest.KindImage)
+			other := map[gitlabtest.Regime]gitlabtest.Effect{
+				gitlabtest.Legacy:   gitlabtest.Reply(200, `{}`),
+				gitlabtest.Database: gitlabtest.Reply(404, `404 page not found`, "Content-Type", "text/plain"),
+			}
+			tr := registryTrial(world, e.verify, gitlabtest.WithFaults(gitlabtest.Fault{
+				Path: regexp.MustCompile(`^/gitlab/v1/$`), Effect: other[e.regime]}))
+			unclear := 0
+			tr.handlers = report.Handlers{handlerFunc(func(e report.Event) {
+				if _, ok := e.(report.RegimeUnclear); ok {
+					unclear++
+				}
+			})}
+			got := tr.runInBubble(t)
+			if unclear != 1 || got.Regime != "unknown" {
+				t.Errorf("told %d times, regime %s", unclear, got.Regime)
+			}
+			if gone := deleted(tr.server); len(gone) > 0 {
+				t.Errorf("deleted %q", names(gone))
+			}
+		})
+	}
+}
+
+type handlerFunc func(report.Event)
+
+// Handle implements report.Handler.
+func (f handlerFunc) Handle(e report.Event) error {
+	f(e)
+	return nil
+}
+
+// TestRegistryHasTheLastWord: right before a deletion the registry is asked again, and
+// anything but its own 404 for the counterpart keeps the cache.
+func TestRegistryHasTheLastWord(t *testing.T) {
+	head := regexp.MustCompile(`^/v2/g/p/app/manifests/x$`)
+	own := regexp.MustCompile(`^/v2/g/p/app.cache/manifests/x$`)
+	tests := []struct {
+		name  string
+		kind  gitlabtest.Kind
+		fault gitlabtest.Fault
+		want  policy.Reason
+	}{
+		{"nothing happens", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: regexp.MustCompile("^nothing$"), Effect: gitlabtest.Status(500)}, policy.MissingCounterpartTag},
+		{"the registry fails", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Status(503)}, policy.CounterpartUnknown},
+		{"a proxy's 404", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Reply(404, "not here", "Content-Type", "text/html")}, policy.CounterpartUnknown},
+		{"the tag is refused", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Status(403)}, policy.CounterpartUnknown},
+		{"garbage in place of the manifest", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
+		{"garbage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 2, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
+		{"an outage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 2, Effect: gitlabtest.Status(503)}, policy.DetailsUnknown},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Legacy)
+			p := world.AddProject("g/p")
+			p.AddRepository("app.cache").AddTag("x", test.kind)
+			p.AddRepository("app").AddTag("y", gitlabtest.KindImage)
+			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(test.fault))
+			got := tr.runInBubble(t)
+			if d := got.decisions["g/p/app.cache:x"]; d.Reason != test.want {
+				t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, test.want)
+			}
+			_, gone := deleted(tr.server)["g/p/app.cache:x"]
+			if gone != (test.want == policy.MissingCounterpartTag) {
+				t.Errorf("deleted: %t", gone)
+			}
+		})
+	}
+}
+
+// TestRegistryOutOfReach: VERIFY=auto falls back to GitLab's word and says so, and
+// VERIFY=registry ends the run before anything goes.
+func TestRegistryOutOfReach(t *testing.T) {
+	for name, fault := range map[string]gitlabtest.Effect{
+		"closed":      gitlabtest.FrontDoorClosed(),
+		"wrong realm": gitlabtest.WrongRealm("https://elsewhere.example/jwt/auth"),
+	} {
+		for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {
+			t.Run(fmt.Sprint(name, "/", verify), func(t *testing.T) {
+				world := gitlabtest.DemoWorld()
+				tr := registryTrial(world, verify, gitlabtest.WithFaults(gitlabtest.Fault{Path: regexp.MustCompile(`^/(v2|gitlab/v1)/`), Effect: fault}))
+				got := tr.runInBubble(t)
+				if verify == pipeline.VerifyRegistry {
+					if !errors.Is(got.err, pipeline.ErrNoRegistry) || len(deleted(tr.server)) > 0 {
+						t.Errorf("error %v, deleted %d", got.err, len(deleted(tr.server)))
+					}
+					return
+				}
+				if diff := cmp.Diff(dead(world), deleted(tr.server)); diff != "" {
+					t.Errorf("deleted (-dead by GitLab's word +deleted):\n%s", diff)
+				}
+			})
+		}
+	}
+}
