@@ -17,6 +17,7 @@ type config struct {
 	addrFile     string
 	world        string
 	regime       string
+	truth        string
 	seed         uint64
 	projects     int
 	repositories int
@@ -40,6 +41,7 @@ func parse(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&c.addrFile, "addr-file", "", "`file` to write the URL to once it listens")
 	flags.StringVar(&c.world, "world", "demo", "demo or random")
 	flags.StringVar(&c.regime, "regime", "legacy", "legacy or database")
+	flags.StringVar(&c.truth, "truth", "registry", "by whose word /-/standin/world judges tags: registry or api")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of a random world")
 	flags.IntVar(&c.projects, "projects", 6, "projects of a random world")
 	flags.IntVar(&c.repositories, "repositories", 6, "most repositories of its projects")
@@ -78,6 +80,7 @@ func (c config) check() error {
 	}
 	complain(c.world != "demo" && c.world != "random", "--world: %q is neither demo nor random", c.world)
 	complain(c.regime != "legacy" && c.regime != "database", "--regime: %q is neither legacy nor database", c.regime)
+	complain(c.truth != "registry" && c.truth != "api", "--truth: %q is neither registry nor api", c.truth)
 	complain(c.projects < 0 || c.repositories < 1 || c.tags < 0,
 		"--projects and --tags must not be negative, --repositories at least 1")
 	complain(c.token == "", "--token must not be empty")

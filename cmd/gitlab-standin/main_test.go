@@ -84,10 +84,10 @@ func TestServesTheDemo(t *testing.T) {
 func TestServesARandomWorldOfEitherRegime(t *testing.T) {
 	legacy := start(t, "--world", "random", "--seed", "5", "--projects", "3", "--tags", "4", "--rate-limit", "600")
 	database := start(t, "--world", "random", "--seed", "5", "--projects", "3", "--regime", "database", "--latency", "1ms")
-	_, dead := fetch(t, http.MethodGet, legacy+"/-/standin/world", "")
-	_, alive := fetch(t, http.MethodGet, database+"/-/standin/world", "")
-	if !strings.Contains(dead, "dead: ") || strings.Contains(alive, "dead: ") {
-		t.Errorf("legacy:\n%s\ndatabase:\n%s", dead, alive)
+	_, undated := fetch(t, http.MethodGet, legacy+"/-/standin/world", "")
+	_, rows := fetch(t, http.MethodGet, database+"/-/standin/world", "")
+	if !strings.Contains(undated, "dead: details-missing") || strings.Contains(rows, "dead: details-missing") {
+		t.Errorf("legacy:\n%s\ndatabase:\n%s", undated, rows)
 	}
 	if status, body := fetch(t, http.MethodGet, database+"/api/v4/projects", "glpat-standin"); status != http.StatusOK {
 		t.Errorf("%d %s", status, body)

@@ -26,8 +26,9 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	world := c.makeWorld()
 	server := &http.Server{
-		Handler:           handler(gitlabtest.New(c.makeWorld(), c.options()...)),
+		Handler:           handler(gitlabtest.New(world, c.options()...), c.judge(world)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -77,14 +78,30 @@ func announce(file, url string) error {
 	return nil
 }
 
+// A judgement is the truth about the tags of a world.
+type judgement struct{ verdicts, dead map[string]string }
+
+// judge judges a world under the default rules, with the registry's word or without.
+func (c config) judge(world *gitlabtest.World) judgement {
+	rules := gitlabtest.TruthRules{ByRegistry: c.truth == "registry"}
+	return judgement{world.VerdictsUnder(rules), world.TruthUnder(rules)}
+}
+
+func (j judgement) of(tag string) string {
+	if reason, dead := j.dead[tag]; dead {
+		return "dead: " + reason
+	}
+	return "stays: " + j.verdicts[tag]
+}
+
 // handler adds the pages about the stand-in to the instance. A ServeMux would
 // clean paths, and the instance wants them as they were sent.
-func handler(instance *gitlabtest.Server) http.Handler {
+func handler(instance *gitlabtest.Server, truth judgement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/-/standin/world":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			writeWorld(w, instance.Remaining())
+			writeWorld(w, instance.Remaining(), truth)
 		case "/-/standin/stats":
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(instance.Stats())
@@ -96,15 +113,11 @@ func handler(instance *gitlabtest.Server) http.Handler {
 
 // writeWorld writes a table of tags. The client has gone away when writing
 // fails, which nobody needs to know.
-func writeWorld(w io.Writer, tags []gitlabtest.TagState) {
+func writeWorld(w io.Writer, tags []gitlabtest.TagState, truth judgement) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "REPOSITORY\tTAG\tKIND\tTRUTH")
 	for _, t := range tags {
-		truth := "stays: " + t.Truth
-		if t.Dead != "" {
-			truth = "dead: " + t.Dead
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Repository, t.Tag, t.Kind, truth)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Repository, t.Tag, t.Kind, truth.of(t.String()))
 	}
 	_ = table.Flush()
 }

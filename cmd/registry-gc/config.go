@@ -33,7 +33,10 @@ type Config struct {
 	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
 	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
 	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
-	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,api" is:"how a deletion is confirmed: api (GitLab is asked again), auto (api, with a warning)"`
+	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked twice; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
+	RegistryURL        string           `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
+	DeleteKinds        []string         `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
+	MinAge             time.Duration    `env:"MIN_AGE,default=1h" must:"be a time such as 1h or 30m; 0 for none" is:"build caches that are younger stay, where their age is known"`
 	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
 	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages together; 0: no limit"`
 	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time"`
@@ -69,7 +72,20 @@ var acceptable = map[string]func(*Config) bool{
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
 	"RequestTimeout": func(c *Config) bool { return c.RequestTimeout > 0 },
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
+	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
+	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
+	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isAddress(c.RegistryURL) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
+}
+
+// kinds are those that DELETE_KINDS can name: GitLab has details of all others.
+var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindMultiArch}
+
+func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(name)) }
+
+func isAddress(text string) bool {
+	_, err := gitlabapi.ParseURL(text)
+	return err == nil
 }
 
 // loadConfig reads the configuration. All that is wrong is in the error, each a
@@ -189,7 +205,12 @@ func withoutPath(err error) string {
 
 // rules returns the choices that decide on tags.
 func (c *Config) rules() policy.Rules {
+	var deleteKinds []policy.Kind
+	for _, kind := range c.DeleteKinds {
+		deleteKinds = append(deleteKinds, policy.Kind(kind))
+	}
 	return policy.Rules{
+		DeleteKinds:      deleteKinds,
 		ProtectedNames:   c.ProtectedTags,
 		ProtectedPattern: c.ProtectedTagsRegex.Regexp,
 		CacheSuffix:      c.CacheSuffix,

@@ -84,10 +84,12 @@ func advice(err error) string {
 		return "GITLAB_GROUPS: " + scope.Error()
 	case isScope:
 		return "GITLAB_PROJECTS: " + scope.Error()
-	case errors.Is(err, gitlabapi.ErrUnauthorized):
+	case errors.Is(err, gitlabapi.ErrUnauthorized), errors.Is(err, gitlabapi.ErrRegistryDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, gitlabapi.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
+	case errors.Is(err, pipeline.ErrNoRegistry):
+		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
 	case isUntrusted(err):
 		return fmt.Sprintf("cannot trust GitLab's certificate, SSL_CERT_FILE must name a file with the authority that signed it: %v", request)
 	case errors.Is(err, gitlabapi.ErrNotFound):

@@ -111,9 +111,6 @@ func (j *job) client() (*gitlabapi.Client, error) {
 
 // walk runs the pipeline.
 func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
-	if j.config.Verify == "auto" {
-		j.log.Warn("deletions are confirmed by asking GitLab again, not by the registry itself; VERIFY=api accepts that and silences this warning")
-	}
 	return pipeline.Run(ctx, client, pipeline.Options{
 		Scope: pipeline.Scope{
 			Groups:     j.config.Groups,
@@ -123,11 +120,15 @@ func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report
 		Rules:   j.config.rules(),
 		DryRun:  j.config.DryRun,
 		Workers: j.config.Concurrency,
+
+		Verify:      pipeline.Verify(j.config.Verify),
+		RegistryURL: j.config.RegistryURL,
+		MinAge:      j.config.MinAge,
 	}, handler)
 }
 
 func addStats(summary *report.Summary, stats gitlabapi.Stats, took time.Duration) {
-	summary.Requests.API = stats.Requests
+	summary.Requests = report.Requests{API: stats.Requests, Registry: stats.RegistryRequests}
 	summary.Retries = stats.Retries
 	summary.Throttled = report.Seconds(stats.Throttled)
 	summary.Duration = report.Seconds(took)

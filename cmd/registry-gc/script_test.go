@@ -29,8 +29,8 @@ func TestMain(m *testing.M) {
 //
 //	standin SCENARIO        starts a stand-in, sets GITLAB_URL and GITLAB_TOKEN
 //	exits CODE ARG…         runs registry-gc and wants that exit code
-//	signal NAME CODE        runs registry-gc, sends it a signal once it deletes, and
-//	                        wants that exit code
+//	signal NAME… CODE       runs registry-gc, sends it the signals, in this order, once
+//	                        it deletes, and wants that exit code
 //	deleted N               wants that many tags deleted, and none that is alive
 //	reported FILE           wants that the file has a line for each tag deleted, of which
 //	                        there is one at least and none that is alive
@@ -74,6 +74,18 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	},
 	"slow-deletions": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(300 * time.Millisecond)})
+	},
+	"stuck-deletions": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Minute)})
+	},
+	"repository-forbidden": func() *gitlabtest.Server {
+		world := gitlabtest.DemoWorld()
+		charts := world.Project("acme/platform/charts").Repository("app")
+		return gitlabtest.New(world, gitlabtest.WithFaults(gitlabtest.Fault{
+			Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, charts.ID)), Effect: gitlabtest.Refuse(403)}))
+	},
+	"deletions-forbidden": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Refuse(403)})
 	},
 	"slow": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Effect: gitlabtest.Latency(200 * time.Millisecond)})
@@ -140,10 +152,10 @@ func checkCode(ts *testscript.TestScript, want string, err error) {
 
 func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
-	signal, ok := signals[args[0]]
-	if neg || !ok || len(args) != 2 {
-		ts.Fatalf("usage: signal INT|TERM CODE")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: signal INT|TERM... CODE")
 	}
+	sent, want := args[:len(args)-1], args[len(args)-1]
 	var stdout, stderr strings.Builder
 	path, err := exec.LookPath(filepath.Join(strings.Split(ts.Getenv("PATH"), string(os.PathListSeparator))[0], "registry-gc"))
 	ts.Check(err)
@@ -154,14 +166,26 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	command.Stdout, command.Stderr = &stdout, &stderr
 	ts.Check(command.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- command.Wait() }()
 	for serverOf(ts).Stats().Changing == 0 {
-		time.Sleep(time.Millisecond)
+		select {
+		case err := <-ended:
+			ts.Fatalf("ended before it deleted anything: %v\n%s", err, stderr.String())
+		case <-time.After(time.Millisecond):
+		}
 	}
-	ts.Check(command.Process.Signal(signal))
-	err = command.Wait()
+	for _, name := range sent {
+		signal, ok := signals[name]
+		if !ok {
+			ts.Fatalf("no signal %q", name)
+		}
+		ts.Check(command.Process.Signal(signal))
+	}
+	err = <-ended
 	ts.Check(os.WriteFile(ts.MkAbs("stdout"), []byte(stdout.String()), 0o644))
 	ts.Check(os.WriteFile(ts.MkAbs("stderr"), []byte(stderr.String()), 0o644))
-	checkCode(ts, args[1], err)
+	checkCode(ts, want, err)
 }
 
 func wantDeleted(ts *testscript.TestScript, _ bool, args []string) {
