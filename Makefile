@@ -27,7 +27,7 @@ demo: ## show a dry run and a real one against a stand-in for GitLab
 	@$(GO) run ./demo
 
 bench: ## count requests beside those of the sequential algorithm
-	$(GO) test -run TestRequests -v ./bench
+	$(GO) test -run TestRequests -v ./bench -args -long
 
 lint: ## check formatting, go vet, go.mod and staticcheck
 	bash .ci/run format vet tidy staticcheck

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"regexp"
@@ -23,12 +24,18 @@ func defaultRules() policy.Rules {
 	}
 }
 
-// world returns an instance of 20,000 tags in 400 repositories of 100 projects, half
-// of them cache repositories, of whose tags the given share is dead.
+var long = flag.Bool("long", false, "count requests for 20,000 tags and not 4,000")
+
+// world returns an instance of 4,000 tags in 80 repositories of 20 projects, or five
+// times that, half of them cache repositories, of whose tags the given share is dead.
 func world(dead float64) *gitlabtest.World {
+	projects := 20
+	if *long {
+		projects = 100
+	}
 	return gitlabtest.Build{
 		Seed:                   1,
-		Projects:               100,
+		Projects:               projects,
 		RepositoriesPerProject: [2]int{4, 4},
 		TagsPerRepository:      [2]int{50, 50},
 		Shapes:                 gitlabtest.Shapes{Pair: 1},

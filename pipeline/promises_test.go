@@ -491,7 +491,7 @@ func heap() uint64 {
 
 // Promise 8, too: what is kept for counterparts is let go with its project.
 func TestListingsAreLetGo(t *testing.T) {
-	const projects, tags = 200, 150
+	const projects, tags = 200, 60
 	world := gitlabtest.NewWorld(gitlabtest.Legacy)
 	long := strings.Repeat("x", 110)
 	for i := range projects {
