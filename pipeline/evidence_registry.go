@@ -184,8 +184,10 @@ func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Deta
 	return asked.facts.Details, err
 }
 
-// counterpartByRegistry asks the registry for the counterpart's tag. Its 404 is proof;
-// that there is no such repository at all is GitLab's to know.
+// counterpartByRegistry asks the registry for the counterpart's tag. Its 404 is proof
+// that there is nothing behind a tag; that there is no tag either, one that has lost its
+// manifest, is for a fresh listing to say. That there is no such repository at all is
+// GitLab's to know.
 func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
 	repo, exists := r.counterpartOf(t.repository)
 	if !exists {
@@ -195,9 +197,18 @@ func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Reg
 	switch {
 	case err == nil:
 		return policy.Known(policy.CounterpartPresent), nil
-	case errors.Is(err, gitlabapi.ErrManifestNotFound):
-		return policy.Known(policy.CounterpartTagMissing), nil
-	default:
+	case !errors.Is(err, gitlabapi.ErrManifestNotFound):
 		return policy.Unknown[policy.Counterpart](), err
+	}
+	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
+		return r.readAfresh(ctx, t.repository)
+	})
+	switch {
+	case err != nil:
+		return policy.Unknown[policy.Counterpart](), err
+	case fresh.has(t.facts.Tag):
+		return policy.Known(policy.CounterpartPresent), nil
+	default:
+		return policy.Known(policy.CounterpartTagMissing), nil
 	}
 }

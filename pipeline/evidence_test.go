@@ -223,3 +223,21 @@ func TestRegistryOutOfReach(t *testing.T) {
 		}
 	}
 }
+
+// TestCounterpartThatHasLostItsManifest: the registry knows nothing behind such a tag,
+// but the tag is there, which its listing shows even when the first one was cut short.
+func TestCounterpartThatHasLostItsManifest(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	p.AddRepository("app.cache").AddTag("x", gitlabtest.KindCacheManifest)
+	app := p.AddRepository("app")
+	app.AddTag("a", gitlabtest.KindImage)
+	app.AddTag("x", gitlabtest.KindManifestMissing)
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/v2/g/p/app/tags/list$`), Count: 1, Effect: gitlabtest.CutList(1)}))
+	tr.options.Workers = 1 // the regime is asked of the cache
+	got := tr.runInBubble(t)
+	if reason := got.decisions["g/p/app.cache:x"].Reason; reason != policy.HasCounterpart {
+		t.Errorf("decided %s", reason)
+	}
+}

@@ -87,8 +87,8 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	"deletions-forbidden": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Refuse(403)})
 	},
-	"slow": func() *gitlabtest.Server {
-		return faulty(gitlabtest.Fault{Effect: gitlabtest.Latency(200 * time.Millisecond)})
+	"endless": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/(tags|manifests)/[^/]+$`), Effect: gitlabtest.Latency(time.Hour)})
 	},
 	"echo": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-`),
