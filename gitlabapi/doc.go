@@ -6,9 +6,13 @@
 //   - what may be repeated is repeated after failures that pass, nothing else is;
 //   - a listing is returned whole or with an error, never silently short;
 //   - redirects and page links that lead to another host are refused;
-//   - errors are typed and bounded, say what was asked, and never hold the token.
+//   - errors are typed and bounded, say what was asked, and never hold a token.
 //
-// A request goes through these layers, outermost first: the retries of GitLab's own
-// client, the refusal of redirects, then [transport]: a slot out of Concurrency, the
+// A [Registry] asks the container registry of the instance in the same way, with the
+// token that the instance's own /jwt/auth gives for it; nobody else is shown the access
+// token. [Classify] tells what a tag is from the bytes of its manifest.
+//
+// A request goes through these layers, outermost first: the retries, in GitLab's own
+// client or beside it, the refusal of redirects, then [transport]: a slot out of Concurrency, the
 // gate (limiter and pause), the timeout of one attempt, and the network.
 package gitlabapi
