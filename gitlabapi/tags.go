@@ -80,7 +80,7 @@ func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, erro
 }
 
 func tagOf(t *gitlab.RegistryRepositoryTag) Tag {
-	return Tag{Name: t.Name, Dated: t.CreatedAt != nil && !t.CreatedAt.IsZero()}
+	return Tag{Name: t.Name, Dated: t.CreatedAt != nil}
 }
 
 // tagName is what a registry allows as the name of a tag (the distribution
@@ -106,6 +106,10 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 	if err == nil && (answer == nil || answer.Name != tag) {
 		err = &FormatError{"the answer is not about the tag that was asked for"}
 		resp = nil
+	}
+	if err == nil && answer.CreatedAt != nil && answer.CreatedAt.IsZero() {
+		// Neither a date nor the lack of one, which TagDetails could not tell apart.
+		err, resp = &FormatError{"the date of the tag cannot be one"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)

@@ -28,3 +28,13 @@ func isFormatError(err error) bool {
 	_, ok := errors.AsType[*FormatError](err)
 	return ok
 }
+
+// TestZeroDate: a date that cannot be one is no lack of a date, for which a cache could
+// go.
+func TestZeroDate(t *testing.T) {
+	zero := `{"name":"x","created_at":"0001-01-01T00:00:00Z"}`
+	client := newTestClient(t, answering(200, zero, "Content-Type", "application/json"), Config{})
+	if details, err := client.TagDetails(t.Context(), somewhere, "x"); !isFormatError(err) {
+		t.Errorf("got %+v, %v", details, err)
+	}
+}

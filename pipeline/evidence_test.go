@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -239,5 +240,47 @@ func TestCounterpartThatHasLostItsManifest(t *testing.T) {
 	got := tr.runInBubble(t)
 	if reason := got.decisions["g/p/app.cache:x"].Reason; reason != policy.HasCounterpart {
 		t.Errorf("decided %s", reason)
+	}
+}
+
+// TestDatabaseTagIsAskedForAgain: what its listing said of a tag is asked of the registry
+// again before the tag goes.
+func TestDatabaseTagIsAskedForAgain(t *testing.T) {
+	own := regexp.MustCompile(`^/v2/g/p/app.cache/manifests/x$`)
+	for name, test := range map[string]struct {
+		effect gitlabtest.Effect
+		want   policy.Reason
+	}{
+		"it is gone":         {gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`), policy.EvidenceDisagrees},
+		"the registry fails": {gitlabtest.Status(503), policy.DetailsUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Database)
+			p := world.AddProject("g/p")
+			p.AddRepository("app.cache").AddTag("x", gitlabtest.KindCacheManifest)
+			p.AddRepository("app").AddTag("y", gitlabtest.KindImage)
+			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{Path: own, Effect: test.effect}))
+			got := tr.runInBubble(t)
+			if d := got.decisions["g/p/app.cache:x"]; d.Reason != test.want || len(deleted(tr.server)) > 0 {
+				t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, len(deleted(tr.server)))
+			}
+		})
+	}
+}
+
+// TestTokenRefusedForTheRegistry in the middle of a run ends it like one that the API
+// refuses: nothing else will succeed.
+func TestTokenRefusedForTheRegistry(t *testing.T) {
+	tr := registryTrial(gitlabtest.DemoWorld(), pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/jwt/auth$`), Skip: 3, Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
+	tr.options.Workers = 1
+	got := tr.runInBubble(t)
+	if !errors.Is(got.err, gitlabapi.ErrRegistryDenied) {
+		t.Errorf("error %v", got.err)
+	}
+	for name := range deleted(tr.server) {
+		if got.decisions[name].Outcome != report.Deleted {
+			t.Errorf("%s was deleted and is not reported", name)
+		}
 	}
 }
