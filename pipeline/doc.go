@@ -16,6 +16,12 @@
 // as present in it. So the same instance gives the same verdicts whatever the timing
 // and the number of workers.
 //
+// # Evidence
+//
+// Facts come from an [evidence]: GitLab's API or the registry itself, each in its way on
+// an instance with or without the registry's metadata database. Which it is, chooser
+// finds out once a run; everything else is the same for all of them.
+//
 // # The last moment
 //
 // Before a deletion its grounds are read afresh and decided upon again; only the same
