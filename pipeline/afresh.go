@@ -14,7 +14,7 @@ var errReadingsDiffer = errors.New("readings of the counterpart's listing differ
 
 // maxFresh is how long a second reading counts as fresh: one for each cache repository
 // is enough, unless its deletions take longer.
-const maxFresh = time.Minute
+const maxFresh = 10 * time.Second
 
 // A freshReading is what a second look at a counterpart repository found, shared by
 // the orphans of one cache repository. A failure is shared, too: those orphans stay.

@@ -142,9 +142,6 @@ func (c *chooser) registry(ctx context.Context, repo *repository) (*gitlabapi.Re
 	if err == nil {
 		signs, err = registry.Signs(ctx)
 	}
-	if err == nil {
-		_, err = registryLegacy{run: c.run, registry: registry}.list(ctx, repo)
-	}
 	switch {
 	case err == nil:
 		return registry, signs, nil

@@ -82,7 +82,6 @@ func (e apiDatabase) list(ctx context.Context, repo *repository) (listing, error
 }
 
 func (apiDatabase) look(_ context.Context, t *tag) error {
-	t.examined = true
 	t.facts.Details = policy.Known(policy.DetailsDated)
 	return nil
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -130,7 +131,7 @@ func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, 
 	}
 	tags := make([]gitlabapi.Tag, len(rows))
 	for i, row := range rows {
-		tags[i] = gitlabapi.Tag{Name: row.Name, Dated: true, Published: row.PublishedAt}
+		tags[i] = gitlabapi.Tag{Name: row.Name, Dated: true, Published: row.PublishedAt, Mark: markOf(row.Digest)}
 	}
 	return newListing(tags), err
 }
@@ -154,9 +155,20 @@ func (e registryDatabase) examine(ctx context.Context, t *tag) error {
 		t.facts.Details = policy.Unknown[policy.Details]()
 		return err
 	}
+	if markOf(head.Digest) != t.mark {
+		t.facts.Details = policy.Unknown[policy.Details]()
+		return errPushedAgain
+	}
 	t.digest = head.Digest
 	return e.look(ctx, t)
 }
+
+// marks is the seed of markOf, the same for a whole run.
+var marks = maphash.MakeSeed()
+
+// markOf returns what is kept of a digest to notice another one: a million of them take
+// 8 MB and not 80.
+func markOf(digest string) uint64 { return maphash.String(marks, digest) }
 
 func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	return e.run.counterpartByRegistry(ctx, e.registry, t)
@@ -177,11 +189,18 @@ func (r *run) dateDecides(t *tag) bool {
 	return cache && !r.options.Rules.DeletesDated(t.facts.Regime)
 }
 
-// detailsByAPI asks GitLab for what the registry would not give.
+// errDateElsewhere says why a date is unknown that GitLab does not show.
+var errDateElsewhere = errors.New("the date is in an object store, and GitLab shows none, which may be because it cannot read it just now")
+
+// detailsByAPI asks GitLab for a date that the registry would not give. That GitLab has
+// none proves nothing: it shows none, too, while it cannot read the config.
 func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Details], error) {
 	asked := *t
 	err := apiLegacy{run: r}.examine(ctx, &asked)
-	return asked.facts.Details, err
+	if details, _ := asked.facts.Details.Get(); err != nil || details == policy.DetailsDated {
+		return asked.facts.Details, err
+	}
+	return policy.Unknown[policy.Details](), errDateElsewhere
 }
 
 // counterpartByRegistry asks the registry for the counterpart's tag. Its 404 is proof

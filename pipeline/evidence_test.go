@@ -284,3 +284,70 @@ func TestTokenRefusedForTheRegistry(t *testing.T) {
 		}
 	}
 }
+
+// TestDatabaseTagPushedAgain after its listing stays, by either evidence.
+func TestDatabaseTagPushedAgain(t *testing.T) {
+	for _, verify := range []pipeline.Verify{pipeline.VerifyAPI, pipeline.VerifyRegistry} {
+		t.Run(string(verify), func(t *testing.T) {
+			world := gitlabtest.NewWorld(gitlabtest.Database)
+			p := world.AddProject("g/p")
+			cache, app := p.AddRepository("app.cache"), p.AddRepository("app")
+			cache.AddTag("x", gitlabtest.KindCacheManifest)
+			app.AddTag("y", gitlabtest.KindImage)
+			tr := registryTrial(world, verify)
+			ask := regexp.MustCompile(fmt.Sprintf(`^/v2/g/p/app/manifests/x$|/%d/tags/x$`, app.ID))
+			pushed := false
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				if ask.MatchString(r.Path) && !pushed {
+					pushed = true
+					if err := tr.server.Push("g/p", "app.cache", "x", gitlabtest.KindImage); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			tr.runInBubble(t)
+			if gone := deleted(tr.server); !pushed || len(gone) > 0 {
+				t.Errorf("pushed %t, deleted %q", pushed, names(gone))
+			}
+		})
+	}
+}
+
+// TestOneRepositoryOutOfReach is that repository's failure: the others go by the
+// registry's word all the same.
+func TestOneRepositoryOutOfReach(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	world.AddProject("g/first").AddRepository("app").AddTag("x", gitlabtest.KindCacheIndex)
+	app := world.AddProject("g/second").AddRepository("app")
+	app.AddTag("dead", gitlabtest.KindCacheIndex)
+	app.AddTag("alive", gitlabtest.KindMultiArch)
+	for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {
+		tr := registryTrial(world, verify, gitlabtest.WithFaults(gitlabtest.Fault{
+			Path: regexp.MustCompile(`^/v2/g/first/`), Effect: gitlabtest.Status(403)}))
+		tr.options.Workers = 1
+		got := tr.runInBubble(t)
+		want := map[string]policy.Reason{"g/second/app:dead": policy.MissingDetails, "g/second/app:alive": policy.MultiArch}
+		if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.err != nil || got.Unreadable != 1 {
+			t.Errorf("%s: error %v, unreadable %d, verdicts:\n%s", verify, got.err, got.Unreadable, diff)
+		}
+	}
+}
+
+// TestDatesInAnObjectStore: where the registry sends clients elsewhere for a config, that
+// GitLab shows no date is no lack of one.
+func TestDatesInAnObjectStore(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	cache, app := p.AddRepository("app.cache"), p.AddRepository("app")
+	for i := range 30 {
+		cache.AddTag(fmt.Sprint("x-", i), gitlabtest.KindImage)
+		app.AddTag(fmt.Sprint("y-", i), gitlabtest.KindImage)
+	}
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: regexp.MustCompile(`^/v2/.*/blobs/`), Effect: gitlabtest.Redirect("https://store.example/blob")},
+		gitlabtest.Fault{Path: details, Effect: gitlabtest.ConfigUnreadable()}))
+	tr.runInBubble(t)
+	if gone := deleted(tr.server); len(gone) > 0 {
+		t.Errorf("deleted %q", names(gone))
+	}
+}

@@ -220,7 +220,7 @@ func TestWhatComesBackStopsWhatIsUnderWay(t *testing.T) {
 }
 
 // TestFreshReadingGrowsOld: a second reading of a counterpart's list is shared by the
-// orphans of a cache repository, for a minute and no longer.
+// orphans of a cache repository, for ten seconds and no longer.
 func TestFreshReadingGrowsOld(t *testing.T) {
 	const orphans = 10
 	last := fmt.Sprint("o-", orphans-1)
@@ -232,7 +232,7 @@ func TestFreshReadingGrowsOld(t *testing.T) {
 		cache.AddTag(fmt.Sprint("o-", i), gitlabtest.KindCacheManifest)
 	}
 	tr := newTrial(world, gitlabtest.WithFaults(
-		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(25 * time.Second)}))
+		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(4 * time.Second)}))
 	tr.options.Workers = 1
 	var deletions atomic.Int64
 	tr.server.OnRequest(func(r gitlabtest.Request) {
@@ -247,7 +247,7 @@ func TestFreshReadingGrowsOld(t *testing.T) {
 	if d := got.decisions["g/p/app.cache:"+last]; d.Reason != policy.HasCounterpart || got.Deleted != orphans-1 {
 		t.Errorf("deleted %d of %d, %s: %s (%s)", got.Deleted, orphans-1, last, d.Reason, d.Detail)
 	}
-	// The first reading, and a fresh one for every minute in which orphans go.
+	// The first reading, and a fresh one for every ten seconds in which orphans go.
 	if n := tr.server.PathCount(fmt.Sprintf("/projects/%d/registry/repositories/%d/tags?page=1", p.ID, app.ID)); n < 3 || n > 6 {
 		t.Errorf("the counterpart's list was read %d times", n)
 	}

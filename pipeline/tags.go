@@ -14,6 +14,7 @@ type tag struct {
 	repository *repository
 	dated      bool      // by its listing
 	published  time.Time // by its listing, zero if it does not say
+	mark       uint64    // of its digest in its listing, where that says it
 	examined   bool      // all that a deletion would rest on has been looked at
 	digest     string
 	read       int64 // when it had been read for the first time, on the clock of the pulse
@@ -50,7 +51,7 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}
 	for _, listed := range tags {
-		item := tag{repository: repo, dated: listed.Dated, published: listed.Published, doubt: err}
+		item := tag{repository: repo, dated: listed.Dated, published: listed.Published, mark: listed.Mark, doubt: err}
 		item.facts = policy.Facts{Repository: repo.Name, Tag: listed.Name, Listed: err == nil}
 		if ctx.Err() != nil || !send(item) {
 			break
