@@ -114,30 +114,40 @@ func (r *run) lists(ctx context.Context, repo *repository) error {
 	return err
 }
 
-// counterpartByLists asks for a tag's counterpart again: by the second reading that the
-// tags of a cache repository share, and by the counterpart's own details.
+// counterpartByLists asks for a tag's counterpart again: by the second reading of its
+// listing, and where that lacks it by the counterpart's own details.
 func (r *run) counterpartByLists(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
-	unknown := policy.Unknown[policy.Counterpart]()
-	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
-		return r.readAfresh(ctx, t.repository)
-	})
-	if err != nil {
-		return unknown, err
+	listed, err := r.counterpartListed(ctx, t)
+	if found, known := listed.Get(); !known || found != policy.CounterpartTagMissing {
+		return listed, err
 	}
-	repo, exists := r.counterpartOf(t.repository)
-	if !exists {
-		return policy.Known(policy.CounterpartRepositoryMissing), nil
-	}
-	if fresh.has(t.facts.Tag) {
-		return policy.Known(policy.CounterpartPresent), nil
-	}
+	repo, _ := r.counterpartOf(t.repository)
 	_, err = r.client.TagDetails(ctx, repo.Repository, t.facts.Tag)
 	switch {
 	case err == nil:
 		return policy.Known(policy.CounterpartPresent), nil
 	case errors.Is(err, gitlabapi.ErrTagNotFound):
-		return policy.Known(policy.CounterpartTagMissing), nil
+		return listed, nil
 	default:
-		return unknown, err
+		return policy.Unknown[policy.Counterpart](), err
+	}
+}
+
+// counterpartListed looks for a tag's counterpart in the second reading that the orphans
+// of a cache repository share.
+func (r *run) counterpartListed(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
+	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
+		return r.readAfresh(ctx, t.repository)
+	})
+	_, exists := r.counterpartOf(t.repository)
+	switch {
+	case err != nil:
+		return policy.Unknown[policy.Counterpart](), err
+	case !exists:
+		return policy.Known(policy.CounterpartRepositoryMissing), nil
+	case fresh.has(t.facts.Tag):
+		return policy.Known(policy.CounterpartPresent), nil
+	default:
+		return policy.Known(policy.CounterpartTagMissing), nil
 	}
 }

@@ -208,26 +208,14 @@ func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Deta
 // manifest, is for a fresh listing to say. That there is no such repository at all is
 // GitLab's to know.
 func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
-	repo, exists := r.counterpartOf(t.repository)
-	if !exists {
-		return r.counterpartByLists(ctx, t)
+	if repo, exists := r.counterpartOf(t.repository); exists {
+		_, err := registry.Head(ctx, repo.Path, t.facts.Tag)
+		switch {
+		case err == nil:
+			return policy.Known(policy.CounterpartPresent), nil
+		case !errors.Is(err, gitlabapi.ErrManifestNotFound):
+			return policy.Unknown[policy.Counterpart](), err
+		}
 	}
-	_, err := registry.Head(ctx, repo.Path, t.facts.Tag)
-	switch {
-	case err == nil:
-		return policy.Known(policy.CounterpartPresent), nil
-	case !errors.Is(err, gitlabapi.ErrManifestNotFound):
-		return policy.Unknown[policy.Counterpart](), err
-	}
-	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
-		return r.readAfresh(ctx, t.repository)
-	})
-	switch {
-	case err != nil:
-		return policy.Unknown[policy.Counterpart](), err
-	case fresh.has(t.facts.Tag):
-		return policy.Known(policy.CounterpartPresent), nil
-	default:
-		return policy.Known(policy.CounterpartTagMissing), nil
-	}
+	return r.counterpartListed(ctx, t)
 }

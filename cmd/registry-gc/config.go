@@ -74,7 +74,7 @@ var acceptable = map[string]func(*Config) bool{
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
 	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
-	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isAddress(c.RegistryURL) },
+	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isRegistry(c.RegistryURL) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
 }
 
@@ -83,8 +83,8 @@ var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, polic
 
 func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(name)) }
 
-func isAddress(text string) bool {
-	_, err := gitlabapi.ParseURL(text)
+func isRegistry(text string) bool {
+	_, err := gitlabapi.ParseRegistryURL(text)
 	return err == nil
 }
 
