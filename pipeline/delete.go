@@ -72,6 +72,7 @@ func (r *run) settle(t tag) {
 }
 
 func (r *run) report(t tag, outcome report.Outcome, reason policy.Reason, detail string) {
+	kind, _ := t.facts.Kind.Get()
 	r.tell(report.Decision{
 		Project:      t.repository.project.Path,
 		Repository:   t.repository.Path,
@@ -81,6 +82,8 @@ func (r *run) report(t tag, outcome report.Outcome, reason policy.Reason, detail
 		Outcome:      outcome,
 		Reason:       reason,
 		Digest:       t.digest,
+		Kind:         string(kind),
+		Bytes:        t.bytes,
 		Detail:       detail,
 	})
 }

@@ -82,6 +82,7 @@ type Decision struct {
 	Reason       policy.Reason
 	Digest       string // of its manifest, if known
 	Kind         string // of its manifest, if known
+	Bytes        int64  // what it references, layers and all, shared or not; 0 if unknown
 	Detail       string // for people: what stands behind the reason
 }
 

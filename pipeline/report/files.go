@@ -49,6 +49,7 @@ type decisionLine struct {
 	Reason       policy.Reason `json:"reason"`
 	Digest       string        `json:"digest,omitempty"`
 	Kind         string        `json:"kind,omitempty"`
+	Bytes        int64         `json:"bytes,omitempty"`
 	Detail       string        `json:"detail,omitempty"`
 }
 
