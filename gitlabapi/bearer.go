@@ -27,11 +27,11 @@ const (
 	deniedFor = 5 * time.Minute
 )
 
-// grant is a token of the registry for one repository.
+// grant is a token of the registry for one repository or several.
 type grant struct {
 	bearer Secret // zero when the registry wants none
 	until  time.Time
-	denied bool // it does not allow to read the repository
+	denied []string // the repositories among them that it does not allow to read
 }
 
 // bearer returns a token that allows to read a repository, other than the one that was
@@ -41,21 +41,25 @@ func (r *Registry) bearer(ctx context.Context, repository string, refused Secret
 		isRefused := !refused.IsZero() && g.bearer.Reveal() == refused.Reveal()
 		return isRefused || !g.until.IsZero() && !time.Now().Before(g.until)
 	}
-	g, err := r.grants.get(ctx, repository, stale, func(ctx context.Context) (grant, error) {
-		return r.obtain(ctx, repository)
+	var scopes []string
+	if repository != "" {
+		scopes = r.sharing(repository)
+	}
+	g, err := r.grants.get(ctx, strings.Join(scopes, " "), stale, func(ctx context.Context) (grant, error) {
+		return r.obtain(ctx, scopes)
 	})
 	switch {
 	case err != nil:
 		return Secret{}, fmt.Errorf("asking for a token of the registry: %w", err)
-	case g.denied:
+	case slices.Contains(g.denied, repository):
 		return Secret{}, fmt.Errorf("the token that GitLab gives for the registry does not allow to read %s: %w", repository, ErrForbidden)
 	}
 	return g.bearer, nil
 }
 
 // obtain goes through the handshake: the registry says whom it trusts, and the instance
-// gives a token for the repository, or one without any scope.
-func (r *Registry) obtain(ctx context.Context, repository string) (grant, error) {
+// gives a token for the repositories, or one without any scope.
+func (r *Registry) obtain(ctx context.Context, repositories []string) (grant, error) {
 	fixed := func(challenge) bool { return false }
 	wanted, err := r.challenges.get(ctx, "", fixed, r.challenge)
 	if err != nil || wanted.open {
@@ -67,8 +71,8 @@ func (r *Registry) obtain(ctx context.Context, repository string) (grant, error)
 	}
 	defer leave()
 	var scopes []string
-	if repository != "" {
-		scopes = []string{"repository:" + repository + ":pull"}
+	for _, repository := range repositories {
+		scopes = append(scopes, "repository:"+repository+":pull")
 	}
 	asked := time.Now()
 	token, err := r.client.exchange(ctx, scopes)
@@ -77,7 +81,7 @@ func (r *Registry) obtain(ctx context.Context, repository string) (grant, error)
 		return grant{}, err
 	}
 	r.client.login.accepted()
-	return grantOf(token, repository, asked)
+	return grantOf(token, repositories, asked)
 }
 
 // exchange turns the access token into one of the registry's. It goes to the instance's
@@ -111,7 +115,7 @@ func (c *Client) exchange(ctx context.Context, scopes []string) (*remote.Token, 
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // grantOf reads a token that was asked for at the given time.
-func grantOf(token *remote.Token, repository string, asked time.Time) (grant, error) {
+func grantOf(token *remote.Token, repositories []string, asked time.Time) (grant, error) {
 	text := token.Token
 	if text == "" {
 		text = token.AccessToken
@@ -125,11 +129,15 @@ func grantOf(token *remote.Token, repository string, asked time.Time) (grant, er
 	if life <= 0 {
 		life = said.life()
 	}
-	g.denied = repository != "" && said.Access != nil && !said.allowRead(repository)
+	for _, repository := range repositories {
+		if said.Access != nil && !said.allowRead(repository) {
+			g.denied = append(g.denied, repository)
+		}
+	}
 	switch {
 	case life > 0:
 		g.until = asked.Add(max(life-grantMargin, life/2))
-	case g.denied:
+	case len(g.denied) > 0:
 		g.until = asked.Add(deniedFor)
 	}
 	return g, nil

@@ -27,6 +27,7 @@ type platform struct{ os, architecture string }
 type descriptor struct {
 	mediaType string
 	digest    string
+	size      int64
 	platform  *platform // nil when not said
 	created   time.Time // by BuildKit's word; zero when not said
 	reference string    // by the annotation; "" when not said
@@ -68,6 +69,8 @@ func descriptorOf(value any) (descriptor, error) {
 		return d, errors.New("a descriptor has no digest")
 	case !ok || size < 0:
 		return d, errors.New("a descriptor has no size")
+	default:
+		d.size = size
 	}
 	if err := d.setPlatform(object["platform"]); err != nil {
 		return d, err
@@ -118,6 +121,18 @@ func (d *descriptor) setAnnotations(value any) error {
 		}
 	}
 	return nil
+}
+
+// sizeOf returns the bytes of what descriptors stand for, 0 for a sum that no registry
+// holds.
+func sizeOf(all []descriptor) int64 {
+	var sum int64
+	for _, d := range all {
+		if sum += d.size; sum < 0 {
+			return 0
+		}
+	}
+	return sum
 }
 
 // integer returns a number that is written as an integer.

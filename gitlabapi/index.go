@@ -48,6 +48,9 @@ func classifyIndex(m Manifest, document map[string]any) (Manifest, error) {
 	}
 	m.Newest = newest(children)
 	m.Runnable = len(x.runnable)
+	if m.Kind == KindCacheIndex {
+		m.Bytes = sizeOf(children)
+	}
 	if m.MediaType == typeDockerList {
 		m.Amd64 = x.amd64()
 	}

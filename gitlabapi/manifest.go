@@ -49,6 +49,9 @@ type Manifest struct {
 	// Newest is the latest time at which BuildKit says that a layer was made: the age
 	// of a cache. Zero when it says so of none.
 	Newest time.Time
+	// Bytes is the size of config and layers together, whether other manifests share
+	// them or not. Zero for an index of images, whose layers are in its children.
+	Bytes int64
 	// Amd64 is the digest of a Docker manifest list's first child for linux/amd64, which
 	// GitLab takes for the whole list. Empty if there is none, and for an OCI index.
 	Amd64 string
@@ -143,6 +146,7 @@ func classifyManifest(m Manifest, document map[string]any) (Manifest, error) {
 	}
 	m.ConfigDigest, m.ConfigMediaType = config.digest, config.mediaType
 	m.Newest = newest(layers)
+	m.Bytes = sizeOf(append(layers, config))
 	special := has(document, "artifactType") || has(document, "subject")
 	switch config.mediaType {
 	case typeCacheConfig:

@@ -37,17 +37,17 @@ func TestClassifyWhatBuildKitPushed(t *testing.T) {
 	const image = "sha256:9c60fd475d6572dbd9940bb57097f33081fc8ac1a5d00e1dc04f3dacd23c2eb4"
 	newest := time.Date(2026, 11, 23, 9, 8, 29, 576920831, time.UTC)
 	for name, want := range map[string]Manifest{
-		"cache-oci-index.json":   {Kind: KindCacheIndex, MediaType: typeOCIIndex, Newest: newest},
-		"cache-docker-list.json": {Kind: KindCacheIndex, MediaType: typeDockerList, Newest: newest},
+		"cache-oci-index.json":   {Kind: KindCacheIndex, MediaType: typeOCIIndex, Newest: newest, Bytes: 1065661},
+		"cache-docker-list.json": {Kind: KindCacheIndex, MediaType: typeDockerList, Newest: newest, Bytes: 1065661},
 		"cache-oci-manifest.json": {Kind: KindCacheManifest, MediaType: typeOCIManifest, Newest: newest, ConfigMediaType: typeCacheConfig,
-			ConfigDigest: "sha256:2399045162110abbda669cd30c964630bd2d7cce873018cbad458ede822eb847"},
+			Bytes: 1065661, ConfigDigest: "sha256:2399045162110abbda669cd30c964630bd2d7cce873018cbad458ede822eb847"},
 		"image-provenance-index.json":           {Kind: KindAttestedImage, MediaType: typeOCIIndex, Runnable: 1},
 		"image-multiarch-index.json":            {Kind: KindMultiArch, MediaType: typeOCIIndex, Runnable: 2},
 		"image-multiarch-provenance-index.json": {Kind: KindMultiArch, MediaType: typeOCIIndex, Runnable: 2},
-		"image-oci-manifest.json":               {Kind: KindImage, MediaType: typeOCIManifest, ConfigDigest: image, ConfigMediaType: typeOCIConfig},
-		"image-docker-manifest.json":            {Kind: KindImage, MediaType: typeDockerManifest, ConfigDigest: image, ConfigMediaType: typeDockerConfig},
+		"image-oci-manifest.json":               {Kind: KindImage, MediaType: typeOCIManifest, ConfigDigest: image, ConfigMediaType: typeOCIConfig, Bytes: 1065467},
+		"image-docker-manifest.json":            {Kind: KindImage, MediaType: typeDockerManifest, ConfigDigest: image, ConfigMediaType: typeDockerConfig, Bytes: 1065467},
 		"image-inline-cache-manifest.json": {Kind: KindImage, MediaType: typeOCIManifest, ConfigMediaType: typeOCIConfig,
-			ConfigDigest: "sha256:6ea9caff8567f02c72982c2c8ec488ec5e8fb2e180438a48c5c4e6472697ba08"},
+			Bytes: 1066547, ConfigDigest: "sha256:6ea9caff8567f02c72982c2c8ec488ec5e8fb2e180438a48c5c4e6472697ba08"},
 	} {
 		text := fixture(t, name)
 		got, err := Classify(fixtureType(t, text), text)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -27,7 +28,8 @@ type Registry struct {
 	client     *Client
 	base       *url.URL // scheme and host
 	challenges *flights[challenge]
-	grants     *flights[grant] // by repository; "" for none in particular
+	grants     *flights[grant] // by the scopes asked for; "" for none
+	together   []string        // repositories that share a token
 }
 
 // Registry returns the registry at an address: that of REGISTRY_URL, or the host in a
@@ -72,6 +74,33 @@ func ParseRegistryURL(address string) (*url.URL, error) {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// maxTogether is how many repositories share a token. Each takes some 70 bytes of the
+// address that asks for it and more of the token itself, and proxies bound both to a
+// few kilobytes.
+const maxTogether = 10
+
+// For returns the same registry for somebody who is going to ask about several
+// repositories: one token does for up to ten of them, where each would have needed its
+// own. What the token's user may not read among them is refused as ever.
+func (r *Registry) For(repositories []string) *Registry {
+	view := *r
+	view.together = slices.DeleteFunc(slices.Clone(repositories), func(path string) bool {
+		return checkRepositoryPath(path) != nil // it could add a scope of its own
+	})
+	return &view
+}
+
+// sharing returns the repositories whose token is that of the given one: itself and, if
+// it is among those that are asked about together, its neighbours.
+func (r *Registry) sharing(repository string) []string {
+	i := slices.Index(r.together, repository)
+	if i < 0 {
+		return []string{repository}
+	}
+	from := i - i%maxTogether
+	return r.together[from:min(from+maxTogether, len(r.together))]
 }
 
 // Host returns the registry's host, with a port if it has one.

@@ -52,6 +52,20 @@ func (r *Registry) Head(ctx context.Context, path, tag string) (Descriptor, erro
 	return d, nil
 }
 
+// Exists asks whether there is a tag, for those who expect that there is none: by GET
+// at once, as the 404 of a HEAD would have to be asked about again. The error is
+// [ErrManifestNotFound] when the registry itself says that there is none.
+func (r *Registry) Exists(ctx context.Context, path, tag string) error {
+	q, err := r.aboutManifest(http.MethodGet, path, tag)
+	if err == nil {
+		_, err = r.ask(ctx, q)
+	}
+	if err != nil {
+		return fmt.Errorf("asking for %s:%q: %w", path, tag, err)
+	}
+	return nil
+}
+
 // Manifest reads a tag's manifest, at most 4 MiB of it, and tells its kind. The error is
 // [ErrManifestNotFound] when the registry itself says that there is none. Beside a
 // [ManifestError] it returns what is known: media type and digest.

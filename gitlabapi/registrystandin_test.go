@@ -314,3 +314,32 @@ func TestTheStandInOnLoopback(t *testing.T) {
 		t.Error("one port for both")
 	}
 }
+
+// TestOneTokenForAProject asks about twelve repositories and lets one of them be out of
+// the token's reach.
+func TestOneTokenForAProject(t *testing.T) {
+	w := gitlabtest.NewWorld(gitlabtest.Database)
+	var paths []string
+	for i := range 11 {
+		w.AddProject(fmt.Sprintf("group/app%02d", i)).AddRepository("web").AddTag("a", gitlabtest.KindImage)
+		paths = append(paths, fmt.Sprintf("group/app%02d/web", i))
+	}
+	w.Projects[3].NotMember = true
+	paths = slices.Insert(paths, 5, "group/app04/web:pull repository:group/app05/web")
+	s, _, r := connectRegistry(t, w)
+	view := r.For(paths)
+	for i, path := range paths {
+		_, err := view.TagRows(t.Context(), path)
+		switch {
+		case i == 3 && !errors.Is(err, gitlabapi.ErrForbidden):
+			t.Errorf("%s, which the token may not read: %v", path, err)
+		case i == 5 && err == nil:
+			t.Errorf("%q was taken for a path", path)
+		case i != 3 && i != 5 && err != nil:
+			t.Error(err)
+		}
+	}
+	if asked := s.Stats().ByEndpoint["GET /jwt/auth"]; asked != 2 {
+		t.Errorf("%d tokens for eleven repositories, want 2", asked)
+	}
+}

@@ -24,6 +24,7 @@ type TagRow struct {
 	Name      string
 	Digest    string // of its manifest, "sha256:…"
 	MediaType string
+	Bytes     int64 // of config and layers; 0 where the registry does not say
 	// CreatedAt is when the tag was pushed first, PublishedAt when it was pushed last;
 	// registries too old to say the latter let it be made out from other dates.
 	CreatedAt   time.Time
@@ -216,6 +217,7 @@ type rowInJSON struct {
 	Name        string     `json:"name"`
 	Digest      string     `json:"digest"`
 	MediaType   string     `json:"media_type"`
+	Bytes       int64      `json:"size_bytes"`
 	CreatedAt   *time.Time `json:"created_at"`
 	UpdatedAt   *time.Time `json:"updated_at"`
 	PublishedAt *time.Time `json:"published_at"`
@@ -249,7 +251,7 @@ func decodeTagRows(mediaTypes map[string]string, body []byte) ([]TagRow, error) 
 }
 
 func rowOf(source rowInJSON, mediaType string) TagRow {
-	row := TagRow{Name: source.Name, Digest: source.Digest, MediaType: mediaType}
+	row := TagRow{Name: source.Name, Digest: source.Digest, MediaType: mediaType, Bytes: max(source.Bytes, 0)}
 	for _, at := range []*time.Time{source.CreatedAt, source.UpdatedAt, source.PublishedAt} {
 		if at != nil {
 			row.PublishedAt = *at // the last of these that is said is the latest

@@ -28,6 +28,7 @@ type Tag struct {
 type TagDetails struct {
 	Digest    string    // of its manifest, "sha256:…"; "" when not said
 	CreatedAt time.Time // zero when GitLab cannot date the tag
+	Bytes     int64     // of config and layers; 0 when not said
 }
 
 // Tags lists the tags of a repository, in the server's order, each name once. What
@@ -117,7 +118,7 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
 		return TagDetails{}, fmt.Errorf("reading the details of %s:%s: %w", repository.Path, tag, err)
 	}
-	details := TagDetails{Digest: answer.Digest}
+	details := TagDetails{Digest: answer.Digest, Bytes: max(answer.TotalSize, 0)}
 	if answer.CreatedAt != nil {
 		details.CreatedAt = *answer.CreatedAt
 	}
