@@ -115,9 +115,7 @@ func classify(contentType string, body []byte) (Manifest, error) {
 
 // checkHead checks what manifests and indexes have in common.
 func checkHead(kind string, document map[string]any) error {
-	switch kind {
-	case typeOCIManifest, typeOCIIndex, typeDockerManifest, typeDockerList:
-	default:
+	if !isManifestType(kind) {
 		return errors.New("its media type is none of a manifest or an index")
 	}
 	if version, ok := integer(document["schemaVersion"]); !ok || version != 2 {
@@ -128,6 +126,18 @@ func checkHead(kind string, document map[string]any) error {
 		return errors.New("its media type is not the one that it came with")
 	}
 	return nil
+}
+
+// isManifestType reports whether a media type is one of those that requests accept.
+// Of others, the first schema of Docker's manifests among them, nothing is known, not
+// even of which bytes they state the digest.
+func isManifestType(kind string) bool {
+	switch kind {
+	case typeOCIManifest, typeOCIIndex, typeDockerManifest, typeDockerList:
+		return true
+	default:
+		return false
+	}
 }
 
 // classifyManifest tells the kind of a manifest by its config. Which media types the

@@ -87,10 +87,14 @@ func (r *Registry) manifest(ctx context.Context, path, tag string) (Manifest, er
 		return Manifest{}, err
 	}
 	body, digest := bytesOf(resp), resp.Header.Get("Docker-Content-Digest")
+	m := Manifest{Digest: digest}
+	if m.MediaType, _, err = mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || !isManifestType(m.MediaType) {
+		return m, q.failed(&ManifestError{"its media type is none of a manifest or an index"})
+	}
 	if !isDigestOf(digest, body) {
 		return Manifest{}, q.failed(&FormatError{"the manifest does not have the digest that the registry says"})
 	}
-	m, err := Classify(resp.Header.Get("Content-Type"), body)
+	m, err = Classify(m.MediaType, body)
 	m.Digest = digest
 	if err != nil {
 		return m, q.failed(err)

@@ -61,7 +61,7 @@ func (r *run) trust(ctx context.Context, t *tag) policy.Verdict {
 // readAgain reads a tag's own details again and decides on them and the other facts.
 func (r *run) readAgain(ctx context.Context, t *tag, facts policy.Facts) policy.Verdict {
 	again := *t
-	again.facts = facts
+	again.facts, again.manifest = facts, nil
 	if err := t.repository.evidence.examine(ctx, &again); err != nil {
 		t.doubt = err
 	}
@@ -70,7 +70,7 @@ func (r *run) readAgain(ctx context.Context, t *tag, facts policy.Facts) policy.
 		t.doubt = errPushedAgain
 		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}
 	}
-	t.digest = again.digest
+	t.digest, t.bytes = again.digest, max(again.bytes, t.bytes)
 	return agree(t.verdict, t.repository.evidence.rules.Decide(again.facts))
 }
 

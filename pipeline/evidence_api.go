@@ -40,7 +40,7 @@ func (e apiLegacy) examine(ctx context.Context, t *tag) error {
 		t.facts.Details = policy.Unknown[policy.Details]()
 		return err
 	}
-	t.digest = answer.Digest
+	t.digest, t.bytes = answer.Digest, answer.Bytes
 	t.facts.Details = policy.Known(policy.DetailsUndated)
 	if t.dated || !answer.CreatedAt.IsZero() {
 		t.facts.Details = policy.Known(policy.DetailsDated)

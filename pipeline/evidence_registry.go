@@ -11,9 +11,9 @@ import (
 )
 
 // registryLegacy is the registry's own word on an instance without the metadata
-// database: a HEAD a tag, and the manifest where its kind or its age matters. What
-// Rails would say of the tag follows from the manifest, and that an error is an error
-// from the status.
+// database: the manifest of each tag, and the config where a date matters. What Rails
+// would say of the tag follows from the manifest, and that an error is an error from the
+// status.
 type registryLegacy struct {
 	run      *run
 	registry *gitlabapi.Registry
@@ -26,7 +26,7 @@ func (registryLegacy) readings() int { return 1 }
 func (registryLegacy) alive(context.Context, *tag) error { return nil }
 
 func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, error) {
-	names, err := e.registry.Tags(ctx, repo.Path)
+	names, err := repo.project.at(e.registry).Tags(ctx, repo.Path)
 	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
 		err = nil // GitLab knows it since somebody began to push, and nothing came
 	}
@@ -37,47 +37,66 @@ func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, er
 	return newListing(tags), err
 }
 
-// look asks for the media type. Of an index everything depends on what is in it.
+// look reads the manifest at once. A HEAD would spare bytes; but of an index everything
+// depends on what is in it, and the 404 of a HEAD proves nothing. A date is left for
+// when the verdict turns out to depend on it.
 func (e registryLegacy) look(ctx context.Context, t *tag) error {
-	head, err := e.registry.Head(ctx, t.repository.Path, t.facts.Tag)
+	manifest, err := e.read(ctx, t)
+	_, odd := errors.AsType[*gitlabapi.ManifestError](err)
 	switch {
-	case errors.Is(err, gitlabapi.ErrManifestNotFound):
-		e.missing(t)
+	case odd && !manifest.IsIndex(): // Rails shows a manifest whatever is in it
+		t.facts.Details = policy.Known(policy.DetailsFound)
 		return nil
-	case err != nil:
+	case err != nil || manifest == nil:
 		return err
-	case head.IsIndex():
-		return e.examine(ctx, t)
-	}
-	t.digest = head.Digest
-	t.facts.Details = policy.Known(policy.DetailsFound)
-	return nil
-}
-
-// missing notes that a tag points to nothing.
-func (registryLegacy) missing(t *tag) {
-	t.examined = true
-	t.facts.Details = policy.Known(policy.DetailsMissing)
-	t.facts.Kind = policy.Known(policy.KindMissingManifest)
-}
-
-// examine reads the manifest, and where a date decides the config.
-func (e registryLegacy) examine(ctx context.Context, t *tag) error {
-	t.examined = true
-	t.facts.Details, t.facts.Kind = policy.Unknown[policy.Details](), policy.Unknown[policy.Kind]()
-	manifest, err := e.registry.Manifest(ctx, t.repository.Path, t.facts.Tag)
-	if errors.Is(err, gitlabapi.ErrManifestNotFound) {
-		e.missing(t)
+	case e.run.dateDecides(t) && !showsDate(*manifest):
+		t.facts.Details = policy.Known(policy.DetailsFound)
+		t.manifest = manifest
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	t.digest = manifest.Digest
-	t.facts.Kind = policy.Known(policy.Kind(manifest.Kind))
-	t.facts.Young = e.run.isYoung(manifest.Newest)
-	t.facts.Details, err = e.details(ctx, t, manifest)
+	t.examined = true
+	t.facts.Details, err = e.details(ctx, t, *manifest)
 	return err
+}
+
+// examine reads the manifest, unless it has only just been read, and where a date
+// decides the config.
+func (e registryLegacy) examine(ctx context.Context, t *tag) error {
+	manifest := t.manifest
+	t.manifest, t.examined = nil, true
+	var err error
+	if manifest == nil {
+		manifest, err = e.read(ctx, t)
+	}
+	if err == nil && manifest != nil {
+		t.facts.Details, err = e.details(ctx, t, *manifest)
+	}
+	return err
+}
+
+// read reads a tag's manifest and notes what it says. That there is none is an answer,
+// too, and all that there is to know: it returns nil and no error. What is known of a
+// manifest of no known kind is returned beside the error.
+func (e registryLegacy) read(ctx context.Context, t *tag) (*gitlabapi.Manifest, error) {
+	t.facts.Details, t.facts.Kind = policy.Unknown[policy.Details](), policy.Unknown[policy.Kind]()
+	manifest, err := t.repository.project.at(e.registry).Manifest(ctx, t.repository.Path, t.facts.Tag)
+	if errors.Is(err, gitlabapi.ErrManifestNotFound) {
+		t.examined = true
+		t.facts.Details = policy.Known(policy.DetailsMissing)
+		t.facts.Kind = policy.Known(policy.KindMissingManifest)
+		return nil, nil
+	}
+	if err == nil {
+		t.digest, t.bytes = manifest.Digest, manifest.Bytes
+		t.facts.Kind = policy.Known(policy.Kind(manifest.Kind))
+		t.facts.Young = e.run.isYoung(manifest.Newest)
+	}
+	return &manifest, err
+}
+
+// showsDate reports whether a manifest alone says which date Rails shows for it.
+func showsDate(m gitlabapi.Manifest) bool {
+	return m.IsIndex() && m.Amd64 == "" || m.Kind == gitlabapi.KindCacheManifest
 }
 
 // details is what Rails says about a manifest: it reads no index, but for the
@@ -93,7 +112,7 @@ func (e registryLegacy) details(ctx context.Context, t *tag, manifest gitlabapi.
 	case manifest.IsIndex():
 		return e.run.detailsByAPI(ctx, t)
 	}
-	created, err := e.registry.ConfigCreated(ctx, t.repository.Path, manifest.ConfigDigest)
+	created, err := t.repository.project.at(e.registry).ConfigCreated(ctx, t.repository.Path, manifest.ConfigDigest)
 	_, elsewhere := errors.AsType[*gitlabapi.ElsewhereError](err)
 	switch {
 	case elsewhere: // in an object store, where the token may not go
@@ -125,7 +144,7 @@ func (registryDatabase) readings() int { return 1 }
 func (registryDatabase) alive(context.Context, *tag) error { return nil }
 
 func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, error) {
-	rows, err := e.registry.TagRows(ctx, repo.Path)
+	rows, err := repo.project.at(e.registry).TagRows(ctx, repo.Path)
 	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
 		err = nil
 	}
@@ -146,7 +165,7 @@ func (e registryDatabase) look(_ context.Context, t *tag) error {
 
 // examine makes sure that the tag is still there.
 func (e registryDatabase) examine(ctx context.Context, t *tag) error {
-	head, err := e.registry.Head(ctx, t.repository.Path, t.facts.Tag)
+	head, err := t.repository.project.at(e.registry).Head(ctx, t.repository.Path, t.facts.Tag)
 	switch {
 	case errors.Is(err, gitlabapi.ErrManifestNotFound):
 		t.facts.Details = policy.Known(policy.DetailsMissing)
@@ -209,7 +228,7 @@ func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Deta
 // GitLab's to know.
 func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
 	if repo, exists := r.counterpartOf(t.repository); exists {
-		_, err := registry.Head(ctx, repo.Path, t.facts.Tag)
+		err := repo.project.at(registry).Exists(ctx, repo.Path, t.facts.Tag)
 		switch {
 		case err == nil:
 			return policy.Known(policy.CounterpartPresent), nil

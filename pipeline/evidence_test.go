@@ -177,8 +177,8 @@ func TestRegistryHasTheLastWord(t *testing.T) {
 		{"a proxy's 404", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Reply(404, "not here", "Content-Type", "text/html")}, policy.CounterpartUnknown},
 		{"the tag is refused", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Status(403)}, policy.CounterpartUnknown},
 		{"garbage in place of the manifest", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
-		{"garbage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 2, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
-		{"an outage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 2, Effect: gitlabtest.Status(503)}, policy.DetailsUnknown},
+		{"garbage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 1, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
+		{"an outage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 1, Effect: gitlabtest.Status(503)}, policy.DetailsUnknown},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -196,6 +196,25 @@ func TestRegistryHasTheLastWord(t *testing.T) {
 				t.Errorf("deleted: %t", gone)
 			}
 		})
+	}
+}
+
+// TestManifestOfAnotherTime: Docker's first schema is none that can be read, and no index
+// either. Such an image is healthy, as it is for GitLab.
+func TestManifestOfAnotherTime(t *testing.T) {
+	for media, want := range map[string]policy.Reason{
+		"application/vnd.docker.distribution.manifest.v1+prettyjws": policy.Healthy,
+		"application/vnd.oci.image.manifest.v1+json":                policy.Healthy,
+		"application/vnd.oci.image.index.v1+json":                   policy.DetailsUnknown,
+	} {
+		world := gitlabtest.NewWorld(gitlabtest.Legacy)
+		world.AddProject("g/p").AddRepository("app").AddTag("x", gitlabtest.KindImage)
+		odd := gitlabtest.ManifestBytes([]byte(`{"schemaVersion": 1}`), media)
+		tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+			Path: regexp.MustCompile(`/manifests/x$`), Effect: odd}))
+		if d := tr.runInBubble(t).decisions["g/p/app:x"]; d.Reason != want {
+			t.Errorf("%s: decided %s (%s), want %s", media, d.Reason, d.Detail, want)
+		}
 	}
 }
 

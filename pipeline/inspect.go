@@ -21,6 +21,7 @@ func (r *run) inspect(ctx context.Context, t tag, send emit[tag]) error {
 			t.doubt = context.Cause(ctx)
 		}
 	}
+	t.manifest = nil
 	t.read = r.pulse.now()
 	send(t)
 	return runError(t.doubt)

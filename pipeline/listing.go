@@ -22,6 +22,22 @@ type project struct {
 	// byName is complete before the first repository leaves the repository stage, and
 	// not changed after that.
 	byName map[string]*repository
+
+	viewed sync.Once
+	view   *gitlabapi.Registry
+}
+
+// at returns the registry for questions about the project's repositories, which share
+// tokens.
+func (p *project) at(registry *gitlabapi.Registry) *gitlabapi.Registry {
+	p.viewed.Do(func() {
+		paths := make([]string, len(p.listed))
+		for i, repository := range p.listed {
+			paths[i] = repository.Path
+		}
+		p.view = registry.For(paths)
+	})
+	return p.view
 }
 
 // A repository is one of a project's container repositories.

@@ -17,8 +17,9 @@ type tag struct {
 	mark       uint64    // of its digest in its listing, where that says it
 	examined   bool      // all that a deletion would rest on has been looked at
 	digest     string
-	bytes      int64 // that it references, 0 while that is not known
-	read       int64 // when it had been read for the first time, on the clock of the pulse
+	bytes      int64               // that it references, 0 while that is not known
+	manifest   *gitlabapi.Manifest // while the first look at it goes on
+	read       int64               // when it had been read for the first time, on the clock of the pulse
 	facts      policy.Facts
 	verdict    policy.Verdict
 	// doubt is why a fact is unknown, for people.
