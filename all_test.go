@@ -51,6 +51,7 @@ var homes = map[string]string{
 	"gitlab.com/gitlab-org/api/client-go":    "gitlabapi",
 	"github.com/hashicorp/go-retryablehttp":  "gitlabapi",
 	"github.com/google/go-containerregistry": "gitlabapi",
+	"github.com/graph-gophers/graphql-go":    "gitlabapi/gitlabtest",
 }
 
 // forTests are the dependencies of tests, which may be used in any.

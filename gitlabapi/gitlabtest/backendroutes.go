@@ -91,7 +91,7 @@ func (s *Server) deleteBehind(c *call) *answer {
 	switch {
 	case refused != nil:
 		return refused
-	case r.project.archived || r.project.notMember:
+	case r.project.archived || r.project.notMember || s.protects(c.params["name"]):
 		return forbidden()
 	case s.registryFails(c) || c.registryUnreachable:
 		return failure(http.StatusBadRequest, "Bad request")
@@ -147,6 +147,9 @@ func (s *Server) forward(c *call) *answer {
 }
 
 func (s *Server) deleteTagBehind(c *call, r *repository, tag string) *answer {
+	if s.protects(tag) {
+		return tagProtected()
+	}
 	switch there, err := s.removeBehind(c, r, tag); {
 	case err != nil:
 		return unavailable()

@@ -22,6 +22,8 @@ type call struct {
 	params  map[string]string // of the route's path
 	refusal *refusal          // why there is no route
 	token   string
+	// operation is what GraphQL is asked, nil when something else is.
+	operation *operation
 	// registry says that the registry is asked, and not Rails.
 	registry bool
 	header   http.Header // of the answer
@@ -34,6 +36,7 @@ type call struct {
 	cutBody             bool
 	realm               string    // that challenges name
 	manifest            *manifest // that is served in the place of every other
+	misled              misled
 
 	// What is recorded.
 	status    int
@@ -71,6 +74,9 @@ func (s *Server) newCall(at door, w http.ResponseWriter, r *http.Request) *call 
 		c.refusal = &refusal{badRequest("query string is malformed"), "malformed query string"}
 	}
 	c.query = query
+	if c.route == graphqlRoute {
+		c.operation = readOperation(c)
+	}
 	return c
 }
 
@@ -83,7 +89,31 @@ func (c *call) endpoint() string {
 		// A HEAD spares the body, which is worth knowing there.
 		return c.request.Method + " " + c.route.template
 	}
-	return c.route.method + " " + c.route.template
+	name := c.route.method + " " + c.route.template
+	if kind := c.kind(); kind != "" {
+		name += " " + kind
+	}
+	return name
+}
+
+// kind is that of the operation that GraphQL is asked, "" elsewhere and where it
+// cannot be told.
+func (c *call) kind() string {
+	if c.operation == nil {
+		return ""
+	}
+	return c.operation.kind
+}
+
+// changes says whether the call may change anything, as far as can be seen from
+// outside.
+func (c *call) changes() bool {
+	switch {
+	case c.request.Method == http.MethodGet, c.request.Method == http.MethodHead:
+		return false
+	default:
+		return c.kind() != kindQuery
+	}
 }
 
 // flag reads a boolean parameter, which has been checked already.

@@ -15,6 +15,9 @@ type Fault struct {
 	Method string
 	// Path must match the decoded path, as in [Request]; nil for all paths.
 	Path *regexp.Regexp
+	// Operation is what GraphQL must be asked, query or mutation; "" for anything,
+	// of GraphQL or not.
+	Operation string
 	// Probability is the share of the matching requests that it strikes; 0
 	// means all of them.
 	Probability float64
@@ -79,7 +82,8 @@ func (f *faults) strike(c *call) []Effect {
 
 func (f *armedFault) matches(c *call) bool {
 	return (f.Method == "" || f.Method == c.request.Method) &&
-		(f.Path == nil || f.Path.MatchString(c.path))
+		(f.Path == nil || f.Path.MatchString(c.path)) &&
+		(f.Operation == "" || f.Operation == c.kind())
 }
 
 // strikes counts a match and says whether it is one that suffers.

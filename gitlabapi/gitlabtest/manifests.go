@@ -138,6 +138,8 @@ func (s *Server) deleteManifest(c *call) *answer {
 		return refused
 	case digestForm.MatchString(reference):
 		return s.deleteRevision(r, reference)
+	case s.protects(reference):
+		return tagProtected()
 	case r == nil || !s.removeTag(r, reference):
 		return tagUnknown(reference)
 	}

@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -33,6 +34,12 @@ type options struct {
 	cannotDelete  bool
 	oldRegistry   bool
 	backendURL    string
+	protectedTags *regexp.Regexp
+	goneTagsNamed bool
+	noGraphQL     bool
+	// noRepositoriesCount: projects do not say how many repositories they have.
+	noRepositoriesCount bool
+	complexityLimit     int
 }
 
 // WithToken lets a token in, with its scopes. It can be given several times;
@@ -160,4 +167,33 @@ func WithoutRegistryAuth() Option {
 // and is left out of this server too; tags_count is what the server knows itself.
 func WithRegistryBackend(url string) Option {
 	return func(o *options) { o.backendURL = strings.TrimSuffix(url, "/") }
+}
+
+// WithProtectedTags makes GitLab guard all tags whose names match: REST and the
+// registry answer their deletion 403, GraphQL passes over them in silence.
+func WithProtectedTags(names *regexp.Regexp) Option {
+	return func(o *options) { o.protectedTags = names }
+}
+
+// WithoutGraphQL makes GraphQL a 404, as where somebody closed it.
+func WithoutGraphQL() Option {
+	return func(o *options) { o.noGraphQL = true }
+}
+
+// WithoutRepositoriesCount takes containerRepositoriesCount from projects, as in
+// versions of GitLab before it. To ask for it is no violation.
+func WithoutRepositoriesCount() Option {
+	return func(o *options) { o.noRepositoriesCount = true }
+}
+
+// WithComplexityLimit sets what an operation may cost; by default 250, as for a
+// signed-in user.
+func WithComplexityLimit(limit int) Option {
+	return func(o *options) { o.complexityLimit = limit }
+}
+
+// WithGoneTagsNamed makes a mutation name tags as deleted that were gone before,
+// where by default it leaves them out.
+func WithGoneTagsNamed() Option {
+	return func(o *options) { o.goneTagsNamed = true }
 }

@@ -2,7 +2,6 @@ package gitlabtest
 
 import (
 	"maps"
-	"net/http"
 	"path"
 	"slices"
 	"sync"
@@ -13,13 +12,16 @@ import (
 type Stats struct {
 	// Total counts all requests, Registry those among them that asked the
 	// registry: /v2 and /gitlab/v1. What is left is the instance's.
-	Total      int            `json:"total"`
-	Registry   int            `json:"registry"`
+	Total    int `json:"total"`
+	Registry int `json:"registry"`
+	// ByEndpoint counts them by method and template; GraphQL's by kind as well:
+	// "POST /api/graphql query", and "mutation".
 	ByEndpoint map[string]int `json:"by_endpoint"`
 	// ByStatus counts answers; 0 stands for connections that were cut before
 	// there was one.
 	ByStatus map[int]int `json:"by_status"`
-	// Changing counts requests that were neither GET nor HEAD.
+	// Changing counts requests that were neither GET nor HEAD, nor a query of
+	// GraphQL.
 	Changing    int `json:"changing"`
 	MaxInFlight int `json:"max_in_flight"`
 	// PerSecond counts requests by the second of the clock in which they came.
@@ -32,7 +34,7 @@ type Stats struct {
 // Record is one request and its answer.
 type Record struct {
 	Method   string
-	Path     string // decoded, below /api/v4; whole at the registry and /jwt/auth
+	Path     string // decoded, below /api/v4; whole elsewhere
 	Query    string // raw
 	Endpoint string
 	Registry bool // the registry was asked
@@ -74,7 +76,7 @@ func (r *recorder) start(c *call) {
 	}
 	r.stats.ByEndpoint[c.endpoint()]++
 	r.stats.PerSecond[c.at.Unix()]++
-	if m := c.request.Method; m != http.MethodGet && m != http.MethodHead {
+	if c.changes() {
 		r.stats.Changing++
 	}
 	r.countPath(c)

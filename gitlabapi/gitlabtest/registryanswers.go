@@ -50,6 +50,10 @@ func tagUnknown(tag string) *answer {
 	return manifestUnknown("manifest unknown", map[string]string{"Tag": tag})
 }
 
+func tagProtected() *answer {
+	return registryFailure(http.StatusForbidden, "DENIED", "requested access to the resource is denied", nil)
+}
+
 func revisionUnknown(path, digest string) *answer {
 	return manifestUnknown("manifest unknown", map[string]string{"Name": path, "Revision": digest})
 }

@@ -63,6 +63,9 @@ func (c *call) resolveRoute(at door) {
 		case sent == c.server.options.basePath+tokenRoute.template:
 			c.chooseRoute([]*route{tokenRoute}, tokenRoute.template)
 			return
+		case sent == c.server.options.basePath+graphqlPath:
+			c.chooseRoute([]*route{graphqlRoute}, graphqlPath)
+			return
 		}
 		rest, below := strings.CutPrefix(sent, c.server.options.basePath+apiRoot)
 		if below && strings.HasPrefix(rest, "/") {

@@ -20,6 +20,7 @@ type Server struct {
 	bans     bans
 	signer   signer
 	backend  *backend               // nil when the registry is in memory
+	below    func() *below          // made when GraphQL is asked first
 	address  atomic.Pointer[string] // where the API was asked last
 
 	mu      sync.Mutex // guards what follows; never held while somebody waits
@@ -42,6 +43,7 @@ func New(w *World, opts ...Option) *Server {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
 	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log), signer: newSigner(o.seed)}
+	s.below = sync.OnceValue(func() *below { return newBelow(s.state) })
 	if o.backendURL != "" {
 		mustBe(w.Regime == Legacy, "a registry behind the server has no database")
 		s.backend = &backend{o.backendURL}
@@ -57,10 +59,13 @@ func New(w *World, opts ...Option) *Server {
 // Request is what the hook of [Server.OnRequest] learns of a request.
 type Request struct {
 	Method   string
-	Path     string // decoded, below /api/v4; whole at the registry and /jwt/auth
+	Path     string // decoded, below /api/v4; whole at the registry, /jwt/auth and /api/graphql
 	Query    string // raw
 	Endpoint string // as in [Stats]
 	Registry bool   // the registry is asked
+	// Operation is query or mutation where GraphQL is asked; "" where it is not,
+	// and where the request does not say.
+	Operation string
 }
 
 // OnRequest sets a function that is called before each request is served, and
@@ -104,7 +109,10 @@ func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
 	// Deferred, since a connection that is cut ends in a panic.
 	defer func() { s.recorder.end(c) }()
 	if f := s.hook.Load(); f != nil {
-		(*f)(Request{Method: r.Method, Path: c.path, Query: r.URL.RawQuery, Endpoint: c.endpoint(), Registry: c.registry})
+		(*f)(Request{
+			Method: r.Method, Path: c.path, Query: r.URL.RawQuery,
+			Endpoint: c.endpoint(), Registry: c.registry, Operation: c.kind(),
+		})
 	}
 	c.write(s.serve(c))
 }

@@ -111,7 +111,7 @@ func (s *Server) deleteTag(c *call) *answer {
 	switch {
 	case refused != nil:
 		return refused
-	case r.project.archived || r.project.notMember:
+	case r.project.archived || r.project.notMember || s.protects(c.params["name"]):
 		return forbidden()
 	case s.registryFails(c) || c.registryUnreachable:
 		return failure(http.StatusBadRequest, "Bad request")
