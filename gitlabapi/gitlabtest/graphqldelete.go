@@ -42,11 +42,12 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	if err != nil {
 		return nil, err
 	}
-	if s := o.call.server; s.registryFails(o.call) || o.call.registryUnreachable {
+	names, failed := o.destroyTags(r, args.Input.TagNames)
+	if failed && len(names) == 0 {
 		result.errors = []string{"error while deleting tags"}
 		return result, nil
 	}
-	result.names = append(o.destroyTags(r, args.Input.TagNames), o.call.misled.alien...)
+	result.names = append(names, o.call.misled.alien...)
 	return result, nil
 }
 
@@ -68,31 +69,39 @@ func (o *operation) destroyable(input destroyTagsInput) (*repository, error) {
 	}
 }
 
-// destroyTags deletes tags, and returns what it says that it deleted.
-func (o *operation) destroyTags(r *repository, names []string) []string {
-	c, said := o.call, []string{}
+// destroyTags deletes tags, and returns what it says that it deleted, and whether
+// the registry failed: GitLab makes that an error only when nothing was deleted.
+func (o *operation) destroyTags(r *repository, names []string) (said []string, failed bool) {
+	c := o.call
 	for i, name := range names {
+		if slices.Contains(names[:i], name) || o.strikesNth(c.misled.skipped, i) || c.server.protects(name) {
+			continue
+		}
+		there, err := o.destroyTag(r, name)
 		switch {
-		case slices.Contains(names[:i], name), o.strikesNth(c.misled.skipped, i), c.server.protects(name):
-		case !o.destroyTag(r, name), o.strikesNth(c.misled.unnamed, i):
-		default:
+		case err != nil:
+			failed = true
+		case o.strikesNth(c.misled.unnamed, i):
+		case there || c.server.options.goneTagsNamed:
+			// What GitLab says of a tag that is gone already is not known.
 			said = append(said, name)
 		}
 	}
-	return said
+	return said, failed
 }
 
-// destroyTag deletes a tag and says whether GitLab would name it. What it says of
-// a tag that is gone already is not known.
-func (o *operation) destroyTag(r *repository, name string) bool {
+// destroyTag deletes a tag and says whether it was there.
+func (o *operation) destroyTag(r *repository, name string) (bool, error) {
 	s := o.call.server
-	if s.backend != nil {
-		there, err := s.removeBehind(o.call, r, name)
-		return err == nil && (there || s.options.goneTagsNamed)
+	switch {
+	case s.registryFails(o.call), o.call.registryUnreachable:
+		return false, errRegistrySays
+	case s.backend != nil:
+		return s.removeBehind(o.call, r, name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.removeTag(r, name) || s.options.goneTagsNamed
+	return s.removeTag(r, name), nil
 }
 
 // protects says whether a rule of GitLab's guards a tag.
