@@ -3,9 +3,10 @@
 //
 //	gitlab-standin [--listen 127.0.0.1:8929] [--world demo|random] [...]
 //
-// Besides the API it serves two pages of its own, which need no token:
-// /-/standin/world lists the tags that are left with the truth about each, and
-// /-/standin/stats says as JSON what was asked. It ends on SIGINT and SIGTERM.
+// Besides the API, in REST and GraphQL, and the registry it serves two pages of
+// its own, which need no token: /-/standin/world lists the tags that are left with
+// the truth about each, and /-/standin/stats says as JSON what was asked. It ends
+// on SIGINT and SIGTERM.
 //
 // Exit codes: 0 it was told to end, 1 it could not serve, 2 bad usage.
 package main

@@ -1,6 +1,7 @@
-// Package gitlabtest is a GitLab in memory: the part of its REST API that
-// deals with container registries, what Rails makes of the registry behind it,
-// and that registry itself. Tests, the demo and the benchmarks run against it.
+// Package gitlabtest is a GitLab in memory: the part of its REST API and of its
+// GraphQL that deals with container registries, what Rails makes of the registry
+// behind it, and that registry itself. Tests, the demo and the benchmarks run
+// against it.
 //
 // It is written from what GitLab does, not from what a client expects, and
 // shares no type with one: a field that both sides name wrongly would
@@ -21,11 +22,20 @@
 // in the same sizes, so that every digest in them can be asked for. Blobs cannot be
 // pushed.
 //
+// # GraphQL
+//
+// /api/graphql executes queries and mutations against an excerpt of GitLab's
+// schema, schema.graphql. Before anything else becomes of an operation, it is
+// measured: what kind it is, which [Fault] and [Stats] ask, and what it costs.
+// More than 250 points, or 20 fields below each other, are refused with an error
+// that says so ([WithComplexityLimit]); the points are a guess at GitLab's, made
+// so that what was measured there comes out.
+//
 // # Promises
 //
 // It is strict. An endpoint, method or query parameter that it does not know,
-// and a value that GitLab would refuse, are answered with an error and kept
-// in [Stats] as a violation.
+// a field, argument or type that is not in the schema, and a value that GitLab
+// would refuse, are answered with an error and kept in [Stats] as a violation.
 //
 // It keeps count. [Server.Stats], [Server.Deleted] and [Server.Remaining] say
 // what was asked, what was deleted and what is left; every tag carries the
@@ -43,7 +53,7 @@
 //
 // Access levels, visibility and sharing between groups are reduced to what
 // the fields of [Project] say; nobody but a member gets a token for the
-// registry of a public project. Nothing that a real GitLab does in the
-// background happens here: a repository marked for deletion stays as it is, and
-// manifests without a tag are never collected.
+// registry of a public project, and nobody without a token asks GraphQL. Nothing
+// that a real GitLab does in the background happens here: a repository marked for
+// deletion stays as it is, and manifests without a tag are never collected.
 package gitlabtest

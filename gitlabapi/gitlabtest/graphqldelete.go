@@ -2,7 +2,6 @@ package gitlabtest
 
 import (
 	"context"
-	"errors"
 	"slices"
 )
 
@@ -11,7 +10,7 @@ const maxTagNames = 20
 
 // errNotAvailable is what GraphQL says of what is not there and of what may not
 // be touched, in the same words.
-var errNotAvailable = errors.New("The resource that you are attempting to access does not exist " +
+const errNotAvailable = inWords("The resource that you are attempting to access does not exist " +
 	"or you don't have permission to perform this action")
 
 type destroyTagsInput struct {
@@ -36,7 +35,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 		return result, nil
 	}
 	if o.mutationTimesOut() {
-		return nil, errors.New("Timeout on Mutation.destroyContainerRepositoryTags")
+		return nil, inWords("Timeout on Mutation.destroyContainerRepositoryTags")
 	}
 	r, err := o.destroyable(args.Input)
 	if err != nil {

@@ -1,7 +1,6 @@
 package gitlabtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -73,20 +72,25 @@ func (o *operation) read() string {
 	if err != nil || mediaType != "application/json" {
 		return "the body is not said to be JSON"
 	}
-	var sent struct {
-		Query         string         `json:"query"`
-		Variables     map[string]any `json:"variables"`
-		OperationName string         `json:"operationName"`
-	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&sent); err != nil {
+	return o.decode(body)
+}
+
+// decode takes the members of a request from a body. It is exact about their
+// names, where Go would pass over capitals.
+func (o *operation) decode(body []byte) string {
+	var sent map[string]json.RawMessage
+	if err := json.Unmarshal(body, &sent); err != nil {
 		return "the body is no request: " + err.Error()
 	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return "the body goes on behind the request"
+	members := map[string]any{"query": &o.query, "variables": &o.variables, "operationName": &o.name}
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if members[name] == nil {
+			return name + " is no member of a request"
+		}
+		if err := json.Unmarshal(sent[name], members[name]); err != nil {
+			return "the body is no request: " + err.Error()
+		}
 	}
-	o.query, o.variables, o.name = sent.Query, sent.Variables, sent.OperationName
 	return ""
 }
 
@@ -117,5 +121,10 @@ func (o *operation) violate(format string, args ...any) error {
 	if !o.measuring && o.violation == "" {
 		o.violation = text
 	}
-	return fmt.Errorf("%s", text)
+	return inWords(text)
 }
+
+// inWords is an error in GitLab's own words, which are answered as they are.
+type inWords string
+
+func (e inWords) Error() string { return string(e) }

@@ -3,7 +3,6 @@ package gitlabtest
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -88,7 +87,7 @@ func (n *projectNode) ContainerRegistryEnabled() *bool { return new(!n.project.d
 // project whose registry cannot be read are counted as well.
 func (n *projectNode) ContainerRepositoriesCount() (int32, error) {
 	if n.o.countTimesOut(n.index) {
-		return 0, errors.New("Timeout on Project.containerRepositoriesCount")
+		return 0, inWords("Timeout on Project.containerRepositoriesCount")
 	}
 	return int32(len(n.project.repositories)), nil
 }

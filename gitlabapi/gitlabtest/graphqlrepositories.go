@@ -66,7 +66,7 @@ func (n repositoryNode) Project() *projectNode {
 }
 
 // errNoRegistry is what Rails says when it cannot connect to the registry.
-var errNoRegistry = errors.New("Can't connect to the Container Registry. If this error persists, " +
+const errNoRegistry = inWords("Can't connect to the Container Registry. If this error persists, " +
 	"please review the troubleshooting documentation.")
 
 // TagsCount resolves tagsCount: 0 on an error of the registry.
