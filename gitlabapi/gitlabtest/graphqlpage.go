@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"slices"
@@ -34,6 +35,12 @@ func (l *listing[T]) at(i int) T {
 		return l.rows[len(l.rows)-1-i]
 	}
 	return l.rows[i]
+}
+
+// sortBy sorts a copy of the rows by a name.
+func (l *listing[T]) sortBy(name func(T) string) {
+	l.rows = slices.SortedStableFunc(slices.Values(l.rows), func(a, b T) int { return cmp.Compare(name(a), name(b)) })
+	l.byID = false
 }
 
 // position returns where the row of a cursor stands, which may be between two.

@@ -26,10 +26,10 @@ func listProjects(rows []*project) *listing[*project] {
 	}
 }
 
-// sortProjects sets the order. What else GitLab sorts by it does not have here;
+// orderProjects sets the order. What else GitLab sorts by it does not have here;
 // all dates are in the order of the ids. Sorting by name looks at every project
 // for every page.
-func (l *listing[T]) sortProjects(o *operation, order *string) error {
+func orderProjects(o *operation, l *listing[*project], order *string) error {
 	if order == nil {
 		return nil
 	}
@@ -39,7 +39,7 @@ func (l *listing[T]) sortProjects(o *operation, order *string) error {
 	}
 	l.descending = direction == "desc"
 	if by == "name" || by == "path" {
-		l.sortBy(func(row T) string { return any(row).(*project).base() })
+		l.sortBy((*project).base)
 	}
 	return nil
 }
@@ -53,12 +53,6 @@ func cutSort(order string) (by, direction string, ok bool) {
 	by, direction = order[:i], order[i+1:]
 	known := []string{"id", "name", "path", "created_at", "updated_at", "last_activity_at"}
 	return by, direction, slices.Contains(known, by) && (direction == "asc" || direction == "desc")
-}
-
-// sortBy sorts a copy of the rows by a name.
-func (l *listing[T]) sortBy(name func(T) string) {
-	l.rows = slices.SortedStableFunc(slices.Values(l.rows), func(a, b T) int { return cmp.Compare(name(a), name(b)) })
-	l.byID = false
 }
 
 func connectProjects(o *operation, l *listing[*project], args pageArguments) (*connection[*projectNode], error) {

@@ -41,7 +41,7 @@ func (graphqlRoot) Projects(ctx context.Context, args projectsArguments) (*conne
 		return (args.Membership == nil || !*args.Membership || !p.notMember) &&
 			(args.Search == nil || strings.Contains(p.base(), strings.ToLower(*args.Search)))
 	}
-	if err := l.sortProjects(o, args.Sort); err != nil {
+	if err := orderProjects(o, l, args.Sort); err != nil {
 		return nil, err
 	}
 	return connectProjects(o, l, args.pageArguments)
@@ -132,13 +132,16 @@ func (c *complexity) Score() *int32 { return new(int32(c.o.score)) }
 // Limit resolves limit.
 func (c *complexity) Limit() *int32 { return new(int32(c.o.call.server.complexityLimit())) }
 
+const globalPrefix = "gid://gitlab/"
+
 // globalID is what GraphQL calls a row of Rails' database.
 func globalID(model string, id int64) string {
-	return fmt.Sprintf("gid://gitlab/%s/%d", model, id)
+	return globalPrefix + model + "/" + strconv.FormatInt(id, 10)
 }
 
+// idOf reads the global id of a row of one kind.
 func (o *operation) idOf(text, model string) (int64, error) {
-	number, found := strings.CutPrefix(text, globalID(model, 0)[:len("gid://gitlab/")+len(model)+1])
+	number, found := strings.CutPrefix(text, globalPrefix+model+"/")
 	id, err := strconv.ParseInt(number, 10, 64)
 	if !found || err != nil {
 		return 0, o.violate("%q does not represent an instance of %s", text, model)

@@ -59,6 +59,17 @@ func TestRealRegistryBehindTheAPI(t *testing.T) {
 		}
 		compare(r)
 	}
+	for _, r := range p.Repositories {
+		for _, asked := range []string{
+			"mutation {" + destroying("a", r, "twin", "gone") + "}",
+			`{containerRepository(id: "` + gidOf(r) + `") {tagsCount tags(first: 20) {nodes {name}}}}`,
+		} {
+			want, got := askGraphQL(t, memory, asked, nil), askGraphQL(t, real, asked, nil)
+			if diff := cmp.Diff(want.text, got.text); diff != "" {
+				t.Errorf("%s of %s: %s", asked, r.Name, diff)
+			}
+		}
+	}
 	if diff := cmp.Diff(memory.Remaining(), real.Remaining()); diff != "" {
 		t.Error(diff)
 	}
