@@ -49,6 +49,7 @@ type Config struct {
 // A Client asks one GitLab instance under one token. It is safe for concurrent use.
 type Client struct {
 	gitlab   *gitlab.Client
+	graphQL  *graphQL
 	registry *retryablehttp.Client // for what GitLab's own client does not speak
 	login    *login
 	base     *url.URL
@@ -90,13 +91,14 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base:  base,
-		token: config.Token,
-		agent: config.UserAgent,
-		gate:  newGate(config.RateLimit, config.RateBurst),
-		count: new(counters),
-		login: newLogin(),
-		log:   cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
+		base:    base,
+		token:   config.Token,
+		agent:   config.UserAgent,
+		gate:    newGate(config.RateLimit, config.RateBurst),
+		count:   new(counters),
+		login:   newLogin(),
+		graphQL: newGraphQL(),
+		log:     cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
 	}
 	c.gate.onPause = func(length time.Duration) {
 		c.log.Info("GitLab asks to wait", "seconds", length.Round(time.Millisecond).Seconds())

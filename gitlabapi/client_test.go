@@ -267,7 +267,7 @@ func TestProjectsAndGroups(t *testing.T) {
 	stuck.Status = "delete_failed"
 	s := gitlabtest.New(w)
 	c := connect(t, s)
-	want := gitlabapi.Project{ID: app.ID, Path: "group/sub/my.app-1", Registry: true}
+	want := gitlabapi.Project{ID: app.ID, Path: "group/sub/my.app-1", Registry: true, Repositories: -1}
 	for _, name := range []string{"group/sub/my.app-1", fmt.Sprint(app.ID)} {
 		if got, err := c.Project(t.Context(), name); err != nil || got != want {
 			t.Errorf("Project(%q) = %+v, %v, want %+v", name, got, err, want)
@@ -299,7 +299,7 @@ func TestProjectsAndGroups(t *testing.T) {
 		return all
 	}
 	below := []gitlabapi.Project{
-		want, {ID: off.ID, Path: "group/off"}, {ID: old.ID, Path: "group/sub/deep/old", Archived: true, Registry: true},
+		want, {ID: off.ID, Path: "group/off", Repositories: -1}, {ID: old.ID, Path: "group/sub/deep/old", Archived: true, Registry: true, Repositories: -1},
 	}
 	if diff := cmp.Diff(below, collect(c.GroupProjects(t.Context(), "group"))); diff != "" {
 		t.Errorf("GroupProjects (-want +got):\n%s", diff)
@@ -307,7 +307,7 @@ func TestProjectsAndGroups(t *testing.T) {
 	if diff := cmp.Diff(below, collect(c.Projects(t.Context(), true))); diff != "" {
 		t.Errorf("Projects, membership (-want +got):\n%s", diff)
 	}
-	visible := append(below, gitlabapi.Project{ID: public.ID, Path: "other/public", Registry: true})
+	visible := append(below, gitlabapi.Project{ID: public.ID, Path: "other/public", Registry: true, Repositories: -1})
 	if diff := cmp.Diff(visible, collect(c.Projects(t.Context(), false))); diff != "" {
 		t.Errorf("Projects (-want +got):\n%s", diff)
 	}

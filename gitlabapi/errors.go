@@ -207,10 +207,11 @@ func (c *Client) statusError(resp *http.Response) *StatusError {
 		Message     any    `json:"message"`
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
+		Errors      any    `json:"errors"` // of GraphQL
 	}
 	if json.Unmarshal(body.data, &answer) == nil {
 		e.scope = answer.Error == "insufficient_scope"
-		e.Message = firstText(answer.Message, answer.Description, answer.Error)
+		e.Message = firstText(answer.Message, answer.Description, answer.Error, answer.Errors)
 	}
 	e.Message = c.harmless(e.Message)
 	return e

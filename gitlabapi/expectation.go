@@ -75,19 +75,19 @@ func expectationOf(ctx context.Context) *expectation {
 }
 
 // check refuses a success in which somebody else speaks: a sign-in page, a portal,
-// another program at that address. Of a deletion it wants no body, only that there is
+// another program at that address. Of a DELETE it wants no body, only that there is
 // no page in it.
 func (e *expectation) check(req *http.Request, resp *http.Response) error {
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return nil
 	}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	isRead := req.Method == http.MethodGet || req.Method == http.MethodHead
-	if !e.allows(kind) && (isRead || isPage(kind)) {
+	if !e.allows(kind) && (req.Method != http.MethodDelete || isPage(kind)) {
 		return &FormatError{e.from.mistaken(oneLine(kind))}
 	}
 	body, _ := resp.Body.(*readBody)
-	if req.Method == http.MethodGet && string(bytes.TrimSpace(body.data)) == "null" {
+	wanted := req.Method == http.MethodGet || req.Method == http.MethodPost
+	if wanted && string(bytes.TrimSpace(body.data)) == "null" {
 		return &FormatError{"the answer is null"}
 	}
 	return nil

@@ -18,6 +18,8 @@ type Project struct {
 	Archived bool
 	// Registry is false when the project's container registry is switched off.
 	Registry bool
+	// Repositories is how many container repositories it has, -1 where that is not known.
+	Repositories int
 }
 
 func projectOf(p *gitlab.Project) Project {
@@ -26,13 +28,18 @@ func projectOf(p *gitlab.Project) Project {
 		//lint:ignore SA1019 old versions say nothing else
 		registry = p.ContainerRegistryEnabled
 	}
-	return Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry}
+	return Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry, Repositories: -1}
 }
 
 // Projects lists the projects that the token can see, by ascending id; with
 // membership only those that its user is a member of. The first error ends the
 // sequence.
 func (c *Client) Projects(ctx context.Context, membership bool) iter.Seq2[Project, error] {
+	return eachProject(c.projectsAfter(ctx, membership, 0))
+}
+
+// projectsAfter lists, in pages, the projects whose ids are larger than one.
+func (c *Client) projectsAfter(ctx context.Context, membership bool, id int64) iter.Seq2[[]Project, error] {
 	options := &gitlab.ListProjectsOptions{
 		ListOptions: gitlab.ListOptions{Pagination: "keyset", PerPage: pageSize},
 		OrderBy:     new("id"),
@@ -41,7 +48,10 @@ func (c *Client) Projects(ctx context.Context, membership bool) iter.Seq2[Projec
 	if membership {
 		options.Membership = new(true)
 	}
-	return c.projects(ctx, listing[*gitlab.Project]{
+	if id > 0 {
+		options.IDAfter = new(id)
+	}
+	return c.projectPages(ctx, listing[*gitlab.Project]{
 		path: "/projects",
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.Project, *gitlab.Response, error) {
 			return c.gitlab.Projects.ListProjects(options, page...)
@@ -63,25 +73,44 @@ func (c *Client) GroupProjects(ctx context.Context, group string) iter.Seq2[Proj
 		IncludeSubGroups: new(true),
 		WithShared:       new(false),
 	}
-	return c.projects(ctx, listing[*gitlab.Project]{
+	return eachProject(c.projectPages(ctx, listing[*gitlab.Project]{
 		path: "/groups/" + url.PathEscape(group) + "/projects",
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.Project, *gitlab.Response, error) {
 			return c.gitlab.Groups.ListGroupProjects(group, options, page...)
 		},
-	})
+	}))
 }
 
-func (c *Client) projects(ctx context.Context, list listing[*gitlab.Project]) iter.Seq2[Project, error] {
+func (c *Client) projectPages(ctx context.Context, list listing[*gitlab.Project]) iter.Seq2[[]Project, error] {
 	list.client = c
 	list.key = func(p *gitlab.Project) string { return strconv.FormatInt(p.ID, 10) }
-	return func(yield func(Project, error) bool) {
+	return func(yield func([]Project, error) bool) {
 		for page, err := range list.pages(ctx) {
 			if err != nil {
-				yield(Project{}, fmt.Errorf("listing projects: %w", err))
+				yield(nil, fmt.Errorf("listing projects: %w", err))
 				return
 			}
-			for _, project := range page.items {
-				if !yield(projectOf(project), nil) {
+			projects := make([]Project, len(page.items))
+			for i, project := range page.items {
+				projects[i] = projectOf(project)
+			}
+			if !yield(projects, nil) {
+				return
+			}
+		}
+	}
+}
+
+// eachProject yields the projects of pages one by one.
+func eachProject(pages iter.Seq2[[]Project, error]) iter.Seq2[Project, error] {
+	return func(yield func(Project, error) bool) {
+		for page, err := range pages {
+			if err != nil {
+				yield(Project{}, err)
+				return
+			}
+			for _, project := range page {
+				if !yield(project, nil) {
 					return
 				}
 			}

@@ -29,8 +29,8 @@ var passingStatuses = []int{
 }
 
 // repeatable are the methods of reads, and of deletions of a tag, which are harmless
-// twice.
-var repeatable = []string{http.MethodGet, http.MethodHead, http.MethodDelete}
+// twice. All that is sent by POST is GraphQL: queries, which read, and deletions of tags.
+var repeatable = []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost}
 
 // shouldRetry is the CheckRetry of the client: what may be repeated is repeated after
 // failures that pass.

@@ -150,6 +150,11 @@ func everyMethod(t *testing.T, c *Client) map[string]error {
 	_, errs["ProjectRepositories"] = c.ProjectRepositories(ctx, 1)
 	_, errs["GroupRepositories"] = c.GroupRepositories(ctx, "group")
 	errs["CheckToken"] = c.CheckToken(ctx, true)
+	_, errs["DeleteTags"] = c.DeleteTags(ctx, []Deletion{{somewhere, []string{"tag"}}})
+	for _, err := range c.ProjectPages(ctx, true) {
+		errs["ProjectPages"] = err
+	}
+	errs["RepositoriesOf"] = c.RepositoriesOf(ctx, []Project{{ID: 1, Path: "a/b"}, {ID: 2, Path: "a/c"}})[0].Err
 	for _, err := range c.Projects(ctx, true) {
 		errs["Projects"] = err
 	}

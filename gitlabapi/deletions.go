@@ -1,0 +1,134 @@
+package gitlabapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// MaxDeletion is the most tags of one repository that GitLab deletes by one mutation.
+	MaxDeletion = 20
+	// maxDeletions is the most mutations in one request. They run one after another within
+	// one time limit.
+	maxDeletions = 10
+)
+
+// A Deletion names tags of one repository, at most [MaxDeletion] of them.
+type Deletion struct {
+	Repository Repository
+	Tags       []string
+}
+
+// deletedTags is what a mutation answers. GitLab drops protected names without a word:
+// only what is named here is gone.
+type deletedTags struct {
+	DeletedTagNames []string `json:"deletedTagNames"`
+}
+
+// DeletionsAtOnce is how many deletions [Client.DeleteTags] takes in one request just now;
+// 0 where GraphQL is not to be had.
+func (c *Client) DeletionsAtOnce() int {
+	if c.graphQL.off[deletions].Load() {
+		return 0
+	}
+	return c.graphQL.deletions.now()
+}
+
+// DeleteTags asks GitLab in one request to delete tags, and returns for each deletion
+// and tag whether GitLab confirmed it by name. What is not confirmed may be gone or
+// not; [Client.DeleteTag] says why not. That goes, too, for names that no tag can have
+// and for what exceeds [MaxDeletion] or ten deletions, which are not sent at all.
+//
+// The error says why there was no answer, or no whole one; what is confirmed counts in
+// spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted nothing for
+// that reason, and of class [ErrNotSent] under [SentBefore] as with DeleteTag.
+func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirmed [][]bool, err error) {
+	confirmed = make([][]bool, len(deletions))
+	for i := range deletions {
+		confirmed[i] = make([]bool, len(deletions[i].Tags))
+	}
+	m := newMutation(deletions)
+	if len(m.fields) == 0 {
+		return confirmed, nil
+	}
+	answer, err := c.mutate(ctx, m)
+	for i, deletion := range deletions {
+		field, sent := answer[alias(i)]
+		for j, tag := range deletion.Tags {
+			confirmed[i][j] = sent && slices.Contains(m.names(i), tag) && slices.Contains(field.DeletedTagNames, tag)
+		}
+	}
+	if err != nil {
+		return confirmed, fmt.Errorf("deleting tags of %d repositories: %w", len(m.fields), err)
+	}
+	return confirmed, nil
+}
+
+// mutate sends a mutation and returns what came for each of its fields.
+func (c *Client) mutate(ctx context.Context, m *mutation) (map[string]deletedTags, error) {
+	data, err := queryGraphQL[map[string]*deletedTags](ctx, c, deletions, m.text, m.variables)
+	if tooMuch(err) {
+		c.graphQL.deletions.halve(len(m.fields))
+	}
+	if errors.Is(err, ErrTooComplex) && len(m.fields) == 1 {
+		c.graphQL.off[deletions].Store(true) // it takes none at all
+	}
+	answer := make(map[string]deletedTags)
+	if data == nil {
+		return answer, err
+	}
+	for _, name := range m.fields {
+		if field := (*data)[name]; field != nil {
+			answer[name] = *field
+		} else if err == nil {
+			err = &FormatError{"the answer does not speak of all that was to be deleted"}
+		}
+	}
+	return answer, err
+}
+
+// A mutation deletes tags of some repositories. What is to be deleted stands in its
+// variables alone, never in its text.
+type mutation struct {
+	fields    []string // their aliases
+	variables map[string]any
+}
+
+// newMutation makes the mutation for deletions, less what cannot be sent.
+func newMutation(deletions []Deletion) *mutation {
+	m := &mutation{variables: make(map[string]any)}
+	for i, deletion := range deletions[:min(len(deletions), maxDeletions)] {
+		var names []string
+		for _, tag := range deletion.Tags {
+			if checkTagName(tag) == nil && !slices.Contains(names, tag) && len(names) < MaxDeletion {
+				names = append(names, tag)
+			}
+		}
+		if len(names) > 0 {
+			m.fields = append(m.fields, alias(i))
+			m.variables[alias(i)+"id"] = globalID(repositoryIDs, deletion.Repository.ID)
+			m.variables[alias(i)+"names"] = names
+		}
+	}
+	return m
+}
+
+func alias(i int) string { return fmt.Sprintf("d%d", i) }
+
+// names returns what is asked to be deleted by the i-th deletion.
+func (m *mutation) names(i int) []string {
+	names, _ := m.variables[alias(i)+"names"].([]string)
+	return names
+}
+
+func (m *mutation) text() string {
+	var declared, fields strings.Builder
+	for _, name := range m.fields {
+		fmt.Fprintf(&declared, "$%[1]sid: ContainerRepositoryID!, $%[1]snames: [String!]!, ", name)
+		fmt.Fprintf(&fields, " %[1]s: destroyContainerRepositoryTags(input: {id: $%[1]sid, tagNames: $%[1]snames}) { deletedTagNames }", name)
+	}
+	return "mutation(" + strings.TrimSuffix(declared.String(), ", ") + ") {" + fields.String() + " }"
+}

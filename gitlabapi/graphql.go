@@ -1,0 +1,138 @@
+package gitlabapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+)
+
+// An operation is something that GraphQL is used for. A version may know one and not
+// another.
+type operation int
+
+const (
+	discovery operation = iota // pages of projects
+	listings                   // the repositories of several projects
+	deletions                  // tags of several repositories
+	operations
+)
+
+// graphQL is what a client has found out about the GraphQL of its instance. What is not
+// to be had is asked for once.
+type graphQL struct {
+	off [operations]atomic.Bool
+	// The version does not know these fields, which can be done without.
+	noCount, noScore atomic.Bool
+	// How much goes into one request.
+	projects, deletions batch
+}
+
+func newGraphQL() *graphQL {
+	return &graphQL{
+		projects:  batch{size: firstProjects, most: pageSize},
+		deletions: batch{size: maxDeletions, most: maxDeletions},
+	}
+}
+
+// graphQLAnswer is the form of every answer. Data may come beside errors.
+type graphQLAnswer[D any] struct {
+	Data   *D               `json:"data"`
+	Errors []graphQLProblem `json:"errors"`
+}
+
+// queryGraphQL asks, for some operation, with a text that may depend on what the version
+// is known to lack. Data may be returned beside an error, which is then a
+// [GraphQLError]: it is not all that was asked for.
+func queryGraphQL[D any](ctx context.Context, c *Client, by operation, text func() string, variables map[string]any) (*D, error) {
+	if c.graphQL.off[by].Load() {
+		return nil, ErrNoGraphQL
+	}
+	for {
+		asked := text()
+		data, err := postGraphQL[D](ctx, c, asked, variables)
+		if err != nil && c.graphQL.lacks(err) && text() != asked {
+			continue
+		}
+		return data, c.graphQL.learn(by, err)
+	}
+}
+
+// postGraphQL sends one query.
+func postGraphQL[D any](ctx context.Context, c *Client, text string, variables map[string]any) (*D, error) {
+	var answer graphQLAnswer[D]
+	resp, err := c.gitlab.GraphQL.Do(gitlab.GraphQLQuery{Query: text, Variables: variables}, &answer, gitlab.WithContext(ctx))
+	if err == nil && answer.Data == nil && len(answer.Errors) == 0 {
+		err, resp = &FormatError{"the answer has neither data nor errors"}, nil
+	}
+	if err != nil {
+		return nil, c.failure(http.MethodPost, gitlab.GraphQLAPIEndpoint, resp, err)
+	}
+	if len(answer.Errors) > 0 {
+		err = &RequestError{http.MethodPost, gitlab.GraphQLAPIEndpoint, c.graphQLError(answer.Errors, answer.Data == nil)}
+	}
+	return answer.Data, err
+}
+
+// lacks remembers fields that the version does not know, if all that is wrong is that
+// it does not know some which can be done without.
+func (g *graphQL) lacks(err error) bool {
+	e, ok := errors.AsType[*GraphQLError](err)
+	if !ok || !e.schema || e.essential {
+		return false
+	}
+	if e.count {
+		g.noCount.Store(true)
+	}
+	if e.score {
+		g.noScore.Store(true)
+	}
+	return true
+}
+
+// learn remembers from an error what is not to be had, and gives it its class. A page
+// in place of JSON tells that, too, but not whether anything was done: it is left as
+// it is.
+func (g *graphQL) learn(by operation, err error) error {
+	status, answered := errors.AsType[*StatusError](err)
+	says, _ := errors.AsType[*GraphQLError](err)
+	_, mistaken := errors.AsType[*FormatError](err)
+	_, redirected := errors.AsType[*RedirectError](err)
+	switch {
+	case says != nil && says.schema:
+		g.off[by].Store(true)
+	case answered && refusesGraphQL(status):
+		g.switchOff(by, status.Status == http.StatusForbidden)
+	case mistaken || redirected:
+		g.switchOff(by, false)
+		return err
+	default:
+		return err
+	}
+	return &noGraphQLError{err}
+}
+
+// switchOff remembers that there is no GraphQL for an operation or, as a rule, for
+// any. That the token may not change anything does not say that it may not read.
+func (g *graphQL) switchOff(by operation, forbidden bool) {
+	if forbidden && by == deletions {
+		g.off[by].Store(true)
+		return
+	}
+	for i := range g.off {
+		g.off[i].Store(true)
+	}
+}
+
+// refusesGraphQL reports whether a status says that GraphQL is not for us: that there
+// is none, that something before it lets no such request through, or that the token may
+// not use it. A token that is not known, and haste, are other matters.
+func refusesGraphQL(e *StatusError) bool {
+	switch e.Status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return false
+	}
+	return e.Status >= 400 && e.Status < 500
+}
