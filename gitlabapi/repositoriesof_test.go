@@ -1,0 +1,268 @@
+package gitlabapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// owning returns an instance with a number of projects that have two repositories each.
+func owning(n int) *knower {
+	k := knowing(n)
+	for i := range k.projects {
+		k.projects[i].Repositories = 2
+	}
+	return k
+}
+
+// list lists the repositories of all projects and checks that none is missing.
+func list(t *testing.T, k *knower, c *Client) {
+	t.Helper()
+	want := []RepositoriesResult{}
+	for _, p := range k.projects {
+		want = append(want, RepositoriesResult{Repositories: repositoriesIn(p, k.restOnly[p.ID])})
+	}
+	if diff := cmp.Diff(want, c.RepositoriesOf(t.Context(), k.projects)); diff != "" {
+		t.Errorf("repositories (-want +got):\n%.2000s", diff)
+	}
+}
+
+// TestRepositoriesOf pins how many projects are listed at once.
+func TestRepositoriesOf(t *testing.T) {
+	cost := func(score func(n int) int) func(*query, object) {
+		return func(q *query, answer object) {
+			answer["data"].(object)[scoreField] = object{"score": score(len(q.Variables.IDs)), "limit": 250}
+		}
+	}
+	instead := func(answer object) func(*query, object) {
+		return func(_ *query, old object) {
+			clear(old)
+			for name, value := range answer {
+				old[name] = value
+			}
+		}
+	}
+	complex := saying("Query has complexity of 301, which exceeds max complexity of 250")
+	over := func(most int, answer object) func(*query, object) {
+		return func(q *query, old object) {
+			if len(q.Variables.IDs) > most {
+				instead(answer)(q, old)
+			}
+		}
+	}
+	once := func(spoil func(*query, object)) func(*query, object) {
+		return func(q *query, answer object) {
+			if q.number == 0 {
+				spoil(q, answer)
+			}
+		}
+	}
+	for _, test := range []struct {
+		name     string
+		projects int
+		spoil    func(*query, object)
+		status   int
+		want     string
+		after    int // ProjectsAtOnce
+	}{
+		{name: "none", projects: 0, want: "", after: 20},
+		{name: "one", projects: 1, want: "1×REST 10", after: 20},
+		{name: "as many as at first", projects: 20, want: "1×list 20", after: 30},
+		{name: "a flat score", projects: 300, want: "1×list 20, 1×list 30, 1×list 45, 1×list 67, 1×list 100, 1×list 38", after: 100},
+		{name: "a score that grows", projects: 150, spoil: cost(func(n int) int { return 50 + 3*n }), want: "1×list 20, 1×list 30, 1×list 45, 1×list 54, 1×REST 457", after: 57},
+		{name: "a score beyond nine tenths", projects: 40, spoil: cost(func(n int) int { return 12 * n }), want: "1×list 20, 1×list 18, 1×list 2", after: 18},
+		{name: "few that cost as much as many", projects: 22, spoil: cost(func(int) int { return 224 }), want: "1×list 20, 1×list 2", after: 20},
+		{name: "no score", projects: 41, spoil: func(_ *query, answer object) { delete(answer["data"].(object), scoreField) },
+			want: "2×list 20, 1×REST 130", after: 20},
+		{name: "an odd score", projects: 40, spoil: func(_ *query, answer object) {
+			answer["data"].(object)[scoreField] = object{"score": -1, "limit": 1 << 60}
+		}, want: "2×list 20", after: 20},
+		{name: "a version that does not know the score", projects: 40, spoil: func(q *query, answer object) {
+			if strings.Contains(q.Query, scoreField) {
+				instead(unknown(scoreField))(q, answer)
+			}
+		}, want: "3×list 20", after: 20},
+		{name: "too complex for more than 12", projects: 32, spoil: over(12, object{"errors": complex}), want: "1×list 20, 1×list 10, 1×list 15, 1×list 7, 1×list 10, 1×list 5", after: 14},
+		{name: "too complex for two", projects: 20, spoil: over(1, object{"errors": complex}),
+			want: "1×list 20, 1×list 10, 1×list 5, 1×list 2, " + eachOverREST(20), after: 1},
+		{name: "a timeout, once", projects: 40, spoil: once(instead(object{"errors": saying("Timeout on Query.projects"), "data": nil})),
+			want: "1×list 20, 1×list 10, 1×list 15, 1×list 15", after: 19},
+		{name: "a schema without it", projects: 3, spoil: over(0, unknown("containerRepositories")), want: "1×list 3, " + eachOverREST(3), after: 1},
+		{name: "an error alone", projects: 3, spoil: over(0, object{"errors": saying("Internal server error")}), want: "1×list 3, " + eachOverREST(3), after: 20},
+		{name: "no endpoint", projects: 3, status: 404, want: "1×list 3, " + eachOverREST(3), after: 1},
+		{name: "a limit", projects: 3, status: 429, want: "1×list 3, " + eachOverREST(3), after: 20},
+		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, " + eachOverREST(6), after: 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := owning(test.projects)
+			k.spoil = test.spoil
+			if test.status != 0 {
+				k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, test.status, ""), nil }
+			}
+			c := newTestClient(t, k, Config{})
+			list(t, k, c)
+			if got := strings.ReplaceAll(k.requests(), "2×list 15", "1×list 15, 1×list 15"); got != test.want {
+				t.Errorf("asked %s\nwant  %s", got, test.want)
+			}
+			if got := c.ProjectsAtOnce(); got != test.after {
+				t.Errorf("%d projects at once, want %d", got, test.after)
+			}
+		})
+	}
+}
+
+// eachOverREST is what is asked when each project is listed alone.
+func eachOverREST(n int) string {
+	var all []string
+	for _, p := range knowing(n).projects {
+		all = append(all, fmt.Sprintf("1×REST %d", p.ID))
+	}
+	return strings.Join(all, ", ")
+}
+
+// TestWhatIsListedAlone spoils the answer for the second of three projects.
+func TestWhatIsListedAlone(t *testing.T) {
+	path := []any{"data", "projects", "nodes", 1}
+	below := func(more ...any) []any { return append(append([]any{}, path...), more...) }
+	set := func(value any, at ...any) func(object) {
+		return func(answer object) {
+			inside(answer, below(at[:len(at)-1]...)...).(object)[at[len(at)-1].(string)] = value
+		}
+	}
+	repository := func(field string, value any) func(object) {
+		return set(value, "containerRepositories", "nodes", 0, field)
+	}
+	for _, test := range []struct {
+		name  string
+		spoil func(answer object)
+		alone bool // the second project alone; else nobody
+	}{
+		{"nothing", func(object) {}, false},
+		{"a null node", func(answer object) { inside(answer, "data", "projects", "nodes").([]any)[1] = nil }, true},
+		{"no node", func(answer object) {
+			projects := inside(answer, "data", "projects").(object)
+			nodes := projects["nodes"].([]any)
+			projects["nodes"] = []any{nodes[0], nodes[2]}
+		}, true},
+		{"the node twice", func(answer object) {
+			projects := inside(answer, "data", "projects").(object)
+			projects["nodes"] = append(projects["nodes"].([]any), inside(answer, path...))
+		}, true},
+		{"another order", func(answer object) {
+			nodes := inside(answer, "data", "projects", "nodes").([]any)
+			nodes[0], nodes[2] = nodes[2], nodes[0]
+		}, false},
+		{"a project that was not asked for", func(answer object) {
+			projects := inside(answer, "data", "projects").(object)
+			projects["nodes"] = append(projects["nodes"].([]any), object{"id": "gid://gitlab/Project/99", "containerRepositories": nil})
+		}, false},
+		{"no repositories", set(nil, "containerRepositories"), true},
+		{"no list of them", set(nil, "containerRepositories", "nodes"), true},
+		{"no page info", set(nil, "containerRepositories", "pageInfo"), true},
+		{"half a page info", set(nil, "containerRepositories", "pageInfo", "hasNextPage"), true},
+		{"more of them", set(true, "containerRepositories", "pageInfo", "hasNextPage"), true},
+		{"fewer than there are", set([]any{}, "containerRepositories", "nodes"), true},
+		{"one that is null", func(answer object) {
+			inside(answer, below("containerRepositories", "nodes")...).([]any)[0] = nil
+		}, true},
+		{"the same twice", func(answer object) {
+			nodes := inside(answer, below("containerRepositories", "nodes")...).([]any)
+			nodes[1] = nodes[0]
+		}, true},
+		{"an id of something else", repository("id", "gid://gitlab/Project/13000"), true},
+		{"no path", repository("path", nil), true},
+		{"a path elsewhere", repository("path", "other/p1/r0"), true},
+		{"a path that is not its name", repository("path", "group/p1/r9"), true},
+		{"a name that is not its path", repository("name", nil), true},
+		{"a path in capitals", repository("path", "Group/P1/r0"), true},
+		{"a location elsewhere", repository("location", "registry.example/other/p1/r0"), true},
+		{"a location of two hosts", repository("location", "registry.example/x/group/p1/r0"), true},
+		{"a status nobody knows", repository("status", "DELETE_NEVER"), true},
+		{"one that could not be deleted", repository("status", "DELETE_FAILED"), false},
+		{"an error about it", func(answer object) {
+			answer["errors"] = []any{object{"message": "odd", "path": []any{"projects", "nodes", 1, "containerRepositories"}}}
+		}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			k := owning(3)
+			k.spoil = func(_ *query, answer object) { test.spoil(answer) }
+			list(t, k, newTestClient(t, k, Config{}))
+			want := "1×list 3"
+			if test.alone {
+				want += ", 1×REST 13"
+			}
+			if got := k.requests(); got != want {
+				t.Errorf("asked %s, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestErrorsAboutNoProjectAreAboutAll(t *testing.T) {
+	k := owning(3)
+	k.spoil = func(_ *query, answer object) { answer["errors"] = saying("odd") }
+	list(t, k, newTestClient(t, k, Config{}))
+	if got := k.requests(); got != "1×list 3, "+eachOverREST(3) {
+		t.Errorf("asked %s", got)
+	}
+}
+
+func TestRepositoriesThatAreBeingDeleted(t *testing.T) {
+	for status, want := range map[any]bool{nil: false, "DELETE_SCHEDULED": true, "DELETE_ONGOING": true, "DELETE_FAILED": false} {
+		k := owning(2)
+		k.spoil = func(_ *query, answer object) {
+			inside(answer, "data", "projects", "nodes", 0, "containerRepositories", "nodes", 0).(object)["status"] = status
+		}
+		got := newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), k.projects)
+		if got[0].Err != nil || got[0].Repositories[0].Deleting != want || len(k.asked) != 1 {
+			t.Errorf("%v: %+v", status, got[0])
+		}
+	}
+}
+
+// TestWhatRESTSaysOfAContradictionStands: the count may be older than the list.
+func TestWhatRESTSaysOfAContradictionStands(t *testing.T) {
+	k := owning(2)
+	projects := []Project{k.projects[0], k.projects[1]}
+	projects[0].Repositories = 3
+	got := newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), projects)
+	if len(got[0].Repositories) != 2 || got[0].Err != nil || k.requests() != "1×list 2, 1×REST 10" {
+		t.Errorf("got %+v", got[0])
+	}
+}
+
+func TestProjectsWithManyRepositories(t *testing.T) {
+	k := owning(3)
+	k.projects[1].Repositories = 101
+	c := newTestClient(t, k, Config{})
+	list(t, k, c)
+	if got := k.requests(); got != "1×list 3, 1×REST 13" {
+		t.Errorf("asked %s", got)
+	}
+}
+
+// TestRepositoriesOfSaysWhatFailed: each project has its own error.
+func TestRepositoriesOfSaysWhatFailed(t *testing.T) {
+	k := owning(3)
+	projects := append([]Project{}, k.projects...)
+	projects[1].ID = 14 // which there is not
+	got := newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), projects)
+	if got[0].Err != nil || !errors.Is(got[1].Err, ErrNotFound) || got[2].Err != nil || len(got) != 3 {
+		t.Errorf("got %+v", got)
+	}
+
+	k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, 401, ""), nil }
+	k.requests()
+	for _, result := range newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), k.projects) {
+		if !errors.Is(result.Err, ErrUnauthorized) {
+			t.Errorf("got %v", result.Err)
+		}
+	}
+	if asked := k.requests(); asked != "1×list 3" {
+		t.Errorf("a token that is not known asks %s", asked)
+	}
+}
