@@ -1,8 +1,10 @@
 package gitlabapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
@@ -155,7 +157,7 @@ func (d *repositoriesData) repositories(projects []Project, says *GraphQLError) 
 }
 
 // of returns the repositories of a project, if they are all there and nothing is odd
-// about them.
+// about them, in the order that REST gives them.
 func (n *projectRepositories) of(project Project) ([]Repository, bool) {
 	list := n.ContainerRepositories
 	if list == nil || list.Nodes == nil || list.PageInfo == nil || list.PageInfo.HasNextPage == nil || *list.PageInfo.HasNextPage {
@@ -171,6 +173,7 @@ func (n *projectRepositories) of(project Project) ([]Repository, bool) {
 		seen[repository.ID] = true
 		repositories = append(repositories, repository)
 	}
+	slices.SortFunc(repositories, func(a, b Repository) int { return cmp.Compare(a.ID, b.ID) })
 	return repositories, true
 }
 

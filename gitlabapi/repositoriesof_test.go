@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,6 +156,9 @@ func TestWhatIsListedAlone(t *testing.T) {
 		{"another order", func(answer object) {
 			nodes := inside(answer, "data", "projects", "nodes").([]any)
 			nodes[0], nodes[2] = nodes[2], nodes[0]
+		}, false},
+		{"repositories in another order", func(answer object) {
+			slices.Reverse(inside(answer, below("containerRepositories", "nodes")...).([]any))
 		}, false},
 		{"a project that was not asked for", func(answer object) {
 			projects := inside(answer, "data", "projects").(object)
