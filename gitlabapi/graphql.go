@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
@@ -24,11 +25,14 @@ const (
 // to be had is asked for once.
 type graphQL struct {
 	off [operations]atomic.Bool
-	// The version does not know these fields, which can be done without.
-	noCount, noScore atomic.Bool
+	// lacking are those of the optional fields that the version does not know.
+	lacking [len(optionalFields)]atomic.Bool
 	// How much goes into one request.
 	projects, deletions batch
 }
+
+// optionalFields are those that can be done without.
+var optionalFields = [...]string{countField, scoreField, userField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{
@@ -83,13 +87,17 @@ func (g *graphQL) lacks(err error) bool {
 	if !ok || !e.schema || e.essential {
 		return false
 	}
-	if e.count {
-		g.noCount.Store(true)
-	}
-	if e.score {
-		g.noScore.Store(true)
+	for i, field := range optionalFields {
+		if slices.Contains(e.lacking, field) {
+			g.lacking[i].Store(true)
+		}
 	}
 	return true
+}
+
+// knows reports whether an optional field can be asked for.
+func (g *graphQL) knows(field string) bool {
+	return !g.lacking[slices.Index(optionalFields[:], field)].Load()
 }
 
 // learn remembers from an error what is not to be had, and gives it its class. A page

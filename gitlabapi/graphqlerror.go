@@ -25,9 +25,10 @@ type GraphQLError struct {
 
 	tooComplex, timeout bool
 	// schema is set when the version does not know what the query speaks of: nothing was
-	// done then. count and score are fields that can be done without, and essential is set when
-	// there are others.
-	schema, count, score, essential bool
+	// done then. lacking are the optional fields among that, and essential is set when
+	// there is more.
+	schema, essential bool
+	lacking           []string
 	// nodes are those of the projects that entries are about; whole is set when an entry is about
 	// no single one.
 	nodes []int
@@ -106,14 +107,12 @@ func (c *Client) graphQLError(problems []graphQLProblem, alone bool) *GraphQLErr
 // addSchema notes what the schema lacks by the word of one entry.
 func (e *GraphQLError) addSchema(p graphQLProblem) {
 	e.schema = e.schema || slices.Contains(schemaCodes, p.Extensions.Code) || schemaWords.MatchString(p.Message)
-	switch {
-	case strings.Contains(p.Message, "'"+countField+"'"):
-		e.count = true
-	case strings.Contains(p.Message, "'"+scoreField+"'"):
-		e.score = true
-	default:
+	i := slices.IndexFunc(optionalFields[:], func(field string) bool { return strings.Contains(p.Message, "'"+field+"'") })
+	if i < 0 {
 		e.essential = true
+		return
 	}
+	e.lacking = append(e.lacking, optionalFields[i])
 }
 
 // node returns which of the projects an entry is about.

@@ -41,7 +41,7 @@ type levels struct {
 
 // now returns the level of the next page.
 func (l *levels) now(c *Client) level {
-	if c.graphQL.noCount.Load() {
+	if !c.graphQL.knows(countField) {
 		l.level, l.left = barePages, 0
 	}
 	return l.level

@@ -12,6 +12,10 @@ import (
 // do not know it.
 const countField = "containerRepositoriesCount"
 
+// userField is whose token it is. To a token that it does not take an old version says nothing of the
+// kind: it shows what everybody may see.
+const userField = "currentUser"
+
 // maxCursor is more than any cursor of GitLab has, in bytes.
 const maxCursor = 4096
 
@@ -31,6 +35,7 @@ type projectsData struct {
 			EndCursor   string `json:"endCursor"`
 		} `json:"pageInfo"`
 	} `json:"projects"`
+	CurrentUser *struct{} `json:"currentUser"`
 }
 
 type projectNode struct {
@@ -48,10 +53,14 @@ func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (pro
 	if w.cursor != "" {
 		variables["after"] = w.cursor
 	}
-	text := func() string { return projectsText(w.membership, at != barePages && !c.graphQL.noCount.Load()) }
+	text := func() string { return c.projectsText(w.membership, at != barePages) }
 	data, err := queryGraphQL[projectsData](ctx, c, discovery, text, variables)
 	if data == nil {
 		return projectPage{}, err
+	}
+	if err == nil && data.CurrentUser == nil && c.graphQL.knows(userField) {
+		c.graphQL.switchOff(discovery, false)
+		return projectPage{}, ErrNoGraphQL
 	}
 	page, problem := w.read(data)
 	if err == nil && problem != "" {
@@ -63,16 +72,19 @@ func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (pro
 	return page, err
 }
 
-func projectsText(membership, count bool) string {
-	arguments, fields := `sort: "id_asc", first: $first, after: $after`, "id fullPath archived containerRegistryEnabled"
+func (c *Client) projectsText(membership, count bool) string {
+	arguments, fields, more := `sort: "id_asc", first: $first, after: $after`, "id fullPath archived containerRegistryEnabled", ""
 	if membership {
 		arguments = "membership: true, " + arguments
 	}
-	if count {
+	if count && c.graphQL.knows(countField) {
 		fields += " " + countField
 	}
-	return fmt.Sprintf("query($first: Int, $after: String) { projects(%s) { nodes { %s } pageInfo { hasNextPage endCursor } } }",
-		arguments, fields)
+	if c.graphQL.knows(userField) {
+		more = userField + " { id } "
+	}
+	return fmt.Sprintf("query($first: Int, $after: String) { %sprojects(%s) { nodes { %s } pageInfo { hasNextPage endCursor } } }",
+		more, arguments, fields)
 }
 
 // read takes over what an answer says follows the place of a walk. The problem, if

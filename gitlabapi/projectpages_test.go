@@ -158,6 +158,18 @@ func TestProjectPages(t *testing.T) {
 		{name: "null", projects: 250, instead: answering(200, "null"), want: "1×full, 3×REST"},
 		{name: "neither data nor errors", projects: 250, instead: answering(200, `{"data":null,"errors":[]}`), want: "1×full, 3×REST"},
 		{name: "a redirect", projects: 250, instead: answering(302, "", "Location", "https://gitlab.example/users/sign_in"), want: "1×full, 3×REST"},
+		{name: "a token that is not honoured", projects: 250, spoil: always(set(nil, "data", userField), anything...), want: "1×full, 3×REST"},
+		{name: "a version that does not say whose token it is", projects: 250, spoil: func(q *query, answer object) {
+			if strings.Contains(q.Query, userField) {
+				replace(unknown(userField))(q, answer)
+			}
+		}, want: "4×full", counted: 250},
+		{name: "a version that knows neither", projects: 250, spoil: func(q *query, answer object) {
+			if strings.Contains(q.Query, userField) {
+				errs := append(unknown(userField)["errors"].([]any), unknown(countField)["errors"].([]any)...)
+				replace(object{"errors": errs})(q, answer)
+			}
+		}, want: "1×full, 3×bare"},
 		{name: "another schema", projects: 250, spoil: always(replace(unknown("fullPath")), anything...), want: "1×full, 3×REST"},
 		{name: "another schema, in words alone", projects: 250, spoil: always(replace(object{"errors": saying("Field 'projects' doesn't accept argument 'sort'")}), anything...),
 			want: "1×full, 3×REST"},

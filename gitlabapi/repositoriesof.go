@@ -95,7 +95,7 @@ func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (
 func (c *Client) repositoriesText() string {
 	text := `query($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) { nodes { id containerRepositories(first: 100) ` +
 		`{ nodes { id name path location status } pageInfo { hasNextPage } } } }`
-	if !c.graphQL.noScore.Load() {
+	if c.graphQL.knows(scoreField) {
 		text += " " + scoreField + " { score limit }"
 	}
 	return text + " }"
