@@ -52,6 +52,28 @@ func BenchmarkPageOfTags(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pageSize, "ns/tag")
 }
 
+// BenchmarkPageOfProjects reads one page of 100 projects that GraphQL gives, without a
+// network.
+func BenchmarkPageOfProjects(b *testing.B) {
+	k := knowing(pageSize)
+	answer := mustMarshal(b, k.data(&query{Query: countField + " " + userField, Variables: struct {
+		First int
+		After string
+		IDs   []string
+	}{First: pageSize}}))
+	c := newTestClient(b, answering(200, answer), Config{})
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		for page, err := range c.ProjectPages(b.Context(), true) {
+			if err != nil || len(page) != pageSize {
+				b.Fatal(len(page), err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pageSize, "ns/project")
+}
+
 // BenchmarkNextLink reads the header of a numbered page as GitLab sends it.
 func BenchmarkNextLink(b *testing.B) {
 	const list = "https://gitlab.example/api/v4/projects/1/registry/repositories/2/tags?id=1&repository_id=2&per_page=100&page="

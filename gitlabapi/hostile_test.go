@@ -118,6 +118,29 @@ func TestErrorBodiesAreBoundedAndHarmless(t *testing.T) {
 	}
 }
 
+// TestGraphQLsWordsAreBoundedAndHarmless: they come with status 200.
+func TestGraphQLsWordsAreBoundedAndHarmless(t *testing.T) {
+	for name, test := range map[string]struct {
+		messages []string
+		want     string
+	}{
+		"one":      {[]string{"odd"}, "odd"},
+		"several":  {[]string{"a", "b", "a", "c", "d"}, "a; b; c"},
+		"controls": {[]string{"a\r\nb\x1b[31m\u202e"}, "a  b [31m "},
+		"long":     {[]string{strings.Repeat("x", 64<<10), "b"}, strings.Repeat("x", maxMessage)},
+		"empty":    {[]string{""}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := mustMarshal(t, object{"errors": saying(test.messages...)})
+			_, err := newTestClient(t, answering(200, body), Config{}).DeleteTags(t.Context(), []Deletion{{somewhere, []string{"tag"}}})
+			says, ok := errors.AsType[*GraphQLError](err)
+			if !ok || says.Message != test.want {
+				t.Errorf("got %.100v, want %.100q", err, test.want)
+			}
+		})
+	}
+}
+
 func quoteJSON(text string) string {
 	var b strings.Builder
 	b.WriteByte('"')

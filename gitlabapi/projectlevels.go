@@ -31,8 +31,8 @@ const (
 //
 // After such a stretch pages come without counts for a while, not in small ones: five of
 // those cost more requests than listing the repositories of a hundred projects
-// does. So an instance whose counts always time out has 3 pages asked for in vain per walk of
-// 1,000 projects, and 6 per 2,000, and fewer and fewer later on.
+// does. Where counts always time out, two pages are asked for in vain each time that
+// they are tried: 6 in 2,000 projects, 14 in 20,000.
 type levels struct {
 	level    level
 	left     int // pages until the level changes by itself
@@ -53,6 +53,26 @@ func (l *levels) succeeded() {
 		l.patience = 0
 		return
 	}
+	l.passed()
+}
+
+// failed is told that a page did not come whole. It reports whether another level is
+// left to read it at; after the last one the stretch is REST's.
+func (l *levels) failed() bool {
+	switch l.level {
+	case fullPages:
+		l.level, l.left = smallPages, pageSize/smallPage
+	case smallPages:
+		l.wait()
+	default:
+		l.passed()
+		return false
+	}
+	return true
+}
+
+// passed counts down the pages at a lower level.
+func (l *levels) passed() {
 	if l.left--; l.left > 0 {
 		return
 	}
@@ -61,21 +81,6 @@ func (l *levels) succeeded() {
 	} else {
 		l.level = fullPages
 	}
-}
-
-// failed is told that a page did not come whole. It reports whether another level is
-// left to read it at; after the last one the place is REST's.
-func (l *levels) failed() bool {
-	switch l.level {
-	case fullPages:
-		l.level, l.left = smallPages, pageSize/smallPage
-	case smallPages:
-		l.wait()
-	default:
-		l.succeeded()
-		return false
-	}
-	return true
 }
 
 // wait has some pages read without counts.
