@@ -43,8 +43,9 @@ func (c *Client) DeletionsAtOnce() int {
 // and for what exceeds [MaxDeletion] or ten deletions, which are not sent at all.
 //
 // The error says why there was no answer, or no whole one; what is confirmed counts in
-// spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted nothing for
-// that reason, and of class [ErrNotSent] under [SentBefore] as with DeleteTag.
+// spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted
+// nothing for that reason, and of class [ErrNotSent] under [SentBefore] as with
+// DeleteTag.
 func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirmed [][]bool, err error) {
 	confirmed = make([][]bool, len(deletions))
 	for i := range deletions {

@@ -8,6 +8,10 @@
 //   - redirects and page links that lead to another host are refused;
 //   - errors are typed and bounded, say what was asked, and never hold a token.
 //
+// GraphQL says in one answer what REST says in many. It is asked for projects, for the
+// repositories of several, and to delete tags of several repositories; what it does not
+// give whole comes over REST, and so does everything where it is not to be had.
+//
 // A [Registry] asks the container registry of the instance in the same way, with the
 // token that the instance's own /jwt/auth gives for it; nobody else is shown the access
 // token. [Classify] tells what a tag is from the bytes of its manifest.

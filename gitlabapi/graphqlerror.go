@@ -29,8 +29,8 @@ type GraphQLError struct {
 	// there is more.
 	schema, essential bool
 	lacking           []string
-	// nodes are those of the projects that entries are about; whole is set when an entry is about
-	// no single one.
+	// nodes are those of the projects that entries are about; whole is set when an entry
+	// is about no single one.
 	nodes []int
 	whole bool
 }
@@ -80,8 +80,8 @@ var (
 // for each of its nodes.
 const maxProblems = 3
 
-// graphQLError sums up the errors of an answer. What is wrong with the query as a whole is said
-// without any data.
+// graphQLError sums up the errors of an answer. What is wrong with the query as a
+// whole is said without any data.
 func (c *Client) graphQLError(problems []graphQLProblem, alone bool) *GraphQLError {
 	e := new(GraphQLError)
 	var messages []string

@@ -12,8 +12,8 @@ import (
 // do not know it.
 const countField = "containerRepositoriesCount"
 
-// userField is whose token it is. To a token that it does not take an old version says nothing of the
-// kind: it shows what everybody may see.
+// userField is whose token it is. An old version does not refuse a token that it does
+// not take: it shows what everybody may see.
 const userField = "currentUser"
 
 // maxCursor is more than any cursor of GitLab has, in bytes.

@@ -9,10 +9,10 @@ import (
 )
 
 // ProjectPages yields the projects that the token can see, by ascending id, in pages;
-// with membership only those that its user is a member of. It asks GraphQL, which says how many
-// repositories each has, and loses no project: a page that is not whole is read again in smaller ones,
-// then without the count, then over REST. Where GraphQL is not to be had everything comes over REST. The
-// first error ends the sequence.
+// with membership only those that its user is a member of. It asks GraphQL, which says
+// how many repositories each has, and loses no project: a page that is not whole is
+// read again in smaller ones, then without the count, then over REST. Where GraphQL is
+// not to be had everything comes over REST. The first error ends the sequence.
 func (c *Client) ProjectPages(ctx context.Context, membership bool) iter.Seq2[[]Project, error] {
 	return func(yield func([]Project, error) bool) {
 		w := &projectWalk{client: c, membership: membership, yield: yield, cursors: make(map[string]bool)}

@@ -34,8 +34,8 @@ func (c *Client) ProjectsAtOnce() int {
 
 // RepositoriesOf lists the repositories of any number of projects, one result for each
 // in the same order. Several go into one query, as many as GitLab finds not too complex.
-// A project whose part of the answer is missing, not whole or contradicts its count is listed
-// over REST, and that stands.
+// A project whose part of the answer is missing, not whole or contradicts its count is
+// listed over REST, and that stands.
 func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []RepositoriesResult {
 	results := make([]RepositoriesResult, 0, len(projects))
 	for len(results) < len(projects) {
