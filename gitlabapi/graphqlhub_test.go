@@ -24,6 +24,8 @@ type knower struct {
 	spoil   func(q *query, answer object)
 	// restOnly makes REST list more than that number of repositories for a project.
 	restOnly map[int64]int
+	// restOverlap is by how much REST begins earlier than it is asked to, once.
+	restOverlap int64
 
 	mu    sync.Mutex
 	asked []string
@@ -171,6 +173,7 @@ func (k *knower) rest(req *http.Request) (*http.Response, error) {
 	} else {
 		k.asked = append(k.asked, "REST")
 		after, _ := strconv.ParseInt(req.URL.Query().Get("id_after"), 10, 64)
+		after, k.restOverlap = after-k.restOverlap, 0
 		page, more := k.page(after, pageSize)
 		for _, p := range page {
 			answer = append(answer, object{"id": p.ID, "path_with_namespace": p.Path, "archived": p.Archived, "container_registry_enabled": p.Registry})

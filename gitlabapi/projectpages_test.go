@@ -135,8 +135,7 @@ func TestProjectPages(t *testing.T) {
 		{name: "no nodes", projects: 250, spoil: always(set(nil, "data", "projects", "nodes"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
 		{name: "no projects", projects: 250, spoil: always(set(nil, "data", "projects"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
 		{name: "empty pages", projects: 250, spoil: always(set([]any{}, "data", "projects", "nodes"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "a repeated cursor", projects: 350, spoil: always(set("again", "data", "projects", "pageInfo", "endCursor"), anything...),
-			// "again" means the start to the server.
+		{name: "a repeated cursor", projects: 350, spoil: at(1, 1<<30, set("after307", "data", "projects", "pageInfo", "endCursor"), anything...),
 			want: "2×full, 1×small, 1×bare, 3×REST", counted: 100},
 		{name: "no cursor", projects: 250, spoil: always(set("", "data", "projects", "pageInfo", "endCursor"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
 		{name: "a cursor without end", projects: 250, spoil: always(set(strings.Repeat("x", 5000), "data", "projects", "pageInfo", "endCursor"), anything...),
@@ -196,6 +195,22 @@ func TestProjectPages(t *testing.T) {
 				t.Error("GraphQL is asked a second time")
 			}
 		})
+	}
+}
+
+// TestWhatRESTRepeatsComesOnce: REST takes over in the middle, and gives more than it is
+// asked for.
+func TestWhatRESTRepeatsComesOnce(t *testing.T) {
+	k := knowing(350)
+	k.restOverlap = 100
+	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
+		if q.number == 1 {
+			return reply(req, 404, ""), nil
+		}
+		return nil, nil
+	}
+	if walk(t, k, newTestClient(t, k, Config{})); k.requests() != "2×full, 3×REST" {
+		t.Error("REST does not take over")
 	}
 }
 
