@@ -2,17 +2,19 @@ package gitlabapi
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // BenchmarkGateWithoutLimit is what every request pays for the gate.
 func BenchmarkGateWithoutLimit(b *testing.B) {
-	g := newGate(0, 1)
+	g := newGate(0, 1, math.MaxInt)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := g.wait(b.Context()); err != nil {
+		if err := g.wait(b.Context(), reads); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -20,15 +22,30 @@ func BenchmarkGateWithoutLimit(b *testing.B) {
 
 // BenchmarkGateShared has all processors at one gate.
 func BenchmarkGateShared(b *testing.B) {
-	g := newGate(0, 1)
+	g := newGate(0, 1, math.MaxInt)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := g.wait(b.Context()); err != nil {
+			if err := g.wait(b.Context(), reads); err != nil {
 				b.Error(err)
 			}
 		}
 	})
+}
+
+// BenchmarkGateAndBack is all that a request costs at the gate, to where its answer has
+// told what is left of a limit.
+func BenchmarkGateAndBack(b *testing.B) {
+	g := newGate(1, math.MaxInt32, math.MaxInt)
+	resp := reply(nil, 200, "", "RateLimit-Name", "api", "RateLimit-Limit", "2000", "RateLimit-Remaining", "1990",
+		"RateLimit-Reset", "4000000000", "Date", "Tue, 02 Oct 2096 07:06:00 GMT")
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := g.wait(b.Context(), reads); err != nil {
+			b.Fatal(err)
+		}
+		g.leave(reads, time.Now(), resp)
+	}
 }
 
 // BenchmarkPageOfTags reads one page of 100 tags, without a network.

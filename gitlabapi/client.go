@@ -30,7 +30,12 @@ type Config struct {
 	// Concurrency bounds the requests in flight; less than 1 counts as 1.
 	Concurrency int
 	// RateLimit is the number of requests a second, 0 for no limit; RateBurst how
-	// many may go at once after a quiet time, less than 1 counting as 1.
+	// many may go at once after a quiet time, less than 1 counting as 1. Requests to
+	// the instance come slower, never faster, while its answers say that less is
+	// left: what RateLimit-Remaining leaves, but for a tenth of RateLimit-Limit, is
+	// spread over the time to RateLimit-Reset. That holds without a limit too. After
+	// a pause that a server asked for, everything begins at half the rate, without
+	// one at half of what it was before, and is back after ten seconds.
 	RateLimit float64
 	RateBurst int
 	// RequestTimeout bounds one attempt of a request, from sending it to the last
@@ -78,10 +83,12 @@ func (c *counters) sent(to party) {
 
 // Stats says what a client has done so far.
 type Stats struct {
-	Requests         int64         // every request sent to the instance, retries and /jwt/auth included
-	RegistryRequests int64         // every request sent to the registry, retries included
-	Retries          int64         // how many of all these repeated one that failed
-	Throttled        time.Duration // how long the servers had everything held back
+	Requests         int64 // every request sent to the instance, retries and /jwt/auth included
+	RegistryRequests int64 // every request sent to the registry, retries included
+	Retries          int64 // how many of all these repeated one that failed
+	// Throttled is how long the servers had everything held back. That the rate, or
+	// what was left of a limit, parted requests does not count.
+	Throttled time.Duration
 }
 
 // New returns a client. It sends nothing yet.
@@ -94,13 +101,13 @@ func New(config Config) (*Client, error) {
 		base:    base,
 		token:   config.Token,
 		agent:   config.UserAgent,
-		gate:    newGate(config.RateLimit, config.RateBurst),
+		gate:    newGate(config.RateLimit, config.RateBurst, config.Concurrency),
 		count:   new(counters),
 		login:   newLogin(),
 		graphQL: newGraphQL(),
 		log:     cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
 	}
-	c.gate.onPause = func(length time.Duration) {
+	c.gate.pauses.onPause = func(length time.Duration) {
 		c.log.Info("GitLab asks to wait", "seconds", length.Round(time.Millisecond).Seconds())
 	}
 	layers := c.transport(config)
@@ -152,7 +159,7 @@ func (c *Client) Stats() Stats {
 }
 
 // transport composes what lies under the retries. The API and the registry share it,
-// and with it slots, rate and pauses.
+// and with it the gate.
 func (c *Client) transport(config Config) *transport {
 	base := config.Transport
 	if base == nil {
@@ -162,7 +169,6 @@ func (c *Client) transport(config Config) *transport {
 	}
 	return &transport{
 		base:    base,
-		slots:   make(chan struct{}, max(config.Concurrency, 1)),
 		gate:    c.gate,
 		timeout: config.RequestTimeout,
 		count:   c.count,

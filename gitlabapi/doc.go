@@ -3,6 +3,8 @@
 //
 //   - every attempt of every request pays one token to one rate limiter, and none is
 //     sent while the server has asked everybody to wait (429 or Retry-After);
+//   - what GitLab says is left of its limits is made to last until they begin anew;
+//   - requests are sent in the order in which they come, whatever they are;
 //   - what may be repeated is repeated after failures that pass, nothing else is;
 //   - a listing is returned whole or with an error, never silently short;
 //   - redirects and page links that lead to another host are refused;
@@ -17,6 +19,6 @@
 // token. [Classify] tells what a tag is from the bytes of its manifest.
 //
 // A request goes through these layers, outermost first: the retries, in GitLab's own
-// client or beside it, the refusal of redirects, then [transport]: a slot out of Concurrency, the
-// gate (limiter and pause), the timeout of one attempt, and the network.
+// client or beside it, the refusal of redirects, then [transport]: the gate (pause,
+// Concurrency, GitLab's limits and our own), the timeout of one attempt, and the network.
 package gitlabapi

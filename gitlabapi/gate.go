@@ -2,166 +2,192 @@ package gitlabapi
 
 import (
 	"context"
+	"math"
 	"net/http"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
-// How long to hold everything after an answer that asks for it.
-const (
-	// firstPause is the pause after a 429 that does not say how long; each further
-	// one that answers a request sent after the pause doubles it.
-	firstPause = time.Second
-	// maxOwnPause ends the doubling. GitLab's limits are counted by the minute.
-	maxOwnPause = time.Minute
-	// maxPause bounds what a server may ask for. No limit of GitLab's is counted
-	// over more than an hour; a header that says more is mistaken.
-	maxPause = time.Hour
-)
-
-// gate holds every request back until the rate limit allows it and no pause is on.
-// It is the one place that knows the rate: in any second it lets pass at most the
-// limit plus the burst, attempts of every stage together.
+// gate holds every request back until it may be sent. It is the one place that knows
+// the rate, attempts of every stage together, and it looks at four things in turn:
+//
+//   - a pause that the server has asked for holds everybody (pause.go);
+//   - no more than so many requests are in flight;
+//   - a limit of GitLab's that is running short holds the kinds of requests that
+//     count against it (window.go);
+//   - the rate of our own holds everybody (pace.go).
+//
+// Requests pass in the order in which they came, whatever they are and whatever
+// happens while they wait, so that no stage starves another. A request overtakes
+// only those that are held by a limit that is not its own. Whoever has passed must
+// call [gate.leave].
 type gate struct {
-	mu        sync.Mutex
-	limiter   *rate.Limiter
-	until     time.Time     // no request before this
-	doubled   int           // pauses in a row whose length was our own choice
-	throttled time.Duration // sum of all pauses, each moment counted once
+	mu    sync.Mutex
+	queue []*waiter   // in the order of arrival
+	alarm *time.Timer // lets go whoever is due next; nil until somebody had to wait
 
-	onPause func(time.Duration) // told of each pause that begins; nil for nobody
+	room    int // how many more requests may be in flight
+	pauses  pauses
+	windows windows
+	pace    *pace
 }
 
-// newGate returns a gate for so many requests a second; 0 or less means no limit.
-func newGate(perSecond float64, burst int) *gate {
-	limit := rate.Limit(perSecond)
-	if perSecond <= 0 {
-		limit = rate.Inf
-	}
-	return &gate{limiter: rate.NewLimiter(limit, max(burst, 1))}
+// A waiter is a request in the queue.
+type waiter struct {
+	kind   kind
+	called chan struct{} // closed when it may be sent
+}
+
+// untilAnAnswer is the delay of a request that waits for another one's answer and not
+// for a time.
+const untilAnAnswer = time.Duration(math.MaxInt64)
+
+// newGate returns a gate for so many requests a second, 0 or less meaning no limit,
+// and so many in flight.
+func newGate(perSecond float64, burst, inFlight int) *gate {
+	return &gate{room: max(inFlight, 1), pace: newPace(perSecond, burst)}
 }
 
 // wait returns when a request may be sent, or with the context's error.
-func (g *gate) wait(ctx context.Context) error {
-	for {
-		delay, limiter := g.reserve(time.Now())
-		if limiter != nil && delay == 0 {
-			return ctx.Err()
-		}
-		if err := sleep(ctx, delay); err != nil {
-			return err
-		}
-		// A token that was being waited for is lost when a pause begins meanwhile,
-		// even if it is due after the pause: by then another limiter gives tokens out,
-		// and the two together would exceed the rate.
-		if limiter != nil && g.inForce(limiter) {
+func (g *gate) wait(ctx context.Context, k kind) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := g.enter(k)
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.called:
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		g.giveUp(w)
+		return err
+	}
+	return nil
+}
+
+// enter lets a request pass at once, or returns its place in the queue.
+func (g *gate) enter(k kind) *waiter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if len(g.queue) == 0 {
+		if delay, _ := g.admit(now, k); delay == 0 {
 			return nil
 		}
 	}
+	w := &waiter{kind: k, called: make(chan struct{})}
+	g.queue = append(g.queue, w)
+	g.serve(now)
+	return w
 }
 
-// reserve takes a token that is due after the returned delay, and says which limiter
-// gave it. During a pause it takes none and returns what is left of the pause.
-func (g *gate) reserve(now time.Time) (time.Duration, *rate.Limiter) {
+// giveUp takes a request out of the queue that is not going to be sent.
+func (g *gate) giveUp(w *waiter) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if left := g.until.Sub(now); left > 0 {
-		return left, nil
+	if i := slices.Index(g.queue, w); i >= 0 {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	} else { // called in the very moment in which it gave up
+		g.depart(w.kind)
 	}
-	return g.limiter.ReserveN(now, 1).DelayFrom(now), g.limiter
+	g.serve(time.Now())
 }
 
-// inForce reports whether no pause has begun since the limiter gave its token.
-func (g *gate) inForce(limiter *rate.Limiter) bool {
+// leave is told of every request that has passed, once its exchange is over: when it
+// was sent and, unless it failed, its answer.
+func (g *gate) leave(k kind, sent time.Time, resp *http.Response) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.limiter == limiter
+	now := time.Now()
+	g.depart(k)
+	if resp != nil {
+		g.observe(now, k, sent, resp)
+	}
+	g.serve(now)
+}
+
+func (g *gate) depart(k kind) {
+	g.room++
+	g.windows.inFlight[k]--
 }
 
 // observe learns from an answer to a request that was sent at the given time.
-func (g *gate) observe(sent time.Time, resp *http.Response) {
-	now := time.Now()
-	limited := resp.StatusCode == http.StatusTooManyRequests
-	wait, asked := askedPause(resp, now)
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (g *gate) observe(now time.Time, k kind, sent time.Time, resp *http.Response) {
+	if length := g.pauses.observe(now, sent, resp); length > 0 {
+		g.pace.resumeAt(now, now.Add(length))
+	}
+	// A 429 speaks through the pause that it asks for.
+	if resp.StatusCode != http.StatusTooManyRequests {
+		g.windows.observe(now, k, resp.Header)
+	}
+}
+
+// serve lets everybody go who may, the first come first, and sets the alarm for the
+// next.
+func (g *gate) serve(now time.Time) {
+	next := untilAnAnswer
+	for i := 0; i < len(g.queue); {
+		delay, alone := g.admit(now, g.queue[i].kind)
+		switch {
+		case delay == 0:
+			close(g.queue[i].called)
+			g.queue = slices.Delete(g.queue, i, i+1)
+			continue
+		case alone:
+			i++
+		default:
+			i = len(g.queue)
+		}
+		next = min(next, delay)
+	}
+	g.setAlarm(next)
+}
+
+func (g *gate) setAlarm(next time.Duration) {
 	switch {
-	case asked:
-		g.pause(now, wait)
-	case sent.Before(g.until): // belongs to the pause that is on
-	case limited:
-		g.pause(now, min(firstPause<<g.doubled, maxOwnPause))
-		g.doubled = min(g.doubled+1, 10)
+	case next == untilAnAnswer: // an alarm that is set finds nothing to do
+	case g.alarm == nil:
+		g.alarm = time.AfterFunc(next, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.serve(time.Now())
+		})
 	default:
-		g.doubled = 0
+		g.alarm.Reset(next)
 	}
 }
 
-// pause holds every request for so long from now. Afterwards the limiter starts
-// without the burst that would have gathered meanwhile: the run goes on at its rate
-// and not with a crowd.
-func (g *gate) pause(now time.Time, length time.Duration) {
-	until := now.Add(min(length, maxPause))
-	from := now
-	if g.until.After(now) {
-		from = g.until
+// admit lets a request pass, or returns when to ask again, and whether others may
+// pass meanwhile.
+func (g *gate) admit(now time.Time, k kind) (delay time.Duration, alone bool) {
+	if left := g.pauses.left(now); left > 0 {
+		return left, false
 	}
-	if !until.After(from) {
-		return
+	if g.room == 0 {
+		return untilAnAnswer, false
 	}
-	if from.Equal(now) && g.onPause != nil {
-		g.onPause(until.Sub(now))
+	if delay := g.windows.delay(now, k, g.pace.limit); delay > 0 {
+		return delay, true
 	}
-	g.throttled += until.Sub(from)
-	g.until = until
-	g.limiter = rate.NewLimiter(g.limiter.Limit(), g.limiter.Burst())
-	g.limiter.ReserveN(until, g.limiter.Burst())
-}
-
-// throttledFor returns how long requests have been held back so far.
-func (g *gate) throttledFor(now time.Time) time.Duration {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.throttled - max(g.until.Sub(now), 0)
-}
-
-// askedPause returns how long an answer asks everybody to wait. Retry-After counts
-// on any status that is no success, RateLimit-Reset on a 429 alone, since GitLab
-// sends it with every answer.
-func askedPause(resp *http.Response, now time.Time) (time.Duration, bool) {
-	if resp.StatusCode < http.StatusBadRequest {
-		return 0, false
+	if delay := g.pace.take(now); delay > 0 {
+		return delay, false
 	}
-	if text := resp.Header.Get("Retry-After"); text != "" {
-		if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-			wait := time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second
-			return wait, wait > 0
-		}
-		if at, err := http.ParseTime(text); err == nil && at.After(now) {
-			return at.Sub(now), true
-		}
-	}
-	if resp.StatusCode == http.StatusTooManyRequests {
-		if epoch, err := strconv.ParseInt(resp.Header.Get("RateLimit-Reset"), 10, 64); err == nil {
-			if left := time.Unix(epoch, 0).Sub(now); left > 0 {
-				return left, true
-			}
-		}
+	g.room--
+	if g.windows.pass(now, k) {
+		g.pace.drain(now)
 	}
 	return 0, false
 }
 
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// throttledFor returns how long servers have had everything held back so far. That a
+// short limit or the rate parted requests does not count: it is not the server that
+// asked for it, and others may have gone meanwhile.
+func (g *gate) throttledFor(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pauses.total - g.pauses.left(now)
 }

@@ -113,7 +113,7 @@ func TestNoSecondSeesMoreThanRateAndBurst(t *testing.T) {
 					}
 				}
 				for _, p := range merge(pauses) {
-					if n := within(times, p.from+time.Millisecond, p.until); n > 0 {
+					if n := within(times, p.from+time.Millisecond, p.until.Round(time.Millisecond)); n > 0 {
 						t.Errorf("%d requests in the pause from %v to %v", n, p.from, p.until)
 					}
 					if n := within(times, p.until, p.until+time.Second); n > int(requested)+1 {
@@ -243,8 +243,8 @@ func TestRetryAfterThatAsksForNothingStillBacksOff(t *testing.T) {
 	}
 }
 
-// TestCancelEndsTheWaitForASlot while the holder of the only slot goes on.
-func TestCancelEndsTheWaitForASlot(t *testing.T) {
+// TestCancelEndsTheWaitForRoom while the only request in flight goes on.
+func TestCancelEndsTheWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			time.Sleep(time.Minute)
@@ -309,7 +309,7 @@ func TestSiblingsOfA429DoNotLengthenItsPause(t *testing.T) {
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			n := d.note()
 			time.Sleep(time.Duration(1+n%5) * 10 * time.Millisecond)
-			if n < 10 {
+			if n < 6 {
 				return reply(req, 429, ""), nil
 			}
 			return reply(req, 200, "[]"), nil
@@ -324,7 +324,9 @@ func TestSiblingsOfA429DoNotLengthenItsPause(t *testing.T) {
 			})
 		}
 		siblings.Wait()
-		want := seconds(0, 0, 0, 0, 0, 1.01, 1.01, 1.01, 1.01, 1.01, 3.02, 3.02, 3.02, 3.02, 3.02)
+		// One tries after the first pause. After the second they come at half of what
+		// the run had sent in its one second.
+		want := seconds(0, 0, 0, 0, 0, 1.01, 3.02, 3.42, 3.82, 4.22, 4.62)
 		if diff := cmp.Diff(want, d.times()); diff != "" {
 			t.Errorf("requests were sent at (-want +got):\n%s", diff)
 		}
@@ -350,7 +352,7 @@ func TestASuccessEndsTheDoubling(t *testing.T) {
 		if err := ask(t.Context(), c); err == nil {
 			t.Fatal("no error of a request that is refused for ever")
 		}
-		if diff := cmp.Diff(seconds(0, 1, 3, 7, 7, 8, 10, 14), d.times()); diff != "" {
+		if diff := cmp.Diff(seconds(0, 1, 3, 7, 8, 9, 11, 15), d.times()); diff != "" {
 			t.Errorf("requests were sent at (-want +got):\n%s", diff)
 		}
 	})
@@ -380,10 +382,11 @@ func TestAPauseHoldsEverybody(t *testing.T) {
 				}
 				crowd.Wait()
 				// Three at once, two at the rate; the pause from 1 s on; then the other
-				// eleven and the repeated one at the rate, the first after one interval.
+				// eleven and the repeated one: five seconds at half the rate, and on
+				// at three quarters.
 				want := seconds(0, 0, 0, 0.5, 1)
-				for i := range 12 {
-					want = append(want, seconds(1+float64(pause)+0.5*float64(i+1))...)
+				for _, after := range []float64{0, 1, 2, 3, 4, 5, 5 + 2./3, 5 + 4./3, 7, 7 + 2./3, 7 + 4./3, 9} {
+					want = append(want, seconds(1+float64(pause)+after)...)
 				}
 				if diff := cmp.Diff(want, d.times()); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
@@ -398,20 +401,25 @@ func TestAPauseHoldsEverybody(t *testing.T) {
 
 func TestThrottledCountsEachMomentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(0, 1)
-		asks := func(s string) *http.Response {
-			return reply(nil, 503, "", "Retry-After", s)
+		g := newGate(0, 1, 1)
+		told := 0
+		g.pauses.onPause = func(time.Duration) { told++ }
+		asked := func(s string) {
+			g.leave(reads, time.Now(), reply(nil, 503, "", "Retry-After", s))
 		}
-		g.observe(time.Now(), asks("10"))
-		g.observe(time.Now(), asks("4")) // within the first
+		asked("10")
+		asked("4") // within the first
 		time.Sleep(6 * time.Second)
 		if got := g.throttledFor(time.Now()); got != 6*time.Second {
 			t.Errorf("in the pause: %v, want 6s", got)
 		}
-		g.observe(time.Now(), asks("10")) // to 16 s
+		asked("10") // to 16 s
 		time.Sleep(time.Minute)
 		if got := g.throttledFor(time.Now()); got != 16*time.Second {
 			t.Errorf("after it: %v, want 16s", got)
+		}
+		if told != 1 {
+			t.Errorf("told of %d pauses, want one that became longer", told)
 		}
 	})
 }
@@ -430,7 +438,7 @@ func TestCancelEndsEveryWait(t *testing.T) {
 	}{
 		{"for a pause", answering(429, "", "Retry-After", "3600"), Config{MaxRetries: 1}},
 		{"for a token", answering(200, "[]"), Config{RateLimit: 0.001}},
-		{"for a slot", hang, Config{Concurrency: 1}},
+		{"for room", hang, Config{Concurrency: 1}},
 		{"for an answer", hang, Config{Concurrency: 8}},
 		{"for another attempt", answering(500, ""), Config{MaxRetries: 100}},
 	} {

@@ -16,7 +16,7 @@ import (
 // repositories at work, and some more.
 const maxGrants = 256
 
-// A Registry asks the container registry of an instance. It shares slots, rate, pauses
+// A Registry asks the container registry of an instance. It shares rate, pauses, room
 // and retries with its [Client], and is safe for concurrent use.
 //
 // What it is told by the registry it believes; what a proxy or another program says in

@@ -260,8 +260,8 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 		if err := ask(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		// Ping, token and HEAD at one a second; then the pause, and a second without burst.
-		want := seconds(0, 1, 2, 33, 34)
+		// Ping, token and HEAD at one a second; then the pause, and half the rate.
+		want := seconds(0, 1, 2, 32, 34)
 		got := d.times()
 		for i := range want {
 			if i >= len(got) || got[i] != want[i] {

@@ -16,13 +16,11 @@ const maxErrorBody = 64 << 10
 // transport sends one attempt of a request. It sits under the retries of GitLab's
 // client, so that every attempt is counted, limited and timed like a first one.
 //
-// An attempt holds one of the slots from before it waits at the gate until its body
-// is read: their number bounds the requests in flight, and with them the memory that
-// answers take. A cancelled context ends the wait for a slot, the wait at the gate
-// and the exchange itself.
+// The gate counts an attempt from when it passes until its body is read: that bounds
+// the requests in flight, and with them the memory that answers take. A cancelled
+// context ends the wait at the gate and the exchange itself.
 type transport struct {
 	base    http.RoundTripper
-	slots   chan struct{}
 	gate    *gate
 	timeout time.Duration // of one attempt, from when it is sent; 0: none
 	count   *counters
@@ -33,24 +31,19 @@ type transport struct {
 // see it.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	d := departureOf(req.Context())
-	select {
-	case t.slots <- struct{}{}:
-		defer func() { <-t.slots }()
-	case <-d.before.Done():
-		return nil, d.missed()
-	}
-	if t.gate.wait(d.before) != nil {
+	expected := expectationOf(req.Context())
+	kind := kindOf(req, expected.from)
+	if t.gate.wait(d.before, kind) != nil {
 		return nil, d.missed()
 	}
 	d.sent.Store(true)
 	sent := time.Now()
-	expected := expectationOf(req.Context())
 	t.count.sent(expected.from)
 	resp, err := t.exchange(req)
+	t.gate.leave(kind, sent, resp)
 	if err != nil {
 		return nil, err
 	}
-	t.gate.observe(sent, resp)
 	if err := expected.check(req, resp); err != nil {
 		return nil, err
 	}
