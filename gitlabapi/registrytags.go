@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// registryPageSize is the most that GitLab's registry gives in one page.
-const registryPageSize = 1000
+// RegistryPageSize is the most that GitLab's registry gives in one page.
+const RegistryPageSize = 1000
 
 // A TagRow is what the registry's database says about a tag.
 type TagRow struct {
@@ -108,7 +108,7 @@ func (l registryListing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 			return
 		}
 		seed, seen := maphash.MakeSeed(), make(map[uint64]bool)
-		query := url.Values{"n": {strconv.Itoa(registryPageSize)}}.Encode()
+		query := url.Values{"n": {strconv.Itoa(RegistryPageSize)}}.Encode()
 		for query != "" {
 			var items []T
 			var err error
@@ -160,11 +160,11 @@ func (l registryListing[T]) next(from *url.URL, resp *http.Response, items []T) 
 		}
 		return to.RawQuery, nil
 	}
-	if hasLinks(body.links) || len(items) != registryPageSize {
+	if hasLinks(body.links) || len(items) != RegistryPageSize {
 		return "", nil
 	}
 	last := l.name(items[len(items)-1])
-	return url.Values{"last": {last}, "n": {strconv.Itoa(registryPageSize)}}.Encode(), nil
+	return url.Values{"last": {last}, "n": {strconv.Itoa(RegistryPageSize)}}.Encode(), nil
 }
 
 // checkRepeat refuses a page that came before, and an empty one that is not the last:

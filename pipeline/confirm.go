@@ -136,15 +136,25 @@ func (r *run) counterpartByLists(ctx context.Context, t *tag) (policy.Fact[polic
 // counterpartListed looks for a tag's counterpart in the second reading that the orphans
 // of a cache repository share.
 func (r *run) counterpartListed(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
-	fresh, err := t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
+	fresh, err := r.freshListing(ctx, t)
+	if _, exists := r.counterpartOf(t.repository); err == nil && !exists {
+		return policy.Known(policy.CounterpartRepositoryMissing), nil
+	}
+	return found(fresh, t, err)
+}
+
+// freshListing returns the second reading of a counterpart's listing.
+func (r *run) freshListing(ctx context.Context, t *tag) (listing, error) {
+	return t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
 		return r.readAfresh(ctx, t.repository)
 	})
-	_, exists := r.counterpartOf(t.repository)
+}
+
+// found returns what a listing says of a tag's counterpart.
+func found(fresh listing, t *tag, err error) (policy.Fact[policy.Counterpart], error) {
 	switch {
 	case err != nil:
 		return policy.Unknown[policy.Counterpart](), err
-	case !exists:
-		return policy.Known(policy.CounterpartRepositoryMissing), nil
 	case fresh.has(t.facts.Tag):
 		return policy.Known(policy.CounterpartPresent), nil
 	default:

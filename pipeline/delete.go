@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -12,51 +14,155 @@ import (
 // none is what the last stage sends on: nothing.
 type none struct{}
 
-// deleteStage is the deleter: a pool of the given size, one tag in each pair of hands
-// from the confirmation of its grounds to the answer to its deletion. After a stop no
-// deletion is begun; one that was sent may finish until the run is cut off.
-func (r *run) deleteStage(workers int) stage[tag, none] {
-	return stage[tag, none]{workers: workers, work: r.remove}
+// deleteStage is the deleter: a pool a quarter of the given size, each of whom confirms
+// the grounds of a parcel's tags, as many at a time as the given size, and has them
+// deleted. The pool is small so that batches meet while all are busy, and leave in one
+// request; nobody waits for others to come. After a stop no deletion is begun; one that
+// was sent may finish until the run is cut off.
+func (r *run) deleteStage(workers int) stage[[]*batch, none] {
+	return stage[[]*batch, none]{workers: max(workers/4, 1), work: func(ctx context.Context, batches []*batch, _ emit[none]) error {
+		return r.remove(ctx, batches, workers)
+	}}
 }
 
-// remove confirms the grounds for a deletion and deletes the tag, or in a dry run
-// marks it.
-func (r *run) remove(ctx context.Context, t tag, _ emit[none]) error {
-	t.verdict = r.confirm(ctx, &t)
-	if t.verdict.Action != policy.Delete {
-		r.settle(t)
-		return runError(t.doubt)
+// maxRounds is how often the grounds of deletions are confirmed that cannot be sent in
+// time after that.
+const maxRounds = 3
+
+// errLate says why a deletion was given up.
+var errLate = errors.New("its deletion could not be sent while the confirmation of its grounds was fresh")
+
+// remove confirms the grounds for the deletions in a parcel and deletes the tags, or in
+// a dry run marks them.
+func (r *run) remove(ctx context.Context, p parcel, atOnce int) error {
+	for rounds := maxRounds; rounds > 0; rounds-- {
+		began := time.Now()
+		err := r.confirmAll(ctx, p, atOnce)
+		if err == nil && r.options.DryRun {
+			for _, t := range p.tags() {
+				r.report(*t, report.Marked, t.verdict.Reason, "")
+			}
+			return nil
+		}
+		before := len(p.tags())
+		if err == nil && before > 0 {
+			err = r.delete(ctx, p, atOnce, maxFresh+time.Since(began))
+		}
+		left := len(p.tags())
+		if err != nil {
+			r.giveUp(p, err)
+		}
+		if err != nil || left == 0 {
+			return err
+		}
+		if left < before {
+			rounds = maxRounds + 1
+		}
 	}
-	if r.options.DryRun {
-		r.report(t, report.Marked, t.verdict.Reason, "")
-		return nil
+	for _, t := range p.tags() {
+		r.report(*t, report.Failed, report.DeleteFailed, errLate.Error())
 	}
-	return r.delete(ctx, t)
+	return nil
 }
 
-func (r *run) delete(ctx context.Context, t tag) error {
-	if t.repository.deletions.Acquire(ctx, 1) == nil {
-		defer t.repository.deletions.Release(1)
+// confirmAll confirms the grounds for each deletion in a parcel. It leaves those in it
+// that stand, and reports the others.
+func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
+	_ = each(p, atOnce, func(b *batch) error {
+		b.repository.evidence.lookAgain(ctx, b)
+		return nil
+	})
+	_ = each(p.tags(), atOnce, func(t *tag) error {
+		t.verdict = r.confirm(ctx, t)
+		return nil
+	})
+	var ends error
+	for _, b := range p {
+		b.keep(func(t *tag) bool {
+			if t.verdict.Action == policy.Delete {
+				return true
+			}
+			ends = cmp.Or(ends, runError(t.doubt))
+			r.settle(*t)
+			return false
+		})
 	}
-	if ctx.Err() != nil {
-		t.verdict, t.doubt = notConfirmed, context.Cause(ctx)
-		r.settle(t)
+	return ends
+}
+
+// delete deletes the tags of a parcel, several in one request where GitLab takes them
+// so, and the rest one by one. A confirmation is good for as long as a fresh listing is,
+// and the time that it took itself, which shows how long requests wait just now. What
+// could not be sent within that time, as in a pause that GitLab asks for, is left in the
+// parcel.
+func (r *run) delete(ctx context.Context, p parcel, atOnce int, goodFor time.Duration) error {
+	release := p.holdListings(ctx)
+	defer release()
+	fresh, cancel := context.WithTimeout(ctx, goodFor)
+	defer cancel()
+	if err := r.deleteTogether(fresh, p); err != nil {
+		return err
+	}
+	err := each(p.tags(), atOnce, func(t *tag) error { return r.deleteOne(ctx, fresh, t) })
+	p.dropDone()
+	return err
+}
+
+// deleteTogether sends one request for a parcel. What GitLab does not confirm by name
+// stays in the parcel: it is deleted one by one, and GitLab says why not; so it does to a
+// token that GraphQL wants more of. A single tag is deleted so at once.
+func (r *run) deleteTogether(fresh context.Context, p parcel) error {
+	if r.client.DeletionsAtOnce() == 0 || len(p.tags()) < 2 {
 		return nil
 	}
-	err := r.client.DeleteTag(gitlabapi.SentBefore(r.hard, ctx), t.repository.Repository, t.facts.Tag)
+	deletions := make([]gitlabapi.Deletion, len(p))
+	for i, b := range p {
+		deletions[i] = gitlabapi.Deletion{Repository: b.repository.Repository, Tags: b.names()}
+	}
+	confirmed, err := r.client.DeleteTags(gitlabapi.SentBefore(r.hard, fresh), deletions)
+	for i := range confirmed {
+		for j, gone := range confirmed[i] {
+			if t := &p[i].tags[j]; gone {
+				t.done = true
+				r.report(*t, report.Deleted, t.verdict.Reason, "")
+			}
+		}
+	}
+	p.dropDone()
+	if errors.Is(err, gitlabapi.ErrUnauthorized) {
+		return err
+	}
+	return nil
+}
+
+// deleteOne deletes a tag and reports it, unless the time to do so has run out.
+func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
+	err := r.client.DeleteTag(gitlabapi.SentBefore(r.hard, fresh), t.repository.Repository, t.facts.Tag)
+	_, answered := errors.AsType[*gitlabapi.StatusError](err)
 	switch {
+	case err != nil && !answered && fresh.Err() != nil && ctx.Err() == nil:
+		t.read = r.pulse.now()
+		return nil
 	case errors.Is(err, gitlabapi.ErrNotSent):
 		t.verdict, t.doubt = notConfirmed, context.Cause(ctx)
-		r.settle(t)
-		return nil
+		r.settle(*t)
 	case err == nil:
-		r.report(t, report.Deleted, t.verdict.Reason, "")
+		r.report(*t, report.Deleted, t.verdict.Reason, "")
 	case errors.Is(err, gitlabapi.ErrForbidden):
-		r.report(t, report.Failed, report.DeleteForbidden, err.Error())
+		r.report(*t, report.Failed, report.DeleteForbidden, err.Error())
 	default:
-		r.report(t, report.Failed, report.DeleteFailed, err.Error())
+		r.report(*t, report.Failed, report.DeleteFailed, err.Error())
 	}
+	t.done = true
 	return runError(err)
+}
+
+// giveUp reports what is left of a parcel when an error ends the run.
+func (r *run) giveUp(p parcel, err error) {
+	for _, t := range p.tags() {
+		t.verdict, t.doubt = notConfirmed, err
+		r.settle(*t)
+	}
 }
 
 // settle reports a tag that stays where it is.

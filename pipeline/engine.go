@@ -55,6 +55,9 @@ type emit[T any] func(T) bool
 type stage[In, Out any] struct {
 	// workers bounds the pool, and with it the items in its hands.
 	workers int
+	// room is how many items of its output may wait, where that is to be more than
+	// there are workers.
+	room int
 	// work handles one item. Its context ends with a stop. An error stops the run;
 	// what belongs to the item alone is an item's error and no error of work.
 	work func(context.Context, In, emit[Out]) error
@@ -63,15 +66,45 @@ type stage[In, Out any] struct {
 	end func(context.Context, emit[Out]) error
 }
 
-// start starts the pool of a stage on its input and returns its output, which is as
-// long as the pool is large. The last worker to return closes it.
+// start starts the pool of a stage on its input and returns its output. The last worker
+// to return closes it.
 func start[In, Out any](e *engine, s stage[In, Out], in <-chan In) <-chan Out {
-	out, send := output[Out](e, s.workers)
+	return pool(e, s, func() (In, bool) { return receive(e, in) })
+}
+
+// startBulk is start for a stage whose items are slices: a worker waits for one item
+// and takes with it what is waiting already, until full says that this is enough.
+func startBulk[In, Out any](e *engine, s stage[[]In, Out], full func([]In) bool, in <-chan In) <-chan Out {
+	return pool(e, s, func() ([]In, bool) {
+		first, ok := receive(e, in)
+		if !ok {
+			return nil, false
+		}
+		items := []In{first}
+		for !full(items) {
+			select {
+			case item, open := <-in:
+				if !open {
+					return items, true
+				}
+				items = append(items, item)
+			default:
+				return items, true
+			}
+		}
+		return items, true
+	})
+}
+
+// pool starts the workers of a stage, who take their items by next until there are no
+// more.
+func pool[In, Out any](e *engine, s stage[In, Out], next func() (In, bool)) <-chan Out {
+	out, send := output[Out](e, max(s.workers, s.room))
 	var left atomic.Int64
 	left.Store(int64(s.workers))
 	for range s.workers {
 		e.group.Go(func() error {
-			err := drain(e, in, func(item In) error { return s.work(e.soft, item, send) })
+			err := drain(e, next, func(item In) error { return s.work(e.soft, item, send) })
 			if left.Add(-1) == 0 {
 				defer close(out)
 				if s.end != nil {
@@ -86,21 +119,50 @@ func start[In, Out any](e *engine, s stage[In, Out], in <-chan In) <-chan Out {
 
 // drain handles items until there are no more or the run is cut off. It goes on after
 // an error, which stops the run: the rest of the pipe has to be accounted for.
-func drain[In any](e *engine, in <-chan In, handle func(In) error) error {
+func drain[In any](e *engine, next func() (In, bool), handle func(In) error) error {
 	var first error
 	for {
-		select {
-		case item, open := <-in:
-			if !open {
-				return first
-			}
-			if err := e.note(handle(item)); err != nil && first == nil {
-				first = err
-			}
-		case <-e.hard.Done():
+		item, ok := next()
+		if !ok {
 			return first
 		}
+		if err := e.note(handle(item)); err != nil && first == nil {
+			first = err
+		}
 	}
+}
+
+// receive waits for an item. It returns false when there are no more or the run has been
+// cut off.
+func receive[In any](e *engine, in <-chan In) (In, bool) {
+	select {
+	case item, open := <-in:
+		return item, open
+	case <-e.hard.Done():
+		var none In
+		return none, false
+	}
+}
+
+// each calls a function with the items of a slice, so many at a time, and returns when
+// all calls have returned, with the first error. None is begun after an error.
+func each[T any](items []T, atOnce int, do func(T) error) error {
+	var group errgroup.Group
+	var failed atomic.Bool
+	group.SetLimit(atOnce)
+	for _, item := range items {
+		group.Go(func() error {
+			if failed.Load() {
+				return nil
+			}
+			err := do(item)
+			if err != nil {
+				failed.Store(true)
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // note stops the run for an error, and returns it.

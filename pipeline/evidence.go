@@ -21,6 +21,9 @@ type evidence interface {
 	// examine finds out all that a deletion rests on: before the verdict, where look
 	// has left something open, and again right before the deletion.
 	examine(ctx context.Context, t *tag) error
+	// lookAgain finds out, right before the deletion, what costs less for all tags of a
+	// batch than for each. Examine uses it.
+	lookAgain(ctx context.Context, b *batch)
 	// counterpart looks for a tag's counterpart right before the deletion, without
 	// regard to what the run has read before.
 	counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error)

@@ -48,6 +48,9 @@ func (e apiLegacy) examine(ctx context.Context, t *tag) error {
 	return nil
 }
 
+// lookAgain has nothing to ask: GitLab gives details of one tag at a time.
+func (apiLegacy) lookAgain(context.Context, *batch) {}
+
 // counterpart reads the counterpart's listing afresh, once for each cache repository,
 // and asks for the counterpart's own details.
 func (e apiLegacy) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
@@ -89,6 +92,8 @@ func (apiDatabase) look(_ context.Context, t *tag) error {
 func (e apiDatabase) examine(ctx context.Context, t *tag) error {
 	return apiLegacy{run: e.run}.examine(ctx, t)
 }
+
+func (apiDatabase) lookAgain(context.Context, *batch) {}
 
 func (e apiDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	return e.run.counterpartByLists(ctx, t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -126,6 +127,9 @@ func (e registryLegacy) details(ctx context.Context, t *tag, manifest gitlabapi.
 	}
 }
 
+// lookAgain has nothing to ask: a listing shows names alone.
+func (registryLegacy) lookAgain(context.Context, *batch) {}
+
 func (e registryLegacy) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	return e.run.counterpartByRegistry(ctx, e.registry, t)
 }
@@ -157,14 +161,59 @@ func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, 
 
 // look has nothing to ask: the listing has said it all.
 func (e registryDatabase) look(_ context.Context, t *tag) error {
-	t.examined = true
-	t.facts.Details = policy.Known(policy.DetailsDated)
-	t.facts.Young = e.run.isYoung(t.published)
+	e.believe(t)
 	return nil
 }
 
-// examine makes sure that the tag is still there.
+// believe notes what a listing says of a tag by naming it.
+func (e registryDatabase) believe(t *tag) {
+	t.examined = true
+	t.facts.Details = policy.Known(policy.DetailsDated)
+	t.facts.Young = e.run.isYoung(t.published)
+}
+
+// A secondLook is what a listing said of a batch's tags when it was read again.
+type secondLook struct {
+	rows map[string]gitlabapi.TagRow
+	err  error
+}
+
+// lookAgain reads the repository's listing once more, where that takes no more requests
+// than asking for each tag of the batch.
+func (e registryDatabase) lookAgain(ctx context.Context, b *batch) {
+	b.again = nil
+	if pagesOf(b.repository.size) >= len(b.tags) {
+		return
+	}
+	wanted := b.names()
+	b.again = &secondLook{rows: make(map[string]gitlabapi.TagRow)}
+	for rows, err := range b.repository.project.at(e.registry).TagRowPages(ctx, b.repository.Path) {
+		b.again.err = err
+		for _, row := range rows {
+			if slices.Contains(wanted, row.Name) {
+				b.again.rows[row.Name] = row
+			}
+		}
+	}
+}
+
+// pagesOf returns how many requests it takes to list so many tags.
+func pagesOf(tags int) int { return 1 + tags/gitlabapi.RegistryPageSize }
+
+// examine makes sure that the tag is still there, and still what it was. A listing can
+// show that; that the tag is not there, the registry has to say itself.
 func (e registryDatabase) examine(ctx context.Context, t *tag) error {
+	if t.batch != nil && t.batch.again != nil {
+		again := t.batch.again
+		if again.err != nil {
+			t.facts.Details = policy.Unknown[policy.Details]()
+			return again.err
+		}
+		if row, listed := again.rows[t.facts.Tag]; listed {
+			t.bytes = row.Bytes
+			return e.compare(t, row.Digest)
+		}
+	}
 	head, err := t.repository.project.at(e.registry).Head(ctx, t.repository.Path, t.facts.Tag)
 	switch {
 	case errors.Is(err, gitlabapi.ErrManifestNotFound):
@@ -174,12 +223,18 @@ func (e registryDatabase) examine(ctx context.Context, t *tag) error {
 		t.facts.Details = policy.Unknown[policy.Details]()
 		return err
 	}
-	if markOf(head.Digest) != t.mark {
+	return e.compare(t, head.Digest)
+}
+
+// compare holds a tag's digest against the one that its first listing gave.
+func (e registryDatabase) compare(t *tag, digest string) error {
+	if markOf(digest) != t.mark {
 		t.facts.Details = policy.Unknown[policy.Details]()
 		return errPushedAgain
 	}
-	t.digest = head.Digest
-	return e.look(ctx, t)
+	t.digest = digest
+	e.believe(t)
+	return nil
 }
 
 // marks is the seed of markOf, the same for a whole run.
@@ -189,8 +244,31 @@ var marks = maphash.MakeSeed()
 // 8 MB and not 80.
 func markOf(digest string) uint64 { return maphash.String(marks, digest) }
 
+// counterpart looks for the counterpart in a fresh listing, where one does for several
+// tags. That lists are cut short is a known fault, so a listing shows that a tag is
+// missing only if it goes on behind it. Otherwise the registry is asked for the tag
+// itself: its 404 says all, as no tag is without a manifest here.
 func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
-	return e.run.counterpartByRegistry(ctx, e.registry, t)
+	repo, exists := e.run.counterpartOf(t.repository)
+	if !exists {
+		return e.run.counterpartListed(ctx, t)
+	}
+	listed, err := repo.list(ctx, e)
+	if err == nil && pagesOf(len(listed)) < len(t.batch.tags) {
+		fresh, err := e.run.freshListing(ctx, t)
+		if err != nil || fresh.has(t.facts.Tag) || fresh.reaches(t.facts.Tag) {
+			return found(fresh, t, err)
+		}
+	}
+	err = repo.project.at(e.registry).Exists(ctx, repo.Path, t.facts.Tag)
+	switch {
+	case err == nil:
+		return policy.Known(policy.CounterpartPresent), nil
+	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+		return policy.Known(policy.CounterpartTagMissing), nil
+	default:
+		return policy.Unknown[policy.Counterpart](), err
+	}
 }
 
 // isYoung says whether a cache of that age has only just come; unknown where the age

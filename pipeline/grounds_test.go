@@ -231,7 +231,7 @@ func TestFreshReadingGrowsOld(t *testing.T) {
 	for i := range orphans {
 		cache.AddTag(fmt.Sprint("o-", i), gitlabtest.KindCacheManifest)
 	}
-	tr := newTrial(world, gitlabtest.WithFaults(
+	tr := newTrial(world, gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(
 		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(4 * time.Second)}))
 	tr.options.Workers = 1
 	var deletions atomic.Int64
@@ -285,13 +285,20 @@ func TestDeletionRefusedForTheToken(t *testing.T) {
 	for i := range dead {
 		app.AddTag(fmt.Sprint("dead-", i), gitlabtest.KindCacheIndex)
 	}
-	tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Status(401)}))
-	tr.options.Workers = workers
-	got := tr.runInBubble(t)
-	if !errors.Is(got.err, gitlabapi.ErrUnauthorized) {
-		t.Errorf("error %v, want %v", got.err, gitlabapi.ErrUnauthorized)
-	}
-	if n := tr.server.Stats().Changing; n > 2*workers {
-		t.Errorf("%d deletions were sent", n)
+	for name, options := range map[string][]gitlabtest.Option{
+		"one by one": {gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Status(401)})},
+		"together":   {gitlabtest.WithFaults(gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Status(401)})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(world, options...)
+			tr.options.Workers = workers
+			got := tr.runInBubble(t)
+			if !errors.Is(got.err, gitlabapi.ErrUnauthorized) {
+				t.Errorf("error %v, want %v", got.err, gitlabapi.ErrUnauthorized)
+			}
+			if n := tr.server.Stats().Changing; n == 0 || n > 2*workers {
+				t.Errorf("%d deletions were sent", n)
+			}
+		})
 	}
 }

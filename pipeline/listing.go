@@ -46,6 +46,10 @@ type repository struct {
 	project *project
 
 	evidence *choice // where facts about its tags come from; set before its tags leave
+	// unclassified is how many of its tags have yet to pass the classifier, whose it is
+	// once they leave.
+	unclassified int
+	size         int // tags in its listing; set before they leave
 
 	// listing is shared by the repository's own scan and by its cache repository's
 	// questions for counterparts.
@@ -85,6 +89,10 @@ func (l listing) has(tag string) bool {
 	})
 	return found
 }
+
+// reaches reports whether the listing names a tag that comes after the given name, so
+// that it was not cut off before it.
+func (l listing) reaches(name string) bool { return len(l) > 0 && l[len(l)-1].Name > name }
 
 // covers reports whether the listing names all that another does, leaving aside the
 // tags that this run may have deleted itself.

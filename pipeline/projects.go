@@ -35,16 +35,18 @@ func (e *ScopeError) Error() string {
 func (e *ScopeError) Unwrap() error { return e.Err }
 
 // projectStage is the project lister: one goroutine, since a listing is read page
-// after page. It ends when the scope is listed or, on a stop, with the next request.
-func (r *run) projectStage() stage[Scope, *project] {
-	return stage[Scope, *project]{workers: 1, work: r.listProjects}
+// after page. Projects leave with others of their page, as many as have their
+// repositories listed in one request. It ends when the scope is listed or, on a stop,
+// with the next request.
+func (r *run) projectStage() stage[Scope, []*project] {
+	return stage[Scope, []*project]{workers: 1, work: r.listProjects}
 }
 
-func (r *run) listProjects(ctx context.Context, scope Scope, send emit[*project]) error {
+func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
 	l := &projectLister{run: r, send: send, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true
-		return l.all(ctx, r.client.Projects(ctx, scope.Membership), nil)
+		return l.all(ctx, r.client.ProjectPages(ctx, scope.Membership), nil)
 	}
 	named, err := r.resolve(ctx, scope)
 	if err != nil {
@@ -59,6 +61,7 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[*project]
 	for _, p := range named {
 		l.add(p, nil)
 	}
+	l.flush()
 	return nil
 }
 
@@ -99,7 +102,8 @@ func (r *run) scopeError(kind, name string, err error) error {
 // A projectLister sends each project once, and tells of those that are passed over.
 type projectLister struct {
 	run  *run
-	send emit[*project]
+	send emit[[]*project]
+	next []*project // to be sent together
 	// seen holds the ids of projects that several groups or names may lead to.
 	seen map[int64]bool
 	// dense says that the listing itself has each project once, so that nothing has to
@@ -121,7 +125,7 @@ func (l *projectLister) group(ctx context.Context, group string) error {
 	for _, repository := range repositories {
 		listed[repository.ProjectID] = append(listed[repository.ProjectID], repository)
 	}
-	if err := l.all(ctx, l.run.client.GroupProjects(ctx, group), listed); err != nil {
+	if err := l.all(ctx, singly(l.run.client.GroupProjects(ctx, group)), listed); err != nil {
 		return err
 	}
 	for id, repositories := range listed {
@@ -133,10 +137,21 @@ func (l *projectLister) group(ctx context.Context, group string) error {
 	return nil
 }
 
+// singly makes pages of one project each.
+func singly(projects iter.Seq2[gitlabapi.Project, error]) iter.Seq2[[]gitlabapi.Project, error] {
+	return func(yield func([]gitlabapi.Project, error) bool) {
+		for p, err := range projects {
+			if !yield([]gitlabapi.Project{p}, err) {
+				return
+			}
+		}
+	}
+}
+
 // all adds the projects of a listing. When it breaks off, the projects before stand;
 // only when there are none has the run nothing to do.
-func (l *projectLister) all(ctx context.Context, projects iter.Seq2[gitlabapi.Project, error], listed map[int64][]gitlabapi.Repository) error {
-	for p, err := range projects {
+func (l *projectLister) all(ctx context.Context, pages iter.Seq2[[]gitlabapi.Project, error], listed map[int64][]gitlabapi.Repository) error {
+	for page, err := range pages {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -147,19 +162,35 @@ func (l *projectLister) all(ctx context.Context, projects iter.Seq2[gitlabapi.Pr
 		if err != nil {
 			return err
 		}
-		repositories := listed[p.ID]
-		if listed != nil && repositories == nil {
-			repositories = []gitlabapi.Repository{}
+		for _, p := range page {
+			repositories := listed[p.ID]
+			if listed != nil && repositories == nil {
+				repositories = []gitlabapi.Repository{}
+			}
+			if !l.add(p, repositories) {
+				return nil
+			}
 		}
-		if !l.add(p, repositories) {
+		if !l.flush() {
 			return nil
 		}
 	}
 	return nil
 }
 
-// add sends a project on, unless it was there before or is passed over. It returns
-// false when the run has been cut off.
+// flush sends on the projects that have gathered. It returns false when the run has been
+// cut off.
+func (l *projectLister) flush() bool {
+	if len(l.next) == 0 {
+		return true
+	}
+	together := l.next
+	l.next = nil
+	return l.send(together)
+}
+
+// add has a project sent on, unless it was there before, is passed over or is known to
+// have no repositories. It returns false when the run has been cut off.
 func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) bool {
 	if l.seen[p.ID] {
 		return true
@@ -173,7 +204,9 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named})
 	case !p.Registry:
 		return l.run.tell(report.Skipped{Name: p.Path, Why: report.RegistryDisabled, Asked: l.named})
-	default:
-		return l.send(&project{Project: p, listed: listed})
+	case p.Repositories == 0:
+		return l.run.tell(report.ProjectScanned{Project: p.Path})
 	}
+	l.next = append(l.next, &project{Project: p, listed: listed})
+	return len(l.next) < l.run.client.ProjectsAtOnce() || l.flush()
 }

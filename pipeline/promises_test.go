@@ -362,7 +362,7 @@ func TestOneItemsFailure(t *testing.T) {
 	good.AddTag("refused", gitlabtest.KindCacheIndex)
 	good.AddTag("unknown", gitlabtest.KindCacheIndex)
 	good.AddTag("alive", gitlabtest.KindImage)
-	tr := newTrial(world, gitlabtest.WithFaults(
+	tr := newTrial(world, gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(
 		gitlabtest.Fault{Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, broken.ID)), Effect: gitlabtest.Status(500)},
 		gitlabtest.Fault{Method: "DELETE", Path: regexp.MustCompile(`stubborn$`), Effect: gitlabtest.Refuse(400)},
 		gitlabtest.Fault{Method: "DELETE", Path: regexp.MustCompile(`refused$`), Effect: gitlabtest.Refuse(403)},

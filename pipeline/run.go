@@ -54,8 +54,8 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 	repositories := start(e, r.repositoryStage(workers), projects)
 	tags := start(e, r.tagStage(workers), repositories)
 	inspected := start(e, r.inspectStage(workers), tags)
-	doomed := start(e, r.classifyStage(), inspected)
-	start(e, r.deleteStage(workers), doomed)
+	doomed := start(e, r.classifyStage(workers), inspected)
+	startBulk(e, r.deleteStage(workers), r.isFull, doomed)
 	closeAfterStages(e, events)
 
 	for event := range events {

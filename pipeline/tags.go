@@ -18,6 +18,8 @@ type tag struct {
 	examined   bool      // all that a deletion would rest on has been looked at
 	digest     string
 	bytes      int64               // that it references, 0 while that is not known
+	batch      *batch              // once it is to be deleted
+	done       bool                // its deletion has been reported
 	manifest   *gitlabapi.Manifest // while the first look at it goes on
 	read       int64               // when it had been read for the first time, on the clock of the pulse
 	facts      policy.Facts
@@ -52,6 +54,7 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 	} else {
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}
+	repo.unclassified, repo.size = len(tags), len(tags)
 	for _, listed := range tags {
 		item := tag{repository: repo, dated: listed.Dated, published: listed.Published, mark: listed.Mark, doubt: err}
 		item.facts = policy.Facts{Repository: repo.Name, Tag: listed.Name, Listed: err == nil}

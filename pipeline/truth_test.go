@@ -35,6 +35,14 @@ func passing() []gitlabtest.Fault {
 		{Probability: 0.005, Count: 3, Effect: gitlabtest.RetryAfter(503, 2)},
 		{Probability: 0.05, Effect: gitlabtest.Latency(3 * time.Second)},
 		{Probability: 0.002, Count: 2, Effect: gitlabtest.Latency(time.Minute)},
+		{Probability: 0.3, Effect: gitlabtest.CountTimeouts(4)},
+		{Probability: 0.3, Effect: gitlabtest.NullProjects(3)},
+		{Probability: 0.3, Effect: gitlabtest.NullRepositories(2)},
+		{Probability: 0.3, Effect: gitlabtest.SkipDeletions(3)},
+		{Probability: 0.3, Effect: gitlabtest.UnnamedDeletions(4)},
+		{Probability: 0.3, Effect: gitlabtest.AlienDeletions("main", "latest")},
+		{Operation: "mutation", Probability: 0.1, Effect: gitlabtest.MutationTimeouts(3)},
+		{Operation: "query", Probability: 0.1, Effect: gitlabtest.GraphQLErrors("Timeout on validation of query")},
 	}
 }
 
@@ -46,7 +54,11 @@ func TestDeletesWhatTheTruthAllows(t *testing.T) {
 			t.Parallel()
 			world := gitlabtest.Random(seed, gitlabtest.Legacy).World()
 			want := dead(world)
-			tr := newTrial(world, gitlabtest.WithSeed(seed), gitlabtest.WithFaults(passing()...))
+			options := []gitlabtest.Option{gitlabtest.WithSeed(seed), gitlabtest.WithFaults(passing()...)}
+			if seed%5 == 0 {
+				options = append(options, gitlabtest.WithoutGraphQL())
+			}
+			tr := newTrial(world, options...)
 			tr.options.Workers = []int{1, 4, 16, 64}[seed%4]
 			got := tr.runInBubble(t)
 			if got.err != nil || got.Undecided+got.Failed > 0 {
@@ -95,6 +107,8 @@ func lasting(seed uint64) map[string][]gitlabtest.Fault {
 		"deletions refused":                 {{Method: "DELETE", Probability: 0.5, Effect: gitlabtest.Refuse(400)}},
 		"a proxy's page instead of details": {{Path: details, Probability: 0.2, Effect: gitlabtest.HTML()}},
 		"a proxy's 404":                     {{Path: details, Probability: 0.2, Effect: gitlabtest.Reply(404, "not here", "Content-Type", "text/plain")}},
+		"deletions that GitLab invents":     {{Effect: gitlabtest.AlienDeletions("latest", "main")}},
+		"deletions that do not happen":      {{Operation: "mutation", Effect: gitlabtest.SkipDeletions(2)}},
 		"the project's 404":                 {{Path: details, Probability: 0.2, Effect: gitlabtest.Reply(404, `{"message":"404 Project Not Found"}`)}},
 	}
 }

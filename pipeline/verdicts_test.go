@@ -171,7 +171,8 @@ func TestTwoRepositoriesOfAName(t *testing.T) {
 				entries, lists = append(entries, other), regexp.MustCompile("^/groups/g/registry/repositories$")
 			}
 			twins := strings.Replace(listed(entries...), `"name":"twin"`, `"name":"app"`, 1)
-			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Path: lists, Effect: gitlabtest.Reply(200, twins)}))
+			tr := newTrial(world, gitlabtest.WithoutGraphQL(),
+				gitlabtest.WithFaults(gitlabtest.Fault{Path: lists, Effect: gitlabtest.Reply(200, twins)}))
 			tr.options.Scope = scope
 			got := tr.runInBubble(t)
 			want := map[string]policy.Reason{"g/q/other:dead": policy.MissingDetails, "g/q/other:a": policy.Healthy}
@@ -308,7 +309,7 @@ func TestScope(t *testing.T) {
 	}{
 		{"everything of the user's", pipeline.Scope{Membership: true},
 			[]string{"a/one", "a/sub/two", "a/sub/deep/three", "b/four", "b/five"}, 1, 1,
-			map[string]int{"GET /projects/:id/registry/repositories": 6}},
+			map[string]int{"GET /projects/:id/registry/repositories": 0, "POST /api/graphql query": 2}},
 		{"a group", pipeline.Scope{Groups: []string{"a"}},
 			[]string{"a/one", "a/sub/two", "a/sub/deep/three"}, 1, 0,
 			map[string]int{"GET /groups/:id/registry/repositories": 1, "GET /projects/:id/registry/repositories": 0}},
@@ -361,7 +362,7 @@ func TestProjectListingBreaksOff(t *testing.T) {
 	for name, scope := range map[string]pipeline.Scope{"all": {}, "group": {Groups: []string{"g"}}} {
 		for status, want := range map[int]error{401: gitlabapi.ErrUnauthorized, 403: nil} {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
-				tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{
+				tr := newTrial(world, gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(gitlabtest.Fault{
 					Path: regexp.MustCompile("^(/groups/g)?/projects$"), Skip: 1, Effect: gitlabtest.Status(status)}))
 				tr.options.Scope = scope
 				got := tr.runInBubble(t)

@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"golang.org/x/sync/semaphore"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+)
+
+const (
+	// maxBatch is how many tags of a repository GitLab deletes at a time.
+	maxBatch = gitlabapi.MaxDeletion
+	// maxParcel is how many tags are deleted in one request at most. GitLab deletes one
+	// after the other, each in a fraction of a second, and gives up after some thirty
+	// seconds.
+	maxParcel = 40
+)
+
+// A batch is dead tags of one repository, which are confirmed and deleted together. It
+// leaves the classifier when it is full or with the last tag of its repository.
+type batch struct {
+	repository *repository
+	tags       []tag
+	// again is what the repository's listing says of the tags right before the
+	// deletion, where one listing costs less than asking for each.
+	again *secondLook
+}
+
+// add puts a tag into the batch.
+func (b *batch) add(t tag) {
+	t.batch = b
+	b.tags = append(b.tags, t)
+}
+
+// names returns the names of the batch's tags.
+func (b *batch) names() []string {
+	names := make([]string, len(b.tags))
+	for i, t := range b.tags {
+		names[i] = t.facts.Tag
+	}
+	return names
+}
+
+// keep leaves in the batch those tags for which the function returns true.
+func (b *batch) keep(stays func(*tag) bool) {
+	left := b.tags[:0]
+	for i := range b.tags {
+		if stays(&b.tags[i]) {
+			left = append(left, b.tags[i])
+		}
+	}
+	clear(b.tags[len(left):])
+	b.tags = left
+}
+
+// A parcel is batches that are deleted in one request.
+type parcel []*batch
+
+// tags returns all tags of a parcel.
+func (p parcel) tags() []*tag {
+	var all []*tag
+	for _, b := range p {
+		for i := range b.tags {
+			all = append(all, &b.tags[i])
+		}
+	}
+	return all
+}
+
+// dropDone takes out of a parcel the tags that have been reported.
+func (p parcel) dropDone() {
+	for _, b := range p {
+		b.keep(func(t *tag) bool { return !t.done })
+	}
+}
+
+// holdListings keeps the listings of the parcel's repositories from being read afresh
+// until the returned function is called. It takes the repositories in the order of their
+// ids: who waits for one of them then holds none that others wait for. A context that
+// ends leaves some of them out, which does no harm, since nothing is deleted any more.
+func (p parcel) holdListings(ctx context.Context) (release func()) {
+	inOrder := slices.SortedFunc(slices.Values(p), func(a, b *batch) int { return cmp.Compare(a.repository.ID, b.repository.ID) })
+	var held []*semaphore.Weighted
+	for _, b := range inOrder {
+		if b.repository.deletions.Acquire(ctx, 1) == nil {
+			held = append(held, b.repository.deletions)
+		}
+	}
+	return func() {
+		for _, deletions := range held {
+			deletions.Release(1)
+		}
+	}
+}
+
+// isFull reports whether a parcel has no room for a further batch, however small. Where
+// GitLab deletes one tag a request there is nothing to gain from several batches.
+func (r *run) isFull(batches []*batch) bool {
+	return len(batches) >= r.client.DeletionsAtOnce() || len(parcel(batches).tags()) > maxParcel-maxBatch
+}

@@ -1,0 +1,310 @@
+package pipeline_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+const (
+	mutations = "POST /api/graphql mutation"
+	singleOut = "DELETE /projects/:id/registry/repositories/:rid/tags/:name"
+)
+
+// withOrphans returns a project of several pairs of an image repository, which has
+// further tags, and a cache repository with so many orphans.
+func withOrphans(regime gitlabtest.Regime, pairs, orphans int) *gitlabtest.World {
+	world := gitlabtest.NewWorld(regime)
+	p := world.AddProject("g/p")
+	for i := range pairs {
+		app, cache := p.AddRepository(fmt.Sprint("app", i)), p.AddRepository(fmt.Sprintf("app%d.cache", i))
+		app.AddTag("a", gitlabtest.KindImage)
+		app.AddTag("z", gitlabtest.KindImage)
+		cache.AddTag("a", gitlabtest.KindCacheManifest)
+		for j := range orphans {
+			cache.AddTag(fmt.Sprintf("o-%02d", j), gitlabtest.KindCacheManifest)
+		}
+	}
+	return world
+}
+
+// TestDeletionsTravelTogether: twenty tags of a repository go in one mutation, and those
+// of several repositories in one request.
+func TestDeletionsTravelTogether(t *testing.T) {
+	for _, e := range evidences {
+		t.Run(e.name, func(t *testing.T) {
+			world := withOrphans(e.regime, 8, 5)
+			tr := registryTrial(world, e.verify, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(20 * time.Millisecond)}))
+			tr.options.Workers = 4 // one deleter: batches meet while it is busy
+			got := tr.runInBubble(t)
+			stats := tr.server.Stats()
+			if got.Deleted != 40 || len(deleted(tr.server)) != 40 || stats.ByEndpoint[singleOut] != 0 {
+				t.Errorf("deleted %d, really %d, %d one by one", got.Deleted, len(deleted(tr.server)), stats.ByEndpoint[singleOut])
+			}
+			if n := stats.ByEndpoint[mutations]; n > 5 {
+				t.Errorf("%d requests for 40 deletions in 8 repositories", n)
+			}
+			dead := world.TruthUnder(e.truth)
+			for name := range deleted(tr.server) {
+				if dead[name] == "" {
+					t.Errorf("%s was deleted and is alive", name)
+				}
+			}
+		})
+	}
+}
+
+// TestOnlyWhatIsConfirmedCounts: what GitLab does not name among the deleted is deleted
+// over REST, which says why not.
+func TestOnlyWhatIsConfirmedCounts(t *testing.T) {
+	protected := gitlabtest.WithProtectedTags(regexp.MustCompile("^o-0[12]$"))
+	mutation := func(effect gitlabtest.Effect) gitlabtest.Option {
+		return gitlabtest.WithFaults(gitlabtest.Fault{Operation: "mutation", Effect: effect})
+	}
+	for name, test := range map[string]struct {
+		option            gitlabtest.Option
+		deleted, oneByOne int
+	}{
+		"all is well":                  {mutation(gitlabtest.Latency(0)), 10, 0},
+		"two are protected":            {protected, 8, 2},
+		"every third is left out":      {mutation(gitlabtest.SkipDeletions(3)), 10, 3},
+		"every third is not named":     {mutation(gitlabtest.UnnamedDeletions(3)), 10, 3},
+		"others are named":             {mutation(gitlabtest.AlienDeletions("a", "z")), 10, 0},
+		"the request fails":            {mutation(gitlabtest.Status(500)), 10, 10},
+		"it takes too long":            {mutation(gitlabtest.MutationTimeouts(0)), 10, 10},
+		"GraphQL says no":              {mutation(gitlabtest.GraphQLErrors("Internal server error")), 10, 10},
+		"GraphQL says no to all":       {mutation(gitlabtest.HTML()), 10, 10},
+		"there is no GraphQL":          {gitlabtest.WithoutGraphQL(), 10, 10},
+		"not one mutation is so cheap": {gitlabtest.WithComplexityLimit(1), 10, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 10), test.option)
+			tr.client.MaxRetries = 0
+			got := tr.runInBubble(t)
+			if got.Deleted != test.deleted || len(deleted(tr.server)) != test.deleted {
+				t.Errorf("deleted %d, really %d, want %d", got.Deleted, len(deleted(tr.server)), test.deleted)
+			}
+			if n := tr.server.Stats().ByEndpoint[singleOut]; n != test.oneByOne {
+				t.Errorf("%d deleted one by one, want %d", n, test.oneByOne)
+			}
+			if got.Reasons[report.DeleteForbidden] != 10-test.deleted {
+				t.Errorf("reasons %v", got.Reasons)
+			}
+			onlyDead(t, tr.server)
+		})
+	}
+}
+
+// TestBatchLeavesWithItsRepository: a batch that is not full does not wait for other
+// repositories.
+func TestBatchLeavesWithItsRepository(t *testing.T) {
+	world := withOrphans(gitlabtest.Database, 2, 3)
+	slow := world.Projects[0].Repositories[3]
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(slow.Name + `/tags/list/?$`), Effect: gitlabtest.Latency(20 * time.Second)}))
+	var first atomic.Int64
+	first.Store(-1)
+	var started time.Time
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if started.IsZero() {
+			started = time.Now()
+		}
+		if r.Operation == "mutation" {
+			first.CompareAndSwap(-1, int64(time.Since(started)))
+		}
+	})
+	tr.client.Concurrency, tr.options.Workers = 4, 4
+	got := tr.runInBubble(t)
+	if after := time.Duration(first.Load()); got.Deleted != 6 || after < 0 || after > 10*time.Second {
+		t.Errorf("deleted %d, the first after %v", got.Deleted, after)
+	}
+}
+
+// TestLateDeletionIsConfirmedAgain: a deletion that a pause holds up rests on grounds
+// that have grown old meanwhile. What was pushed in the pause stays.
+func TestLateDeletionIsConfirmedAgain(t *testing.T) {
+	for name, options := range map[string][]gitlabtest.Option{
+		"together":   {gitlabtest.WithFaults(gitlabtest.Fault{Operation: "mutation", Count: 1, Effect: gitlabtest.RetryAfter(429, 600)})},
+		"one by one": {gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(gitlabtest.Fault{Method: "DELETE", Count: 1, Effect: gitlabtest.RetryAfter(429, 600)})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 3), options...)
+			tr.options.Workers, tr.client.Concurrency = 1, 1
+			var once atomic.Bool
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				deletes := r.Operation == "mutation" || r.Method == "DELETE"
+				if deletes && once.CompareAndSwap(false, true) {
+					if err := tr.server.Push("g/p", "app0", "o-01", gitlabtest.KindImage); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			got := tr.runInBubble(t)
+			if d := got.decisions["g/p/app0.cache:o-01"]; d.Reason != policy.HasCounterpart {
+				t.Errorf("decided %s (%s)", d.Reason, d.Detail)
+			}
+			if got.Deleted != 2 {
+				t.Errorf("deleted %d", got.Deleted)
+			}
+		})
+	}
+}
+
+// TestGivesUpOnPausesWithoutEnd: deletions that can never be sent in time fail, and are
+// reported; the run comes to its end.
+func TestGivesUpOnPausesWithoutEnd(t *testing.T) {
+	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 3), gitlabtest.WithoutGraphQL(),
+		gitlabtest.WithFaults(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.RetryAfter(429, 600)}))
+	got := tr.runInBubble(t)
+	if got.err != nil || got.Failed != 3 || got.Reasons[report.DeleteFailed] != 3 {
+		t.Errorf("error %v, failed %d, reasons %v", got.err, got.Failed, got.Reasons)
+	}
+}
+
+// TestOneListingConfirmsABatch on the database: the cache's own, and the counterpart's,
+// which has to go on behind the tags that it lacks.
+func TestOneListingConfirmsABatch(t *testing.T) {
+	const manifests = "/v2/:path/manifests/:reference"
+	asked := func(s gitlabtest.Stats) int {
+		return s.ByEndpoint["GET "+manifests] + s.ByEndpoint["HEAD "+manifests]
+	}
+	world := withOrphans(gitlabtest.Database, 1, 12)
+	tr := registryTrial(world, pipeline.VerifyRegistry)
+	got := tr.runInBubble(t)
+	lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]
+	if n := asked(tr.server.Stats()); got.Deleted != 12 || n != 0 || lists != 4 {
+		t.Errorf("deleted %d; %d manifests and %d lists were asked for", got.Deleted, n, lists)
+	}
+
+	// Lists that end before the tags prove nothing, however often they are read.
+	cut := gitlabtest.Fault{Path: regexp.MustCompile("app0/tags/list/?$"), Effect: gitlabtest.CutList(1)}
+	app := world.Projects[0].Repositories[0]
+	for i := range 12 {
+		app.AddTag(fmt.Sprintf("o-%02d", i), gitlabtest.KindImage)
+	}
+	tr = registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(cut))
+	got = tr.runInBubble(t)
+	if n := asked(tr.server.Stats()); got.Deleted != 0 || got.Reasons[policy.HasCounterpart] != 13 || n != 12 {
+		t.Errorf("deleted %d, reasons %v, %d manifests were asked for", got.Deleted, got.Reasons, n)
+	}
+}
+
+// TestBatchIsLookedAtAgain: what the second listing of a cache repository says of its
+// tags counts, and that it fails keeps all of them.
+func TestBatchIsLookedAtAgain(t *testing.T) {
+	own := regexp.MustCompile("app0.cache/tags/list/?$")
+	for name, test := range map[string]struct {
+		change  func(*gitlabtest.Server) error
+		effect  gitlabtest.Effect
+		want    policy.Reason
+		deleted int
+	}{
+		"one was pushed again": {func(s *gitlabtest.Server) error {
+			return s.Push("g/p", "app0.cache", "o-01", gitlabtest.KindCacheIndex)
+		}, gitlabtest.Latency(0), policy.DetailsUnknown, 3},
+		"one is gone": {func(s *gitlabtest.Server) error {
+			return s.Remove("g/p", "app0.cache", "o-01")
+		}, gitlabtest.Latency(0), policy.EvidenceDisagrees, 3},
+		"one is left out":      {nil, gitlabtest.CutList(2), policy.MissingCounterpartTag, 4},
+		"the registry fails":   {nil, gitlabtest.Status(503), policy.DetailsUnknown, 0},
+		"it is something else": {nil, gitlabtest.HTML(), policy.DetailsUnknown, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := registryTrial(withOrphans(gitlabtest.Database, 1, 4), pipeline.VerifyRegistry,
+				gitlabtest.WithFaults(gitlabtest.Fault{Path: own, Skip: 1, Effect: test.effect}))
+			tr.client.MaxRetries = 0
+			var lists atomic.Int64
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				if own.MatchString(r.Path) && lists.Add(1) == 2 && test.change != nil {
+					if err := test.change(tr.server); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+			got := tr.runInBubble(t)
+			if d := got.decisions["g/p/app0.cache:o-01"]; d.Reason != test.want || got.Deleted != test.deleted {
+				t.Errorf("decided %s (%s), deleted %d, want %s and %d", d.Reason, d.Detail, got.Deleted, test.want, test.deleted)
+			}
+		})
+	}
+}
+
+// TestNeitherStarves: with the rate limit as bottleneck, tags go on being read while
+// others are deleted.
+func TestNeitherStarves(t *testing.T) {
+	tr := newTrial(withOrphans(gitlabtest.Legacy, 10, 30), gitlabtest.WithLog(), gitlabtest.WithoutGraphQL())
+	tr.client.RateLimit, tr.client.RateBurst = 10, 1
+	got := tr.runInBubble(t)
+	if got.Deleted != 300 {
+		t.Fatalf("deleted %d", got.Deleted)
+	}
+	requests := tr.server.Requests()
+	first := make(map[string]bool)
+	var reads, deletions [5]int // by fifths of the run; reads are first ones
+	for i, r := range requests {
+		switch fifth := i * 5 / len(requests); {
+		case r.Method == "DELETE":
+			deletions[fifth]++
+		case strings.HasSuffix(r.Endpoint, "/tags/:name") && !first[r.Path]:
+			first[r.Path] = true
+			reads[fifth]++
+		}
+	}
+	for fifth := range 4 {
+		if reads[fifth] < 10 || deletions[fifth] < 10 {
+			t.Errorf("by fifths of the run: first reads %v, deletions %v", reads, deletions)
+			break
+		}
+	}
+}
+
+// TestDiscoveryLosesNoProject: whatever GraphQL leaves out is read another way.
+func TestDiscoveryLosesNoProject(t *testing.T) {
+	for name, option := range map[string]gitlabtest.Option{
+		"all is well":             gitlabtest.WithSeed(1),
+		"no GraphQL":              gitlabtest.WithoutGraphQL(),
+		"an older one":            gitlabtest.WithoutRepositoriesCount(),
+		"counts time out":         gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.CountTimeouts(0)}),
+		"counts time out at last": gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.CountTimeouts(30)}),
+		"projects are null":       gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.NullProjects(7)}),
+		"repositories are null":   gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.NullRepositories(3)}),
+		"queries are too complex": gitlabtest.WithComplexityLimit(40),
+	} {
+		t.Run(name, func(t *testing.T) {
+			build := gitlabtest.Random(5, gitlabtest.Legacy)
+			build.Projects, build.EmptyProjects, build.TagsPerRepository = 60, 140, [2]int{1, 2}
+			world := build.World()
+			tr := newTrial(world, option)
+			got := tr.runInBubble(t)
+			if diff := cmp.Diff(dead(world), deleted(tr.server)); diff != "" || got.err != nil || got.Unreadable != 1 {
+				t.Errorf("error %v, unreadable %d, deleted (-dead +deleted):\n%s", got.err, got.Unreadable, diff)
+			}
+			if got.Projects != 200 {
+				t.Errorf("%d projects, want 200", got.Projects)
+			}
+		})
+	}
+}
+
+// TestMutationRefusedForItsScope: GraphQL may want more of a token than REST does; then
+// REST has the word.
+func TestMutationRefusedForItsScope(t *testing.T) {
+	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 4), gitlabtest.WithFaults(gitlabtest.Fault{
+		Operation: "mutation", Effect: gitlabtest.Reply(403, `{"error":"insufficient_scope"}`)}))
+	got := tr.runInBubble(t)
+	if errors.Is(got.err, gitlabapi.ErrInsufficientScope) || got.Deleted != 4 {
+		t.Errorf("error %v, deleted %d", got.err, got.Deleted)
+	}
+}
