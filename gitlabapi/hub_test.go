@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 	"sync"
@@ -168,10 +169,22 @@ func sha256Of(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum25
 func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	errs := make(map[string]error)
 	_, errs["Tags"] = r.Tags(ctx, "group/app")
-	_, errs["TagRows"] = r.TagRows(ctx, "group/app")
+	_, errs["TagRows"] = allRows(r.TagRows(ctx, "group/app"))
 	_, errs["Head"] = r.Head(ctx, "group/app", "tag")
 	_, errs["Manifest"] = r.Manifest(ctx, "group/app", "tag")
 	_, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))
 	_, errs["Signs"] = r.Signs(ctx)
 	return errs
+}
+
+// allRows returns the rows of all pages, none if one of them failed.
+func allRows(pages iter.Seq2[[]TagRow, error]) ([]TagRow, error) {
+	var all []TagRow
+	for rows, err := range pages {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
 }

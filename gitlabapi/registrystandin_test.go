@@ -3,6 +3,7 @@ package gitlabapi_test
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -129,7 +130,7 @@ func TestListsOfTheStandIn(t *testing.T) {
 			if got, err := r.Tags(t.Context(), "group/app"); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%v: Tags() of %d has %d, %v", regime, n, len(got), err)
 			}
-			rows, err := r.TagRows(t.Context(), "group/app")
+			rows, err := allRows(r.TagRows(t.Context(), "group/app"))
 			if regime == gitlabtest.Legacy {
 				if !errors.Is(err, gitlabapi.ErrNotFound) || errors.Is(err, gitlabapi.ErrRepositoryNotFound) || rows != nil {
 					t.Errorf("rows without a database: %v", err)
@@ -163,7 +164,7 @@ func TestListsWithBadPages(t *testing.T) {
 		_, _, r := connectRegistry(t, w, option)
 		for lister, list := range map[string]func() error{
 			"Tags":    func() error { _, err := r.Tags(t.Context(), "group/app"); return err },
-			"TagRows": func() error { _, err := r.TagRows(t.Context(), "group/app"); return err },
+			"TagRows": func() error { _, err := allRows(r.TagRows(t.Context(), "group/app")); return err },
 		} {
 			if _, ok := errors.AsType[*gitlabapi.ListingError](list()); !ok {
 				t.Errorf("%s, %s: %v", name, lister, list())
@@ -329,7 +330,7 @@ func TestOneTokenForAProject(t *testing.T) {
 	s, _, r := connectRegistry(t, w)
 	view := r.For(paths)
 	for i, path := range paths {
-		_, err := view.TagRows(t.Context(), path)
+		_, err := allRows(view.TagRows(t.Context(), path))
 		switch {
 		case i == 3 && !errors.Is(err, gitlabapi.ErrForbidden):
 			t.Errorf("%s, which the token may not read: %v", path, err)
@@ -342,4 +343,16 @@ func TestOneTokenForAProject(t *testing.T) {
 	if asked := s.Stats().ByEndpoint["GET /jwt/auth"]; asked != 2 {
 		t.Errorf("%d tokens for eleven repositories, want 2", asked)
 	}
+}
+
+// allRows returns the rows of all pages, none if one of them failed.
+func allRows(pages iter.Seq2[[]gitlabapi.TagRow, error]) ([]gitlabapi.TagRow, error) {
+	var all []gitlabapi.TagRow
+	for rows, err := range pages {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
 }

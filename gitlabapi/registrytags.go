@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -51,25 +50,12 @@ func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 	return slices.Compact(tags), nil
 }
 
-// TagRows lists the tags of a repository, each once and by ascending name, on a registry
-// with the metadata database. A listing that fails half-way returns none. The error is
-// [ErrRepositoryNotFound] when the registry itself says that there is no such repository.
-func (r *Registry) TagRows(ctx context.Context, path string) ([]TagRow, error) {
-	var rows []TagRow
-	for page, err := range r.TagRowPages(ctx, path) {
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, page...)
-	}
-	slices.SortFunc(rows, func(a, b TagRow) int { return strings.Compare(a.Name, b.Name) })
-	return slices.CompactFunc(rows, func(a, b TagRow) bool { return a.Name == b.Name }), nil
-}
-
-// TagRowPages yields the listing of TagRows as it comes, page by page, for those who
-// keep less of a row. The first error is the last thing that it yields, and means that
-// the listing was not whole.
-func (r *Registry) TagRowPages(ctx context.Context, path string) iter.Seq2[[]TagRow, error] {
+// TagRows lists the tags of a repository on a registry with the metadata database, page
+// by page as they come, for those who keep less of a row; a tag can come twice when the
+// list changes meanwhile. The first error is the last thing that it yields, and means that
+// the listing was not whole. It is [ErrRepositoryNotFound] when the registry itself says
+// that there is no such repository.
+func (r *Registry) TagRows(ctx context.Context, path string) iter.Seq2[[]TagRow, error] {
 	mediaTypes := make(map[string]string)
 	list := registryListing[TagRow]{
 		registry: r, path: path, address: "/gitlab/v1/repositories/" + path + "/tags/list/", expect: fromRegistry,

@@ -18,10 +18,6 @@ type Tag struct {
 	// Dated is true when the listing gave the tag a date. No version of GitLab is
 	// known to, but a date is a date wherever it stands.
 	Dated bool
-	// Published is when the tag was last pushed; zero where the listing does not say.
-	Published time.Time
-	// Mark is for who made the list, to know the tag's manifest again.
-	Mark uint64
 }
 
 // TagDetails is what GitLab says about a tag when it is asked for it by name.

@@ -22,7 +22,16 @@ func (apiLegacy) readings() int { return 2 }
 
 func (e apiLegacy) list(ctx context.Context, repo *repository) (listing, error) {
 	tags, err := e.run.client.Tags(ctx, repo.Repository)
-	return newListing(tags), err
+	return listingOf(tags), err
+}
+
+// listingOf keeps of GitLab's list what matters here.
+func listingOf(tags []gitlabapi.Tag) listing {
+	kept := make([]listed, len(tags))
+	for i, t := range tags {
+		kept[i] = listed{name: t.Name, dated: t.Dated}
+	}
+	return newListing(kept)
 }
 
 func (e apiLegacy) look(ctx context.Context, t *tag) error {
@@ -81,7 +90,7 @@ func (apiDatabase) readings() int { return 1 }
 
 func (e apiDatabase) list(ctx context.Context, repo *repository) (listing, error) {
 	tags, err := e.run.client.TagsByKeyset(ctx, repo.Repository)
-	return newListing(tags), err
+	return listingOf(tags), err
 }
 
 func (apiDatabase) look(_ context.Context, t *tag) error {

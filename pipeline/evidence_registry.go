@@ -31,9 +31,9 @@ func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, er
 	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
 		err = nil // GitLab knows it since somebody began to push, and nothing came
 	}
-	tags := make([]gitlabapi.Tag, len(names))
+	tags := make([]listed, len(names))
 	for i, name := range names {
-		tags[i].Name = name
+		tags[i].name = name
 	}
 	return newListing(tags), err
 }
@@ -148,15 +148,28 @@ func (registryDatabase) readings() int { return 1 }
 func (registryDatabase) alive(context.Context, *tag) error { return nil }
 
 func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, error) {
-	rows, err := repo.project.at(e.registry).TagRows(ctx, repo.Path)
-	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
-		err = nil
+	var tags []listed
+	for rows, err := range repo.project.at(e.registry).TagRows(ctx, repo.Path) {
+		if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			tags = append(tags, listedOf(row))
+		}
 	}
-	tags := make([]gitlabapi.Tag, len(rows))
-	for i, row := range rows {
-		tags[i] = gitlabapi.Tag{Name: row.Name, Dated: true, Published: row.PublishedAt, Mark: markOf(row.Digest)}
+	return newListing(tags), nil
+}
+
+// listedOf keeps what matters of a row.
+func listedOf(row gitlabapi.TagRow) listed {
+	l := listed{name: row.Name, dated: true, mark: markOf(row.Digest), bytes: row.Bytes}
+	if !row.PublishedAt.IsZero() {
+		l.published = row.PublishedAt.Unix()
 	}
-	return newListing(tags), err
+	return l
 }
 
 // look has nothing to ask: the listing has said it all.
@@ -169,7 +182,9 @@ func (e registryDatabase) look(_ context.Context, t *tag) error {
 func (e registryDatabase) believe(t *tag) {
 	t.examined = true
 	t.facts.Details = policy.Known(policy.DetailsDated)
-	t.facts.Young = e.run.isYoung(t.published)
+	if t.published != 0 {
+		t.facts.Young = e.run.isYoung(time.Unix(t.published, 0))
+	}
 }
 
 // A secondLook is what a listing said of a batch's tags when it was read again.
@@ -187,7 +202,7 @@ func (e registryDatabase) lookAgain(ctx context.Context, b *batch) {
 	}
 	wanted := b.names()
 	b.again = &secondLook{rows: make(map[string]gitlabapi.TagRow)}
-	for rows, err := range b.repository.project.at(e.registry).TagRowPages(ctx, b.repository.Path) {
+	for rows, err := range b.repository.project.at(e.registry).TagRows(ctx, b.repository.Path) {
 		b.again.err = err
 		for _, row := range rows {
 			if slices.Contains(wanted, row.Name) {

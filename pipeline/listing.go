@@ -74,31 +74,45 @@ func newRepository(p *project, r gitlabapi.Repository) *repository {
 	}
 }
 
-// A listing is the tags of a repository, sorted by name.
-type listing []gitlabapi.Tag
+// A listed is what is kept of a tag's entry in a listing: there may be a million of them
+// in one repository.
+type listed struct {
+	name      string
+	published int64  // when it was pushed last, in seconds of Unix; 0 if the list does not say
+	mark      uint64 // of its digest, where the list says that
+	bytes     int64  // that it references; 0 if the list does not say
+	dated     bool
+}
 
-func newListing(tags []gitlabapi.Tag) listing {
-	slices.SortFunc(tags, func(a, b gitlabapi.Tag) int { return strings.Compare(a.Name, b.Name) })
-	return tags
+// A listing is the tags of a repository, each once, sorted by name.
+type listing []listed
+
+// newListing brings a list into order, which it mostly has already.
+func newListing(tags []listed) listing {
+	byName := func(a, b listed) int { return strings.Compare(a.name, b.name) }
+	if !slices.IsSortedFunc(tags, byName) {
+		slices.SortFunc(tags, byName)
+	}
+	return slices.CompactFunc(tags, func(a, b listed) bool { return a.name == b.name })
 }
 
 // has reports whether the listing names a tag.
 func (l listing) has(tag string) bool {
-	_, found := slices.BinarySearchFunc(l, tag, func(t gitlabapi.Tag, name string) int {
-		return strings.Compare(t.Name, name)
+	_, found := slices.BinarySearchFunc(l, tag, func(t listed, name string) int {
+		return strings.Compare(t.name, name)
 	})
 	return found
 }
 
 // reaches reports whether the listing names a tag that comes after the given name, so
 // that it was not cut off before it.
-func (l listing) reaches(name string) bool { return len(l) > 0 && l[len(l)-1].Name > name }
+func (l listing) reaches(name string) bool { return len(l) > 0 && l[len(l)-1].name > name }
 
 // covers reports whether the listing names all that another does, leaving aside the
 // tags that this run may have deleted itself.
 func (l listing) covers(other listing, but *nameSet) bool {
 	for _, tag := range other {
-		if !l.has(tag.Name) && !but.has(tag.Name) {
+		if !l.has(tag.name) && !but.has(tag.name) {
 			return false
 		}
 	}

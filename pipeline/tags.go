@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -12,12 +11,12 @@ import (
 // A tag is on its way through the stages, with what is known about it.
 type tag struct {
 	repository *repository
-	dated      bool      // by its listing
-	published  time.Time // by its listing, zero if it does not say
-	mark       uint64    // of its digest in its listing, where that says it
-	examined   bool      // all that a deletion would rest on has been looked at
+	dated      bool  // by its listing
+	published  int64 // by its listing, like the next two; see listed
+	mark       uint64
+	bytes      int64 // that it references, 0 while that is not known
+	examined   bool  // all that a deletion would rest on has been looked at
 	digest     string
-	bytes      int64               // that it references, 0 while that is not known
 	batch      *batch              // once it is to be deleted
 	done       bool                // its deletion has been reported
 	manifest   *gitlabapi.Manifest // while the first look at it goes on
@@ -55,9 +54,9 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}
 	repo.unclassified, repo.size = len(tags), len(tags)
-	for _, listed := range tags {
-		item := tag{repository: repo, dated: listed.Dated, published: listed.Published, mark: listed.Mark, doubt: err}
-		item.facts = policy.Facts{Repository: repo.Name, Tag: listed.Name, Listed: err == nil}
+	for _, l := range tags {
+		item := tag{repository: repo, dated: l.dated, published: l.published, mark: l.mark, bytes: l.bytes, doubt: err}
+		item.facts = policy.Facts{Repository: repo.Name, Tag: l.name, Listed: err == nil}
 		if ctx.Err() != nil || !send(item) {
 			break
 		}
@@ -68,7 +67,7 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 // ownListing returns the tags of a repository for its own scan. Where a cache
 // repository may ask for them they are kept; elsewhere they are forgotten with the
 // last of them.
-func (r *run) ownListing(ctx context.Context, repo *repository) ([]gitlabapi.Tag, error) {
+func (r *run) ownListing(ctx context.Context, repo *repository) (listing, error) {
 	if _, asked := repo.project.byName[repo.Name+r.options.Rules.CacheSuffix]; asked {
 		return repo.list(ctx, repo.evidence)
 	}
