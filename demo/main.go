@@ -92,7 +92,6 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 	if err != nil {
 		return err
 	}
-	dry.writeReasons(to)
 	dry.writeTags(to)
 	if err := standin.checkUntouched(ctx, before); err != nil {
 		return err
@@ -104,7 +103,6 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 	if err != nil {
 		return err
 	}
-	run.writeReasons(to)
 
 	to.heading("What is left, and why it stays")
 	table, err := standin.get(ctx, "/-/standin/world")

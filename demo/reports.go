@@ -17,9 +17,7 @@ import (
 // demo shows them. The names are those of the contract, written out once more, so that
 // a report that breaks it does not show up here as if nothing were wrong.
 type reports struct {
-	Tags      int            `json:"tags"`
-	Deleted   int            `json:"deleted"`
-	Reasons   map[string]int `json:"reasons"`
+	Deleted   int `json:"deleted"`
 	decisions []decision
 }
 
@@ -27,7 +25,6 @@ type reports struct {
 type decision struct {
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
-	Outcome    string `json:"outcome"`
 	Reason     string `json:"reason"`
 }
 
@@ -55,30 +52,6 @@ func readReports(dir string) (*reports, error) {
 		}
 		r.decisions = append(r.decisions, d)
 	}
-}
-
-// outcomes says what became of the tags of each reason that is not kept.
-func (r *reports) outcomes() map[string]string {
-	outcomes := make(map[string]string)
-	for _, d := range r.decisions {
-		outcomes[d.Reason] = d.Outcome
-	}
-	return outcomes
-}
-
-// writeReasons prints how many tags there are of each reason.
-func (r *reports) writeReasons(w io.Writer) {
-	outcomes := r.outcomes()
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(table, "\nThe %d decisions, by reason:\n", r.Tags)
-	for _, reason := range slices.Sorted(maps.Keys(r.Reasons)) {
-		outcome, ok := outcomes[reason]
-		if !ok {
-			outcome = "kept"
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%4d\n", outcome, reason, r.Reasons[reason])
-	}
-	table.Flush()
 }
 
 // writeTags prints every tag that is not kept, by repository.

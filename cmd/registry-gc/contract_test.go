@@ -21,6 +21,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // The contract is written down in several places: the Config struct, --help, the README,
@@ -515,6 +517,25 @@ func exitConstants(t *testing.T) (codes []string) {
 	}
 	slices.Sort(codes)
 	return codes
+}
+
+// TestReadmeReasons: the table whose first column is headed "reason" says of each code
+// what the summary says becomes of its tags.
+func TestReadmeReasons(t *testing.T) {
+	becomes := map[string]report.Outcome{
+		"stays": report.Kept, "goes": report.Deleted, "undecided": report.Undecided, "failed": report.Failed,
+	}
+	got, want := make(map[string]report.Outcome), make(map[string]report.Outcome)
+	for _, row := range readmeTable(t, "reason") {
+		word := regexp.MustCompile(`^\w+`).FindString(row[1])
+		got[strings.Join(codeSpans(row[0]), " ")] = becomes[word]
+	}
+	for _, e := range report.Explanations() {
+		want[string(e.Reason)] = e.Outcome
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("README.md says %v; want %v", got, want)
+	}
 }
 
 // readmeTable returns the rows of the README's table whose first column has a heading.

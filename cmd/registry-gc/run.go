@@ -78,8 +78,8 @@ func (j *job) run(ctx context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, report.NewSummary(j.config.DryRun))
 	}
-	summary := report.NewSummary(j.config.DryRun)
-	handlers := report.Handlers{summary, report.Log{Logger: j.log}}
+	summary, dead := report.NewSummary(j.config.DryRun), new(report.Tally)
+	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log}}
 	var files *report.Files
 	if j.config.ReportDir != "" {
 		if files, err = report.OpenFiles(j.config.ReportDir); err != nil {
@@ -92,7 +92,7 @@ func (j *job) run(ctx context.Context) int {
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
 	addStats(summary, client.Stats(), time.Since(started))
-	return j.finish(summary, files, err)
+	return j.finish(summary, dead, files, err)
 }
 
 func (j *job) client() (*gitlabapi.Client, error) {
@@ -136,12 +136,12 @@ func addStats(summary *report.Summary, stats gitlabapi.Stats, took time.Duration
 
 // finish says what ended the run or was left, prints the summary and closes the
 // reports, however the run ended.
-func (j *job) finish(summary *report.Summary, files *report.Files, err error) int {
+func (j *job) finish(summary *report.Summary, dead *report.Tally, files *report.Files, err error) int {
 	code := exitCode(err, summary)
 	if text := verdict(code, summary); text != "" {
 		j.log.Error(text)
 	}
-	failed := summary.WriteText(j.stdout)
+	failed := summary.WriteText(j.stdout, dead)
 	if files != nil {
 		failed = errors.Join(failed, files.Close(summary))
 	}

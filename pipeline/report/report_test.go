@@ -126,35 +126,3 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-func TestWriteText(t *testing.T) {
-	summary := NewSummary(true)
-	for _, event := range events() {
-		if err := summary.Handle(event); err != nil {
-			t.Fatal(err)
-		}
-	}
-	summary.Interrupted = true
-	summary.Requests = Requests{API: 30, Registry: 12}
-	summary.Duration = Seconds(93_254 * time.Millisecond)
-	var text bytes.Buffer
-	if err := summary.WriteText(&text); err != nil {
-		t.Fatal(err)
-	}
-	want := `registry-gc, dry run, interrupted
-  projects      1
-  repositories  1
-  tags          5
-  kept          1
-  marked        2
-  undecided     1
-  failed        1
-  unreadable    1
-  passed over   1
-  requests      42
-  time          1m33.25s
-`
-	if diff := cmp.Diff(want, text.String()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

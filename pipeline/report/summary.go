@@ -2,9 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"text/tabwriter"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -94,60 +91,4 @@ func (s *Summary) count(d Decision) {
 	default:
 		s.Undecided++
 	}
-}
-
-// WriteText prints the summary for people.
-func (s *Summary) WriteText(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	deleted := "deleted"
-	if s.DryRun {
-		deleted = "marked"
-	}
-	rows := []struct {
-		name  string
-		value any
-	}{
-		{"projects", s.Projects},
-		{"repositories", s.Repositories},
-		{"tags", s.Tags},
-		{"kept", s.Kept},
-		{deleted, s.Deleted},
-		{"undecided", s.Undecided},
-		{"failed", s.Failed},
-		{"unreadable", s.Unreadable},
-		{"passed over", s.passedOver()},
-		{"requests", s.Requests.API + s.Requests.Registry},
-		{"time", time.Duration(s.Duration).Round(10 * time.Millisecond)},
-	}
-	fmt.Fprintln(table, s.title())
-	for _, row := range rows {
-		if row.value == 0 && (row.name == "unreadable" || row.name == "passed over") {
-			continue
-		}
-		fmt.Fprintf(table, "  %s\t%v\n", row.name, row.value)
-	}
-	return table.Flush()
-}
-
-func (s *Summary) title() string {
-	title := "registry-gc"
-	if s.DryRun {
-		title += ", dry run"
-	}
-	switch {
-	case s.Interrupted:
-		title += ", interrupted"
-	case s.Error != "":
-		title += ", stopped"
-	}
-	return title
-}
-
-// passedOver returns how many projects and repositories were passed over on purpose.
-func (s *Summary) passedOver() int {
-	sum := 0
-	for _, n := range s.Skipped {
-		sum += n
-	}
-	return sum
 }

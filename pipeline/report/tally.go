@@ -1,0 +1,121 @@
+package report
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// A Tally counts the dead tags of each repository: those that were deleted, marked or
+// could not be deleted. The zero value is ready to use, as a [Handler].
+//
+// It remembers repositories with dead tags and no others, at some 250 bytes each with
+// the name: 3 MiB for 10,000 of them, whatever the number of tags.
+type Tally struct {
+	repositories map[string]*Dead
+	total        Dead
+}
+
+// Dead is what a repository holds of dead tags.
+type Dead struct {
+	Project    string
+	Repository string // full path
+	Tags       int
+	Sized      int   // of them, those whose bytes are known
+	Bytes      int64 // that the sized ones reference, layers that they share counted for each
+	attested   int   // images with attestations
+	cacheIndex int   // build caches exported as an index
+}
+
+// Handle implements [Handler].
+func (t *Tally) Handle(e Event) error {
+	d, ok := e.(Decision)
+	if !ok || d.Action != policy.Delete {
+		return nil
+	}
+	if t.repositories == nil {
+		t.repositories = make(map[string]*Dead)
+	}
+	repository, known := t.repositories[d.Repository]
+	if !known {
+		repository = &Dead{Project: d.Project, Repository: d.Repository}
+		t.repositories[d.Repository] = repository
+	}
+	repository.count(d)
+	t.total.count(d)
+	return nil
+}
+
+func (r *Dead) count(d Decision) {
+	r.Tags++
+	if d.Bytes > 0 {
+		r.Sized++
+		r.Bytes = saturated(r.Bytes, d.Bytes)
+	}
+	switch policy.Kind(d.Kind) {
+	case policy.KindAttestedImage:
+		r.attested++
+	case policy.KindCacheIndex:
+		r.cacheIndex++
+	}
+}
+
+// add adds what another repository holds.
+func (r *Dead) add(other Dead) {
+	r.Tags += other.Tags
+	r.Sized += other.Sized
+	r.Bytes = saturated(r.Bytes, other.Bytes)
+}
+
+// saturated adds sizes that the server named, which may be anything.
+func saturated(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// Repositories returns how many repositories have dead tags.
+func (t *Tally) Repositories() int { return len(t.repositories) }
+
+// Total returns the sums over all repositories; it names none.
+func (t *Tally) Total() Dead { return t.total }
+
+// Top returns the n repositories with most dead tags, the worst first; of equals that
+// which references more.
+func (t *Tally) Top(n int) []Dead {
+	all := make([]Dead, 0, len(t.repositories))
+	for _, repository := range t.repositories {
+		all = append(all, *repository)
+	}
+	slices.SortFunc(all, func(a, b Dead) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Repository, b.Repository))
+	})
+	return all[:min(n, len(all))]
+}
+
+// A pusher is a project that pushes tags of a kind that GitLab cannot show.
+type pusher struct {
+	project string
+	tags    int
+}
+
+// pushers returns the projects for which count counts any tags, the worst first.
+func (t *Tally) pushers(count func(*Dead) int) []pusher {
+	tags := make(map[string]int)
+	for _, repository := range t.repositories {
+		if n := count(repository); n > 0 {
+			tags[repository.Project] += n
+		}
+	}
+	all := make([]pusher, 0, len(tags))
+	for project, n := range tags {
+		all = append(all, pusher{project, n})
+	}
+	slices.SortFunc(all, func(a, b pusher) int {
+		return cmp.Or(cmp.Compare(b.tags, a.tags), cmp.Compare(a.project, b.project))
+	})
+	return all
+}

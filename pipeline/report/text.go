@@ -1,0 +1,183 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// topRepositories is how many repositories the summary names.
+const topRepositories = 10
+
+// WriteText prints the summary for people: the figures, the reasons, where most dead
+// tags are, and what to do next. Without a tally only what the summary knows is shown.
+func (s *Summary) WriteText(w io.Writer, dead *Tally) error {
+	if dead == nil {
+		dead = new(Tally)
+	}
+	var out bytes.Buffer
+	fmt.Fprintln(&out, s.title())
+	s.writeFigures(&out)
+	s.writeReasons(&out)
+	dead.writeTop(&out)
+	if hint := s.hint(dead); len(hint) > 0 {
+		fmt.Fprintf(&out, "\nnext\n  %s\n", strings.Join(hint, "\n  "))
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+func (s *Summary) title() string {
+	title := "registry-gc"
+	if s.DryRun {
+		title += ", dry run"
+	}
+	switch {
+	case s.Interrupted:
+		title += ", interrupted"
+	case s.Error != "":
+		title += ", stopped"
+	}
+	return title
+}
+
+func (s *Summary) writeFigures(out *bytes.Buffer) {
+	g := &grid{right: []bool{false, true}}
+	number := func(name string, n int, notes ...string) { g.add(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
+	number("projects", s.Projects)
+	number("repositories", s.Repositories)
+	number("tags", s.Tags)
+	number("kept", s.Kept)
+	number(string(s.shown(Deleted)), s.Deleted)
+	number("undecided", s.Undecided)
+	number("failed", s.Failed)
+	if s.Unreadable > 0 {
+		number("unreadable", s.Unreadable, "groups, projects or repositories")
+	}
+	if n := s.passedOver(); n > 0 {
+		number("passed over", n, s.skipped()...)
+	}
+	number("requests", int(s.Requests.API+s.Requests.Registry),
+		fmt.Sprintf("api %d", s.Requests.API), fmt.Sprintf("registry %d", s.Requests.Registry))
+	g.add("time", rounded(s.Duration), strings.Join(s.delays(), ", "))
+	g.writeTo(out)
+}
+
+// shown is how an outcome is called in this run.
+func (s *Summary) shown(outcome Outcome) Outcome {
+	if outcome == Deleted && s.DryRun {
+		return Marked
+	}
+	return outcome
+}
+
+// passedOver returns how many projects and repositories were passed over on purpose.
+func (s *Summary) passedOver() int {
+	sum := 0
+	for _, n := range s.Skipped {
+		sum += n
+	}
+	return sum
+}
+
+func (s *Summary) skipped() []string {
+	var notes []string
+	for why, n := range s.Skipped {
+		notes = append(notes, fmt.Sprintf("%s %d", why, n))
+	}
+	slices.Sort(notes)
+	return notes
+}
+
+// delays says what the time was lost on that the instance, not the work, asked for.
+func (s *Summary) delays() []string {
+	var notes []string
+	if s.Retries > 0 {
+		notes = append(notes, fmt.Sprintf("retries %d", s.Retries))
+	}
+	if s.Throttled > 0 {
+		notes = append(notes, "held back by the server "+rounded(s.Throttled))
+	}
+	return notes
+}
+
+func rounded(s Seconds) string { return time.Duration(s).Round(10 * time.Millisecond).String() }
+
+// writeReasons prints how many tags there are of each reason, outcome by outcome, and
+// within one the most frequent first.
+func (s *Summary) writeReasons(out *bytes.Buffer) {
+	if len(s.Reasons) == 0 {
+		return
+	}
+	g := &grid{right: []bool{false, true}}
+	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed} {
+		for _, e := range s.explained(outcome) {
+			g.add(string(s.shown(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
+		}
+	}
+	fmt.Fprint(out, "\nwhat became of the tags, and why\n")
+	g.writeTo(out)
+}
+
+// explained returns the reasons of an outcome that any tag has.
+func (s *Summary) explained(outcome Outcome) []Explanation {
+	group := slices.DeleteFunc(Explanations(), func(e Explanation) bool {
+		return e.Outcome != outcome || s.Reasons[e.Reason] == 0
+	})
+	slices.SortStableFunc(group, func(a, b Explanation) int {
+		return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason])
+	})
+	return group
+}
+
+// writeTop prints the repositories with most dead tags.
+func (t *Tally) writeTop(out *bytes.Buffer) {
+	if t.total.Tags == 0 {
+		return
+	}
+	g := &grid{right: []bool{true}}
+	if t.sized() {
+		g = &grid{right: []bool{true, true}}
+		g.add("tags", "reference", "repository")
+	}
+	var rest Dead
+	for i, repository := range t.Top(t.Repositories()) {
+		if i < topRepositories {
+			t.addRow(g, repository, plain(repository.Repository))
+		} else {
+			rest.add(repository)
+		}
+	}
+	if n := t.Repositories() - topRepositories; n > 0 {
+		t.addRow(g, rest, fmt.Sprintf("in %d more", n))
+	}
+	fmt.Fprint(out, "\nrepositories with most dead tags\n")
+	g.writeTo(out)
+	if t.sized() {
+		fmt.Fprint(out, "  (what these tags reference, layers that tags share counted for each of them: not\n"+
+			"  what will be freed)\n")
+	}
+}
+
+// sized reports whether the bytes of any dead tag are known.
+func (t *Tally) sized() bool { return t.total.Sized > 0 }
+
+// addRow adds a repository, with its bytes if those of any are known.
+func (t *Tally) addRow(g *grid, d Dead, name string) {
+	tags := strconv.Itoa(d.Tags)
+	switch {
+	case !t.sized():
+		g.add(tags, name)
+	case d.Sized == 0:
+		g.add(tags, "unknown", name)
+	case d.Sized < d.Tags:
+		g.add(tags, "over "+size(d.Bytes), name)
+	default:
+		g.add(tags, size(d.Bytes), name)
+	}
+}

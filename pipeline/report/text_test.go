@@ -1,0 +1,150 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+func textOf(t *testing.T, summary *Summary, tally *Tally) string {
+	t.Helper()
+	var text strings.Builder
+	if err := summary.WriteText(&text, tally); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+func TestWriteText(t *testing.T) {
+	summary, tally := tallied(t, true, append(events(),
+		dead("g/p/app.cache", policy.KindCacheIndex, 3<<30, Marked),
+		dead("g/p/app.cache", policy.KindCacheIndex, 0, Marked),
+		dead("g/p/app.cache", policy.KindCacheManifest, 0, Marked),
+	)...)
+	summary.Interrupted = true
+	summary.Requests, summary.Retries = Requests{API: 30, Registry: 12}, 2
+	summary.Duration, summary.Throttled = Seconds(93_254*time.Millisecond), Seconds(1500*time.Millisecond)
+	want := `registry-gc, dry run, interrupted
+  projects             1
+  repositories         1
+  tags                 8
+  kept                 1
+  marked               5
+  undecided            1
+  failed               1
+  unreadable           1  groups, projects or repositories
+  passed over          1  project-archived 1
+  requests            42  api 30, registry 12
+  time          1m33.25s  retries 2, held back by the server 1.5s
+
+what became of the tags, and why
+  kept       1  healthy           nothing is wrong with it
+  marked     5  details-missing   GitLab cannot show it, and never cleans it up
+  undecided  1  details-unknown   what it is could not be found out
+  failed     1  delete-forbidden  GitLab does not let the token's user delete it
+
+repositories with most dead tags
+  tags     reference  repository
+     3  over 3.0 GiB  g/p/app.cache
+     3       unknown  g/p/app
+  (what these tags reference, layers that tags share counted for each of them: not
+  what will be freed)
+
+next
+  Some projects push tags that GitLab cannot show, and never cleans up.
+  It would show caches exported with image-manifest=true (--cache-to), unlike those of:
+    2  g/g
+`
+	if diff := cmp.Diff(want, textOf(t, summary, tally)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestWriteTextOfNothing: a run that found nothing has figures and nothing else.
+func TestWriteTextOfNothing(t *testing.T) {
+	if text := textOf(t, NewSummary(false), nil); strings.Count(text, "\n") != 10 || strings.Contains(text, "\n\n") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestTopRepositories: ten are named, the others counted.
+func TestTopRepositories(t *testing.T) {
+	var all []Event
+	for i := range 13 {
+		for range 20 - i {
+			all = append(all, dead(fmt.Sprintf("app-%02d", i), "", 1<<20, Deleted))
+		}
+	}
+	summary, tally := tallied(t, false, all...)
+	text := textOf(t, summary, tally)
+	for _, want := range []string{"\n    20   20.0 MiB  app-00\n", "\n    11   11.0 MiB  app-09\n", "\n    27   27.0 MiB  in 3 more\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "app-10") {
+		t.Errorf("an eleventh is named in\n%s", text)
+	}
+}
+
+// TestHostilePaths: what a server says that paths are cannot forge lines, steer a
+// terminal, turn the writing round or push the table apart.
+func TestHostilePaths(t *testing.T) {
+	for _, path := range []string{
+		"evil\x1b[31m\nregistry-gc\r  kept  0", "right\u202eto\u2066left \u05d0", "\xff\xfe\x00\x9b1m", "bell\a\u0085\u2028", strings.Repeat("long/", 1000),
+	} {
+		decision := dead("x", policy.KindAttestedImage, 1, Marked)
+		decision.Project, decision.Repository = path, path
+		summary, tally := tallied(t, true, decision)
+		text := textOf(t, summary, tally)
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if len(line) > 100 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+				t.Errorf("%q shows as %q", path, line)
+			}
+		}
+		if n, want := strings.Count(text, "\n"), 24; n != want {
+			t.Errorf("%q gives %d lines, want %d:\n%s", path, n, want, text)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	long := plain("acme/" + strings.Repeat("x", 300) + "/web.cache")
+	if len(long) != maxName || !strings.HasPrefix(long, "acme/") || !strings.HasSuffix(long, "/web.cache") || !utf8.ValidString(long) {
+		t.Errorf("%q", long)
+	}
+	if got := plain("a b\u202e/c"); got != "a?b?/c" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for bytes, want := range map[int64]string{
+		1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1.0 MiB", 1 << 20: "1.0 MiB", 5 << 29: "2.5 GiB",
+		1<<63 - 1: "8.0 EiB",
+	} {
+		if got := size(bytes); got != want {
+			t.Errorf("%d shows as %q, want %q", bytes, got, want)
+		}
+	}
+}
+
+// TestBrokenOutput: who cannot print the summary hears of it.
+func TestBrokenOutput(t *testing.T) {
+	broken := errors.New("broken pipe")
+	if err := NewSummary(false).WriteText(failing{broken}, nil); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
