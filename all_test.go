@@ -25,7 +25,7 @@ const module = "gitlab.com/registry-gc/registry-gc"
 var mayImport = map[string][]string{
 	"":                     nil,
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi"},
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
 	"gitlabapi":            nil,
@@ -33,12 +33,14 @@ var mayImport = map[string][]string{
 	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi"},
 	"pipeline/policy":      nil,
 	"pipeline/report":      {"pipeline/policy"},
+
+	"pipeline/report/metrics": {"pipeline/policy", "pipeline/report"},
 }
 
 // standalone are the packages whose tests may not use the stand-in either: what they do
 // can be tested without a server, and a stand-in that met the client in its own tests
 // could share its mistakes.
-var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy", "pipeline/report"}
+var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
 
 // homes says where each dependency lives: whoever wants to replace one has to look at a
 // single package.
@@ -52,6 +54,7 @@ var homes = map[string]string{
 	"github.com/hashicorp/go-retryablehttp":  "gitlabapi",
 	"github.com/google/go-containerregistry": "gitlabapi",
 	"github.com/graph-gophers/graphql-go":    "gitlabapi/gitlabtest",
+	"github.com/prometheus":                  "pipeline/report/metrics",
 }
 
 // forTests are the dependencies of tests, which may be used in any.

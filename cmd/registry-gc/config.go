@@ -15,6 +15,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
 // Config is the contract with users: each field is an environment variable. The tag
@@ -45,7 +46,8 @@ type Config struct {
 	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time such as 90m or 11h; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal, JSON lines elsewhere)"`
 	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json and decisions.jsonl are written"`
+	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl and metrics.txt are written"`
+	Pushgateway        gitlabapi.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 
 // pattern is a regular expression as a variable holds it; an empty one matches
@@ -76,6 +78,7 @@ var acceptable = map[string]func(*Config) bool{
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isRegistry(c.RegistryURL) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
+	"Pushgateway":    func(c *Config) bool { return c.Pushgateway.IsZero() || isGateway(c.Pushgateway.Reveal()) },
 }
 
 // kinds are those that DELETE_KINDS can name: GitLab has details of all others.
@@ -85,6 +88,11 @@ func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(nam
 
 func isRegistry(text string) bool {
 	_, err := gitlabapi.ParseRegistryURL(text)
+	return err == nil
+}
+
+func isGateway(text string) bool {
+	_, err := metrics.ParseGateway(text)
 	return err == nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
 // version is set by the linker in released builds.
@@ -63,7 +64,7 @@ type job struct {
 // this order: what makes a run impossible is found before anything is deleted, and
 // before the reports of an earlier run are overwritten.
 func (j *job) run(ctx context.Context) int {
-	started := time.Now()
+	started, untilSignal := time.Now(), ctx
 	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
 	defer cancel()
 	j.log.Info("starting", "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
@@ -92,7 +93,10 @@ func (j *job) run(ctx context.Context) int {
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
 	addStats(summary, client.Stats(), time.Since(started))
-	return j.finish(summary, dead, files, err)
+	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
+	ended.ExitCode = j.finish(ended, files, err)
+	j.push(untilSignal, ended)
+	return ended.ExitCode
 }
 
 func (j *job) client() (*gitlabapi.Client, error) {
@@ -136,18 +140,18 @@ func addStats(summary *report.Summary, stats gitlabapi.Stats, took time.Duration
 
 // finish says what ended the run or was left, prints the summary and closes the
 // reports, however the run ended.
-func (j *job) finish(summary *report.Summary, dead *report.Tally, files *report.Files, err error) int {
-	code := exitCode(err, summary)
-	if text := verdict(code, summary); text != "" {
+func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
+	ended.ExitCode = exitCode(err, ended.Summary)
+	if text := verdict(ended.ExitCode, ended.Summary); text != "" {
 		j.log.Error(text)
 	}
-	failed := summary.WriteText(j.stdout, dead)
+	failed := ended.Summary.WriteText(j.stdout, ended.Dead)
 	if files != nil {
-		failed = errors.Join(failed, files.Close(summary))
+		failed = errors.Join(failed, files.Close(ended.Summary), writeMetrics(files, ended))
 	}
 	if failed != nil {
 		j.log.Error(failed.Error())
-		return exitCode(errors.Join(err, failed), summary)
+		return exitCode(errors.Join(err, failed), ended.Summary)
 	}
-	return code
+	return ended.ExitCode
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -28,6 +30,8 @@ func TestMain(m *testing.M) {
 // commands of their own:
 //
 //	standin SCENARIO        starts a stand-in, sets GITLAB_URL and GITLAB_TOKEN
+//	pushgateway HOW         starts a Pushgateway that accepts, refuses or hangs, and sets
+//	                        PUSHGATEWAY_URL; what it is sent goes to the file pushed
 //	exits CODE ARG…         runs registry-gc and wants that exit code
 //	signal NAME… CODE       runs registry-gc, sends it the signals, in this order, once
 //	                        it deletes, and wants that exit code
@@ -39,12 +43,13 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"standin":  standin,
-			"exits":    exits,
-			"signal":   signalled,
-			"deleted":  wantDeleted,
-			"changing": wantChanging,
-			"reported": wantReported,
+			"standin":     standin,
+			"pushgateway": pushgateway,
+			"exits":       exits,
+			"signal":      signalled,
+			"deleted":     wantDeleted,
+			"changing":    wantChanging,
+			"reported":    wantReported,
 		},
 	})
 }
@@ -123,6 +128,39 @@ func standin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("RATE_LIMIT", "0")
 }
 
+// gateways are the Pushgateways that scripts can start. The one that refuses repeats what
+// it should not, and the one that hangs does so until nobody waits any more.
+var gateways = map[string]http.HandlerFunc{
+	"accepts": func(http.ResponseWriter, *http.Request) {},
+	"refuses": func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no "+r.Header.Get("Authorization")+" pusher s3cret", http.StatusInternalServerError)
+	},
+	"hangs": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+}
+
+func pushgateway(ts *testscript.TestScript, neg bool, args []string) {
+	answer, ok := gateways[args[0]]
+	if neg || !ok {
+		ts.Fatalf("usage: pushgateway accepts|refuses|hangs")
+	}
+	file := ts.MkAbs("pushed")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		user, password, _ := r.BasicAuth()
+		head := fmt.Sprintf("%s %s %s:%s\n", r.Method, r.URL.Path, user, password)
+		if err == nil {
+			err = os.WriteFile(file, append([]byte(head), body...), 0o644)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInsufficientStorage)
+			return
+		}
+		answer(w, r)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv("PUSHGATEWAY_URL", strings.Replace(server.URL, "://", "://pusher:s3cret@", 1))
+}
+
 func serverOf(ts *testscript.TestScript) *gitlabtest.Server {
 	server, ok := servers.Load(ts)
 	if !ok {
@@ -161,7 +199,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	command := exec.Command(path)
 	command.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PATH"} {
+	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PUSHGATEWAY_URL", "PATH"} {
 		command.Env = append(command.Env, name+"="+ts.Getenv(name))
 	}
 	command.Stdout, command.Stderr = &stdout, &stderr

@@ -13,6 +13,7 @@ import (
 const (
 	SummaryFile   = "summary.json"
 	DecisionsFile = "decisions.jsonl"
+	MetricsFile   = "metrics.txt"
 )
 
 // Files writes the reports of one run into a folder. Opening it shows whether the
@@ -28,8 +29,10 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(dir, SummaryFile)); err != nil && !os.IsNotExist(err) {
-		return nil, err
+	for _, name := range []string{SummaryFile, MetricsFile} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
 	}
 	decisions, err := os.Create(filepath.Join(dir, DecisionsFile))
 	if err != nil {
@@ -70,23 +73,31 @@ func (f *Files) Handle(e Event) error {
 	return nil
 }
 
-// Close writes the summary and ends the reports. The summary appears whole or not at
-// all.
+// Close writes the summary and ends the decisions.
 func (f *Files) Close(s *Summary) error {
 	closed := f.decisions.Close()
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the summary: %w", err)
 	}
-	final := filepath.Join(f.dir, SummaryFile)
-	if err := os.WriteFile(final+".tmp", append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing the summary: %w", err)
-	}
-	if err := os.Rename(final+".tmp", final); err != nil {
-		return fmt.Errorf("writing the summary: %w", err)
+	if err := f.Write(SummaryFile, append(text, '\n')); err != nil {
+		return err
 	}
 	if closed != nil {
 		return fmt.Errorf("closing the decisions: %w", closed)
+	}
+	return nil
+}
+
+// Write writes a file of that name, which appears whole or not at all.
+func (f *Files) Write(name string, text []byte) error {
+	final := filepath.Join(f.dir, name)
+	err := os.WriteFile(final+".tmp", text, 0o644)
+	if err == nil {
+		err = os.Rename(final+".tmp", final)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil
 }

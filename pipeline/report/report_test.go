@@ -91,8 +91,10 @@ func read(t *testing.T, dir, name string) []byte {
 // over, and an earlier run's summary does not stand beside them.
 func TestKilledRunLeavesReadableLines(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, SummaryFile), []byte("{}"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{SummaryFile, MetricsFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	files, err := OpenFiles(dir)
 	if err != nil {
@@ -108,8 +110,10 @@ func TestKilledRunLeavesReadableLines(t *testing.T) {
 			t.Errorf("not a line of JSON: %q", line)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(dir, SummaryFile)); !os.IsNotExist(err) {
-		t.Errorf("the summary of an earlier run is still there: %v", err)
+	for _, name := range []string{SummaryFile, MetricsFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); !os.IsNotExist(err) {
+			t.Errorf("%s of an earlier run is still there: %v", name, err)
+		}
 	}
 }
 

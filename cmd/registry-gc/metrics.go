@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
+)
+
+// How long a push may take at most, unless REQUEST_TIMEOUT is less: a monitor that is
+// down should not hold up a job that is done. Whoever has interrupted the run waits for
+// its end, of which the deletions in flight may have taken most of ten seconds.
+const (
+	pushTimeout        = 5 * time.Second
+	pushTimeoutStopped = time.Second
+)
+
+// writeMetrics writes the metrics beside the other reports.
+func writeMetrics(files *report.Files, ended *metrics.Run) error {
+	text, err := ended.Text()
+	if err != nil {
+		return err
+	}
+	return files.Write(report.MetricsFile, text)
+}
+
+// push sends the metrics to the Pushgateway, if there is one. What goes wrong with that
+// is a warning: the run went as it went. A signal ends the push, and the exit code
+// remains that of the run.
+func (j *job) push(ctx context.Context, ended *metrics.Run) {
+	if j.config.Pushgateway.IsZero() {
+		return
+	}
+	limit := min(pushTimeout, j.config.RequestTimeout)
+	if ctx.Err() != nil {
+		ctx, limit = context.WithoutCancel(ctx), min(pushTimeoutStopped, limit)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	defer cancel()
+	gateway, err := j.gateway()
+	if err == nil {
+		err = gateway.Push(ctx, ended)
+	}
+	if err != nil {
+		j.log.Warn("metrics were not pushed", "error", err)
+		return
+	}
+	j.log.Info("metrics pushed", "host", gateway.Host())
+}
+
+// gateway returns the Pushgateway, with what tells this run's metrics from those of
+// others: the instance, and the part of it that is walked. Runs with the same settings
+// replace each other's.
+func (j *job) gateway() (*metrics.Gateway, error) {
+	gateway, err := metrics.ParseGateway(j.config.Pushgateway.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	instance, err := gitlabapi.ParseURL(j.config.GitLabURL)
+	if err != nil {
+		return nil, err
+	}
+	scope := slices.Concat(j.config.Groups, j.config.Projects)
+	slices.Sort(scope)
+	gateway.Instance = instance.Host + strings.TrimSuffix(instance.Path, "/")
+	gateway.Scope = strings.Join(slices.Compact(scope), ",")
+	return gateway, nil
+}
