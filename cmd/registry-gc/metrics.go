@@ -67,7 +67,7 @@ func (j *job) gateway() (*metrics.Gateway, error) {
 	}
 	scope := slices.Concat(j.config.Groups, j.config.Projects)
 	slices.Sort(scope)
-	gateway.Instance = instance.Host + strings.TrimSuffix(instance.Path, "/")
+	gateway.Instance = instance.Host + instance.Path
 	gateway.Scope = strings.Join(slices.Compact(scope), ",")
 	return gateway, nil
 }

@@ -143,7 +143,7 @@ func (t *Tally) writeTop(out *bytes.Buffer) {
 	g := &grid{right: []bool{true}}
 	if t.sized() {
 		g = &grid{right: []bool{true, true}}
-		g.add("tags", "reference", "repository")
+		g.add("tags", "references", "repository")
 	}
 	var rest Dead
 	for i, repository := range t.Top(t.Repositories()) {

@@ -51,7 +51,7 @@ what became of the tags, and why
   failed     1  delete-forbidden  GitLab does not let the token's user delete it
 
 repositories with most dead tags
-  tags     reference  repository
+  tags    references  repository
      3  over 3.0 GiB  g/p/app.cache
      3       unknown  g/p/app
   (what these tags reference, layers that tags share counted for each of them: not
@@ -84,7 +84,7 @@ func TestTopRepositories(t *testing.T) {
 	}
 	summary, tally := tallied(t, false, all...)
 	text := textOf(t, summary, tally)
-	for _, want := range []string{"\n    20   20.0 MiB  app-00\n", "\n    11   11.0 MiB  app-09\n", "\n    27   27.0 MiB  in 3 more\n"} {
+	for _, want := range []string{"\n    20    20.0 MiB  app-00\n", "\n    11    11.0 MiB  app-09\n", "\n    27    27.0 MiB  in 3 more\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}

@@ -58,11 +58,7 @@ func (g *Gateway) Push(ctx context.Context, run *Run) error {
 		password, _ := g.user.Password()
 		pusher.BasicAuth(g.user.Username(), password)
 	}
-	err := pusher.PushContext(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil {
+	if err := pusher.PushContext(ctx); err != nil {
 		return fmt.Errorf("pushing metrics to %s: %w", g.Host(), err)
 	}
 	return nil
