@@ -78,10 +78,10 @@ var scenarios = map[string]func() *gitlabtest.Server{
 		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-1$`), Effect: gitlabtest.Refuse(400)})
 	},
 	"slow-deletions": func() *gitlabtest.Server {
-		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(300 * time.Millisecond)})
+		return faulty(deletions(gitlabtest.Latency(300 * time.Millisecond))...)
 	},
 	"stuck-deletions": func() *gitlabtest.Server {
-		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Minute)})
+		return faulty(deletions(gitlabtest.Latency(time.Minute))...)
 	},
 	"repository-forbidden": func() *gitlabtest.Server {
 		world := gitlabtest.DemoWorld()
@@ -90,14 +90,16 @@ var scenarios = map[string]func() *gitlabtest.Server{
 			Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, charts.ID)), Effect: gitlabtest.Refuse(403)}))
 	},
 	"deletions-forbidden": func() *gitlabtest.Server {
-		return faulty(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Refuse(403)})
+		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithProtectedTags(regexp.MustCompile("")))
 	},
 	"endless": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/(tags|manifests)/[^/]+$`), Effect: gitlabtest.Latency(time.Hour)})
 	},
 	"echo": func() *gitlabtest.Server {
-		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-`),
-			Effect: gitlabtest.Reply(400, `{"message":"bad header PRIVATE-TOKEN: `+gitlabtest.DefaultToken+`"}`)})
+		return faulty(
+			gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.GraphQLErrors("bad header PRIVATE-TOKEN: " + gitlabtest.DefaultToken)},
+			gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-`),
+				Effect: gitlabtest.Reply(400, `{"message":"bad header PRIVATE-TOKEN: `+gitlabtest.DefaultToken+`"}`)})
 	},
 	"hostile-names": func() *gitlabtest.Server {
 		world := gitlabtest.DemoWorld()
@@ -107,6 +109,11 @@ var scenarios = map[string]func() *gitlabtest.Server{
 			Effect: gitlabtest.Reply(200, `[{"name":"evil\u001b[31m\nlevel=ERROR <script>"}]`),
 		}))
 	},
+}
+
+// deletions strikes deletions in every form.
+func deletions(effect gitlabtest.Effect) []gitlabtest.Fault {
+	return []gitlabtest.Fault{{Method: "DELETE", Effect: effect}, {Operation: "mutation", Effect: effect}}
 }
 
 func faulty(faults ...gitlabtest.Fault) *gitlabtest.Server {
@@ -230,6 +237,7 @@ func wantDeleted(ts *testscript.TestScript, _ bool, args []string) {
 	if n := len(onlyDead(ts)); strconv.Itoa(n) != args[0] {
 		ts.Fatalf("%d tags were deleted, want %s", n, args[0])
 	}
+	noViolations(ts)
 }
 
 func wantReported(ts *testscript.TestScript, _ bool, args []string) {
@@ -261,7 +269,11 @@ func wantChanging(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(stats.Changing) != args[0] {
 		ts.Fatalf("%d requests that could change something, want %s", stats.Changing, args[0])
 	}
-	if len(stats.Violations) > 0 {
-		ts.Fatalf("requests that no client of GitLab sends: %q", stats.Violations)
+	noViolations(ts)
+}
+
+func noViolations(ts *testscript.TestScript) {
+	if violations := serverOf(ts).Stats().Violations; len(violations) > 0 {
+		ts.Fatalf("requests that no client of GitLab sends: %q", violations)
 	}
 }
