@@ -30,7 +30,7 @@ import (
 
 const (
 	moduleRoot   = "../.."
-	manifests    = moduleRoot + "/deploy/kubernetes"
+	manifests    = moduleRoot + "/deploy/kubernetes/base"
 	unprivileged = 65532 // the user of the image and of the pod
 )
 
