@@ -316,6 +316,7 @@ func TestCI(t *testing.T) {
 		"demo":            `make demo\b`,
 		"amd64":           `cross amd64`,
 		"arm64":           `cross arm64`,
+		"image":           `bash \.ci/image\b`,
 	} {
 		if !slices.Contains(strings.Fields(listed[1]), part) {
 			t.Errorf("%s is not among the parts of .ci/run", part)
