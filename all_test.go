@@ -312,6 +312,7 @@ func TestCI(t *testing.T) {
 		"staticcheck":     `/staticcheck" \./\.\.\.`,
 		"vulnerabilities": `/govulncheck" \./\.\.\.`,
 		"tests":           `make test\b`,
+		"chart":           `go test\b`,
 		"registry":        `go test -tags realregistry\b`,
 		"demo":            `make demo\b`,
 		"amd64":           `cross amd64`,

@@ -1,0 +1,94 @@
+{{/* The name of the resources. A CronJob's may have 52 characters: its Jobs add eleven. */}}
+{{- define "registry-gc.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name }}
+{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What tells this release's resources from others. */}}
+{{- define "registry-gc.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "registry-gc.labels" -}}
+{{ include "registry-gc.selector" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end }}
+
+{{- define "registry-gc.image" -}}
+{{- $repository := required "image.repository: say where the cluster pulls the image from" .Values.image.repository }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $repository .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "registry-gc.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "registry-gc.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret with the token: one that is there, or the chart's, and never both. */}}
+{{- define "registry-gc.secret" -}}
+{{- if and .Values.token.existingSecret .Values.token.value }}
+{{- fail "token: give existingSecret or value, not both" }}
+{{- else if .Values.token.value }}
+{{- include "registry-gc.fullname" . }}
+{{- else }}
+{{- required "token.existingSecret: name the Secret that holds the access token" .Values.token.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{- define "registry-gc.claim" -}}
+{{- default (include "registry-gc.fullname" .) .Values.reports.existingClaim }}
+{{- end }}
+
+{{/*
+When Kubernetes ends a run: ten minutes after MAX_RUNTIME, so that the program ends by
+itself before. Templates cannot read a duration, but can add one to a date.
+*/}}
+{{- define "registry-gc.deadline" -}}
+{{- $limit := toString (default 0 .Values.config.MAX_RUNTIME) }}
+{{- if not (kindIs "invalid" .Values.activeDeadlineSeconds) }}
+{{- int64 .Values.activeDeadlineSeconds }}
+{{- else if ne $limit "0" }}
+{{- $start := mustToDate "2006-01-02" "2000-01-01" }}
+{{- $seconds := sub (mustDateModify $limit $start | unixEpoch | int64) (unixEpoch $start | int64) }}
+{{- if gt $seconds 0 }}
+{{- add $seconds 600 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The ports that have to be reached: those that are listed, and those in addresses. */}}
+{{- define "registry-gc.ports" -}}
+{{- $ports := list }}
+{{- range .Values.networkPolicy.ports }}
+{{- $ports = append $ports (int .) }}
+{{- end }}
+{{- range list .Values.config.GITLAB_URL .Values.config.REGISTRY_URL .Values.pushgateway.url .Values.proxy.http .Values.proxy.https }}
+{{- with . }}
+{{- $port := regexReplaceAll `^(?:https?://)?[^/]*:([0-9]+)(?:/.*)?$` . "$1" }}
+{{- if regexMatch `^[0-9]+$` $port }}
+{{- $ports = append $ports (int $port) }}
+{{- else if hasPrefix "http://" . }}
+{{- $ports = append $ports 80 }}
+{{- else }}
+{{- $ports = append $ports 443 }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- uniq $ports | toJson }}
+{{- end }}

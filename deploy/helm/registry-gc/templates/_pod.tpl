@@ -1,0 +1,80 @@
+{{- define "registry-gc.pod" -}}
+serviceAccountName: {{ include "registry-gc.serviceAccount" . }}
+automountServiceAccountToken: false
+# Else every Service of the namespace would show up as variables.
+enableServiceLinks: false
+restartPolicy: Never
+terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+containers:
+  - name: registry-gc
+    image: {{ include "registry-gc.image" . | quote }}
+    {{- with .Values.image.pullPolicy }}
+    imagePullPolicy: {{ . }}
+    {{- end }}
+    env:
+      {{- include "registry-gc.env" . | trim | nindent 6 }}
+    resources:
+      {{- toYaml .Values.resources | nindent 6 }}
+    securityContext:
+      {{- toYaml .Values.securityContext | nindent 6 }}
+    volumeMounts:
+      - name: token
+        mountPath: /run/registry-gc
+        readOnly: true
+      - name: reports
+        mountPath: {{ .Values.reports.path | quote }}
+        {{- if and .Values.reports.persistent (gt (int .Values.shards) 1) }}
+        # One volume for all: each shard sees a folder of its own.
+        subPathExpr: shard-$(JOB_COMPLETION_INDEX)
+        {{- end }}
+      {{- if .Values.caBundle.configMap }}
+      - name: ca
+        mountPath: /etc/registry-gc
+        readOnly: true
+      {{- end }}
+volumes:
+  - name: token
+    secret:
+      secretName: {{ include "registry-gc.secret" . | quote }}
+      defaultMode: 0440 # for the group, which fsGroup makes the program's
+      items:
+        - key: {{ ternary "token" .Values.token.key (ne .Values.token.value "") | quote }}
+          path: token
+  - name: reports
+    {{- if .Values.reports.persistent }}
+    persistentVolumeClaim:
+      claimName: {{ include "registry-gc.claim" . | quote }}
+    {{- else }}
+    emptyDir:
+      sizeLimit: {{ .Values.reports.size | quote }}
+    {{- end }}
+  {{- if .Values.caBundle.configMap }}
+  - name: ca
+    configMap:
+      name: {{ .Values.caBundle.configMap | quote }}
+      items:
+        - key: {{ .Values.caBundle.key | quote }}
+          path: ca.crt
+  {{- end }}
+{{- end }}

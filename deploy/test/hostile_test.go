@@ -1,0 +1,74 @@
+package deploy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// TestMistakesAreRefused: a value that does not exist, or cannot be meant, stops the
+// installation and is named in the message.
+func TestMistakesAreRefused(t *testing.T) {
+	for values, named := range map[string]string{
+		`scheduel: "0 1 * * *"`:                             "scheduel",
+		`config: {GITLAB_GRUOPS: a}`:                        "GITLAB_GRUOPS",
+		`token: {existing: a}`:                              "existing",
+		`networkPolicy: {enable: false}`:                    "enable",
+		`image: {tag: 1.5}`:                                 "tag",
+		`image: {digest: latest}`:                           "digest",
+		`shards: 0`:                                         "shards",
+		`shards: "3"`:                                       "shards",
+		`config: {DRY_RUN: maybe}`:                          "DRY_RUN",
+		`config: {MAX_RUNTIME: 4}`:                          "MAX_RUNTIME",
+		`config: {MAX_RUNTIME: soon}`:                       "MAX_RUNTIME",
+		`config: {CONCURRENCY: many}`:                       "CONCURRENCY",
+		`config: {ORPHANS: off}`:                            "ORPHANS", // YAML reads that as false
+		`terminationGracePeriodSeconds: 5`:                  "terminationGracePeriodSeconds",
+		`reports: {path: reports}`:                          "path",
+		`nameOverride: "a\nb: c"`:                           "nameOverride",
+		`config: {GITLAB_URL: ""}`:                          "config.GITLAB_URL",
+		`image: {repository: ""}`:                           "image.repository",
+		`image: {tag: null}`:                                "tag",
+		`token: {existingSecret: ""}`:                       "token.existingSecret",
+		`token: {existingSecret: a, value: b}`:              "not both",
+		`pushgateway: {url: "http://a", existingSecret: b}`: "pushgateway: give url or existingSecret, not both",
+		`extraEnv: [{name: GITLAB_URL, value: a}]`:          "GITLAB_URL has a value of its own",
+		`{shards: 2, extraEnv: [{name: SHARD_COUNT}]}`:      "SHARD_COUNT has a value of its own",
+	} {
+		_, err := render(overlay(t, values))
+		if err == nil || !strings.Contains(err.Error(), named) {
+			t.Errorf("with %s: %v; want an error that names %q", values, err, named)
+		}
+	}
+}
+
+// TestHostileValues: whatever a value holds, it arrives as it was written and does not
+// become a part of the manifest.
+func TestHostileValues(t *testing.T) {
+	for _, value := range []string{
+		`"`, `'`, `\`, "a\nb: c", "a\n---\nkind: Secret", `{{ .Values.token }}`, `{{ fail "x" }}`, `# no comment`, `: {}[]&*!|>%@`,
+		`$(GITLAB_TOKEN_FILE)`, `$$(A)`, `$$`, `$`, `a$`, `$(`, `^v$|^$$|\$(x)$`, "true", "0123", "1e3", "null", "~", "\u2028 ü \x01",
+	} {
+		quoted, err := yaml.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.TrimSpace(string(quoted))
+		if strings.Contains(text, "\n") {
+			text = fmt.Sprintf("%q", value)
+		}
+		r := mustRender(t, `{config: {PROTECTED_TAGS_REGEX: `+text+`, PROTECTED_TAGS: [`+text+`]}, schedule: `+text+`, podAnnotations: {a: `+text+`}}`)
+		for what, got := range map[string]string{
+			"a variable":    r.env()["PROTECTED_TAGS_REGEX"],
+			"a list":        r.env()["PROTECTED_TAGS"],
+			"the schedule":  r.job.Spec.Schedule,
+			"an annotation": r.job.Spec.JobTemplate.Spec.Template.Annotations["a"],
+		} {
+			if got != value {
+				t.Errorf("%s arrives as %q; want %q", what, got, value)
+			}
+		}
+	}
+}
