@@ -27,6 +27,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		`config: {ORPHANS: off}`:                            "ORPHANS", // YAML reads that as false
 		`terminationGracePeriodSeconds: 5`:                  "terminationGracePeriodSeconds",
 		`reports: {path: reports}`:                          "path",
+		`fullnameOverride: "123"`:                           "fullnameOverride",
 		`nameOverride: "a\nb: c"`:                           "nameOverride",
 		`config: {GITLAB_URL: ""}`:                          "config.GITLAB_URL",
 		`image: {repository: ""}`:                           "image.repository",
@@ -41,6 +42,18 @@ func TestMistakesAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), named) {
 			t.Errorf("with %s: %v; want an error that names %q", values, err, named)
 		}
+	}
+}
+
+// TestNamesThatAreNumbers: what YAML would read as a number stays a name.
+func TestNamesThatAreNumbers(t *testing.T) {
+	r := mustRender(t, `{image: {tag: "1.20"}, token: {existingSecret: "1"}, priorityClassName: "2", serviceAccount: {name: "3"},
+		caBundle: {configMap: "4"}, reports: {persistent: true, existingClaim: "5"}}`)
+	if version := r.job.Labels["app.kubernetes.io/version"]; version != "1.20" || !strings.HasSuffix(r.container().Image, ":1.20") {
+		t.Errorf("the version is %q, the image %s", version, r.container().Image)
+	}
+	if r.account.Name != "3" || r.pod().ServiceAccountName != "3" || r.pod().PriorityClassName != "2" {
+		t.Errorf("the account is %q, the pod's %q and %q", r.account.Name, r.pod().ServiceAccountName, r.pod().PriorityClassName)
 	}
 }
 

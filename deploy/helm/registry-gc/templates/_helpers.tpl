@@ -13,12 +13,14 @@
 {{/* What tells this release's resources from others. */}}
 {{- define "registry-gc.selector" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "registry-gc.labels" -}}
 {{ include "registry-gc.selector" . }}
-app.kubernetes.io/version: {{ .Values.image.tag | quote }}
+{{- if not .Values.image.digest }}
+app.kubernetes.io/version: {{ .Values.image.tag | trunc 63 | trimAll "-_." | quote }}
+{{- end }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
 {{- end }}

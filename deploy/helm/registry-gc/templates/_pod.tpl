@@ -1,12 +1,12 @@
 {{- define "registry-gc.pod" -}}
-serviceAccountName: {{ include "registry-gc.serviceAccount" . }}
+serviceAccountName: {{ include "registry-gc.serviceAccount" . | quote }}
 automountServiceAccountToken: false
 # Else every Service of the namespace would show up as variables.
 enableServiceLinks: false
 restartPolicy: Never
 terminationGracePeriodSeconds: {{ int64 .Values.terminationGracePeriodSeconds }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
