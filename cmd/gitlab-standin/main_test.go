@@ -94,18 +94,37 @@ func TestServesARandomWorldOfEitherRegime(t *testing.T) {
 	}
 }
 
+// TestServesASizedWorld: the flags reach the world, each its own part of it.
+func TestServesASizedWorld(t *testing.T) {
+	url := start(t, "--world", "sized", "--projects", "2", "--empty-projects", "3", "--repositories", "6", "--tags", "60",
+		"--dead", "0.1", "--attested", "0.05", "--protected", "0.2")
+	_, world := fetch(t, http.MethodGet, url+"/-/standin/world", "")
+	for what, want := range map[string]int{
+		"\n": 61, "dead: counterpart-tag-missing\n": 6, "dead: details-missing\n": 3, "stays: protected\n": 12,
+	} {
+		if got := strings.Count(world, what); got != want {
+			t.Errorf("%q is there %d times, want %d", what, got, want)
+		}
+	}
+	if _, projects := fetch(t, http.MethodGet, url+"/api/v4/projects", "glpat-standin"); strings.Count(projects, `"path_with_namespace"`) != 5 {
+		t.Errorf("not five projects: %s", projects)
+	}
+}
+
 func TestBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"--listen 0.0.0.0:80":       "not a loopback address",
-		"--listen :8929":            "not a loopback address",
-		"--listen example.com:8929": "not a loopback address",
-		"--listen 127.0.0.1":        "missing port",
-		"--world mars":              "neither demo nor random",
-		"--regime cloud":            "neither legacy nor database",
-		"--token= --tags -1":        "--token must not be empty",
-		"--latency -1s":             "must not be negative",
-		"--nonsense":                "not defined",
-		"serve":                     "unexpected argument",
+		"--listen 0.0.0.0:80":        "not a loopback address",
+		"--listen :8929":             "not a loopback address",
+		"--listen example.com:8929":  "not a loopback address",
+		"--listen 127.0.0.1":         "missing port",
+		"--world mars":               "neither demo, random nor sized",
+		"--world sized --projects 9": "one of --repositories at least",
+		"--world sized --dead 2":     "from 0 to 1",
+		"--regime cloud":             "neither legacy nor database",
+		"--token= --tags -1":         "--token must not be empty",
+		"--latency -1s":              "must not be negative",
+		"--nonsense":                 "not defined",
+		"serve":                      "unexpected argument",
 	} {
 		err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
 		var stderr bytes.Buffer

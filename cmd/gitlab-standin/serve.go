@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -81,10 +82,14 @@ func announce(file, url string) error {
 // A judgement is the truth about the tags of a world.
 type judgement struct{ verdicts, dead map[string]string }
 
-// judge judges a world under the default rules, with the registry's word or without.
-func (c config) judge(world *gitlabtest.World) judgement {
+// judge judges a world under the default rules, with the registry's word or without, when
+// somebody first wants to know: the truth about a million tags takes more room than they
+// do.
+func (c config) judge(world *gitlabtest.World) func() judgement {
 	rules := gitlabtest.TruthRules{ByRegistry: c.truth == "registry"}
-	return judgement{world.VerdictsUnder(rules), world.TruthUnder(rules)}
+	return sync.OnceValue(func() judgement {
+		return judgement{world.VerdictsUnder(rules), world.TruthUnder(rules)}
+	})
 }
 
 func (j judgement) of(tag string) string {
@@ -96,12 +101,12 @@ func (j judgement) of(tag string) string {
 
 // handler adds the pages about the stand-in to the instance. A ServeMux would
 // clean paths, and the instance wants them as they were sent.
-func handler(instance *gitlabtest.Server, truth judgement) http.Handler {
+func handler(instance *gitlabtest.Server, truth func() judgement) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/-/standin/world":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			writeWorld(w, instance.Remaining(), truth)
+			writeWorld(w, instance.Remaining(), truth())
 		case "/-/standin/stats":
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(instance.Stats())

@@ -24,6 +24,8 @@ type Stats struct {
 	// GraphQL.
 	Changing    int `json:"changing"`
 	MaxInFlight int `json:"max_in_flight"`
+	// AverageInFlight is over the time from the first request to the last answer.
+	AverageInFlight float64 `json:"average_in_flight"`
 	// PerSecond counts requests by the second of the clock in which they came.
 	PerSecond map[int64]int `json:"per_second"`
 	// Violations are requests that no client of GitLab should send: the first
@@ -49,6 +51,7 @@ type recorder struct {
 	mu       sync.Mutex
 	stats    Stats
 	inFlight int
+	load     load
 	paths    map[string]int
 	logging  bool
 	log      []Record
@@ -68,6 +71,7 @@ func newRecorder(logging bool) *recorder {
 func (r *recorder) start(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.load.until(c.at, r.inFlight)
 	r.inFlight++
 	r.stats.MaxInFlight = max(r.stats.MaxInFlight, r.inFlight)
 	r.stats.Total++
@@ -80,6 +84,32 @@ func (r *recorder) start(c *call) {
 		r.stats.Changing++
 	}
 	r.countPath(c)
+}
+
+// load adds up the time that requests spend in the server.
+type load struct {
+	first, last time.Time
+	spent       time.Duration // of all requests together
+}
+
+// until notes that so many requests were in flight from the last event to this one.
+// Events of several goroutines may come in another order than they happened.
+func (l *load) until(now time.Time, inFlight int) {
+	if l.first.IsZero() {
+		l.first, l.last = now, now
+	}
+	if passed := now.Sub(l.last); passed > 0 {
+		l.spent += passed * time.Duration(inFlight)
+		l.last = now
+	}
+}
+
+func (l *load) average() float64 {
+	passed := l.last.Sub(l.first)
+	if passed == 0 {
+		return 0
+	}
+	return float64(l.spent) / float64(passed)
 }
 
 // singles end the templates of what there are millions of.
@@ -112,9 +142,10 @@ func pageOf(c *call) (string, bool) {
 }
 
 // end counts the answer.
-func (r *recorder) end(c *call) {
+func (r *recorder) end(c *call, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.load.until(now, r.inFlight)
 	r.inFlight--
 	r.stats.ByStatus[c.status]++
 	if c.violation != "" && len(r.stats.Violations) < maxViolations {
@@ -134,6 +165,7 @@ func (s *Server) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stats := r.stats
+	stats.AverageInFlight = r.load.average()
 	stats.ByEndpoint = maps.Clone(stats.ByEndpoint)
 	stats.ByStatus = maps.Clone(stats.ByStatus)
 	stats.PerSecond = maps.Clone(stats.PerSecond)

@@ -3,7 +3,9 @@ package gitlabtest_test
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -104,4 +106,23 @@ func TestRateLimit(t *testing.T) {
 	if diff := cmp.Diff([]limits{{500, "2", "1", "1", fmt.Sprint(minute.Unix() + 180), ""}, {429, "", "", "", "", ""}}, []limits{ask(), ask()}); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// TestAverageInFlight: two requests of a second each, the second begun at half of the
+// first, are 2 seconds within 1.5.
+func TestAverageInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := gitlabtest.NewWorld(gitlabtest.Legacy)
+		w.AddProject("a/b")
+		s := gitlabtest.New(w, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { get(t, s, "/projects") })
+			time.Sleep(time.Second / 2)
+		}
+		both.Wait()
+		if got := s.Stats().AverageInFlight; got != 2/1.5 {
+			t.Errorf("%v requests in flight on average, want 1.33", got)
+		}
+	})
 }

@@ -107,7 +107,7 @@ func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
 	}
 	s.recorder.start(c)
 	// Deferred, since a connection that is cut ends in a panic.
-	defer func() { s.recorder.end(c) }()
+	defer func() { s.recorder.end(c, s.options.clock()) }()
 	if f := s.hook.Load(); f != nil {
 		(*f)(Request{
 			Method: r.Method, Path: c.path, Query: r.URL.RawQuery,
