@@ -47,6 +47,7 @@ var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy",
 var homes = map[string]string{
 	"github.com/sethvargo/go-envconfig":      "cmd/registry-gc",
 	"github.com/lmittmann/tint":              "cmd/registry-gc",
+	"github.com/KimMachineGun/automemlimit":  "cmd/registry-gc",
 	"golang.org/x/term":                      "cmd/registry-gc",
 	"golang.org/x/sync":                      "pipeline",
 	"golang.org/x/time":                      "gitlabapi",
