@@ -26,8 +26,8 @@ test: ## run all tests with the race detector, in random order
 demo: ## show a dry run and a real one against a stand-in for GitLab
 	@$(GO) run ./demo
 
-bench: ## count requests beside those of the sequential algorithm
-	$(GO) test -run TestRequests -v ./bench -args -long
+bench: ## measure the whole program beside the sequential algorithm (ARGS=-quick: a glance)
+	$(GO) run ./bench $(ARGS)
 
 lint: ## check formatting, go vet, go.mod and staticcheck
 	bash .ci/run format vet tidy staticcheck

@@ -24,8 +24,8 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi"},
 	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi"},
+	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
 	"gitlabapi":            nil,
@@ -56,6 +56,7 @@ var homes = map[string]string{
 	"github.com/google/go-containerregistry": "gitlabapi",
 	"github.com/graph-gophers/graphql-go":    "gitlabapi/gitlabtest",
 	"github.com/prometheus":                  "pipeline/report/metrics",
+	"gonum.org/v1/plot":                      "bench",
 }
 
 // forTests are the dependencies of tests, which may be used in any.

@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"flag"
@@ -6,9 +6,7 @@ import (
 	"regexp"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -108,19 +106,8 @@ func walk(t *testing.T, server *gitlabtest.Server, verify pipeline.Verify) repor
 	t.Helper()
 	var asked report.Requests
 	synctest.Test(t, func(t *testing.T) {
-		c, err := gitlabapi.New(gitlabapi.Config{
-			URL:            "http://gitlab.test",
-			Token:          gitlabapi.NewSecret(gitlabtest.DefaultToken),
-			Concurrency:    16,
-			RequestTimeout: time.Minute,
-			MaxRetries:     5,
-			Transport:      server.Transport(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := client(t, server)
 		rules := defaultRules()
-		rules.Orphans = policy.OrphansAuto
 		rules.DeleteKinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest}
 		options := pipeline.Options{Rules: rules, Workers: 16, Scope: pipeline.Scope{Membership: true}, Verify: verify}
 		if err := pipeline.Run(t.Context(), c, options, report.NewSummary(false)); err != nil {

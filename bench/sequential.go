@@ -1,24 +1,57 @@
-package bench
+package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"regexp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // sequential is the algorithm that the program replaces: one request after the other,
-// one at least for every tag, and for every cache tag without a date the project's
+// one at least for every tag, and for every cache tag that may be an orphan the project's
 // repositories and the counterpart's tags listed again. It believes every answer.
 type sequential struct {
 	client  *gitlabapi.Client
 	rules   policy.Rules
+	regime  policy.Fact[policy.Regime]
+	tags    int
 	deleted int
 }
 
+// runSequential walks an instance and writes down how many tags it saw and deleted, by
+// the names of the program's own summary.
+func runSequential(ctx context.Context, url, regime string, to io.Writer) error {
+	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: gitlabapi.NewSecret(token), Concurrency: 1})
+	if err != nil {
+		return err
+	}
+	s := &sequential{client: client, rules: defaultRules(), regime: policy.Known(policy.Legacy)}
+	if regime == policy.Database.String() {
+		s.regime = policy.Known(policy.Database)
+	}
+	if err := s.run(ctx); err != nil {
+		return fmt.Errorf("walking sequentially: %w", err)
+	}
+	return json.NewEncoder(to).Encode(summary{Tags: s.tags, Deleted: s.deleted})
+}
+
+// defaultRules are the program's rules with its default settings.
+func defaultRules() policy.Rules {
+	return policy.Rules{
+		ProtectedNames:   []string{"latest", "master", "main"},
+		ProtectedPattern: regexp.MustCompile(`^v.*\..*\..*`),
+		CacheSuffix:      ".cache",
+		Orphans:          policy.OrphansAuto,
+	}
+}
+
 func (s *sequential) run(ctx context.Context) error {
-	for project, err := range s.client.Projects(ctx, true) {
+	for project, err := range s.client.Projects(ctx, false) {
 		if err != nil {
 			return err
 		}
@@ -56,10 +89,11 @@ func (s *sequential) project(ctx context.Context, project gitlabapi.Project) err
 
 // tag decides by the program's own rules, so that both come to the same verdicts.
 func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, name string) error {
+	s.tags++
 	if s.rules.Protects(name) {
 		return nil
 	}
-	facts := policy.Facts{Repository: repository.Name, Tag: name, Listed: true, Regime: policy.Known(policy.Legacy)}
+	facts := policy.Facts{Repository: repository.Name, Tag: name, Listed: true, Regime: s.regime}
 	details, err := s.client.TagDetails(ctx, repository, name)
 	switch {
 	case errors.Is(err, gitlabapi.ErrTagNotFound):
@@ -68,19 +102,28 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 		return err
 	case details.CreatedAt.IsZero():
 		facts.Details = policy.Known(policy.DetailsUndated)
-		if counterpart, cache := s.rules.CounterpartOf(repository.Name); cache {
-			if facts.Counterpart, err = s.counterpart(ctx, repository.ProjectID, counterpart, name); err != nil {
-				return err
-			}
-		}
 	default:
 		facts.Details = policy.Known(policy.DetailsDated)
+	}
+	if counterpart, wanted := s.counterpartOf(facts); wanted {
+		if facts.Counterpart, err = s.counterpart(ctx, repository.ProjectID, counterpart, name); err != nil {
+			return err
+		}
 	}
 	if s.rules.Decide(facts).Action != policy.Delete {
 		return nil
 	}
 	s.deleted++
 	return s.client.DeleteTag(ctx, repository, name)
+}
+
+// counterpartOf names the repository that has the image of a cache, if the cache could
+// be an orphan that goes.
+func (s *sequential) counterpartOf(facts policy.Facts) (string, bool) {
+	details, _ := facts.Details.Get()
+	goes := details == policy.DetailsUndated || details == policy.DetailsDated && s.rules.DeletesDated(s.regime)
+	counterpart, cache := s.rules.CounterpartOf(facts.Repository)
+	return counterpart, cache && goes
 }
 
 // counterpart looks for the image of a cache by listing everything again.

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// withRace is set where the tests are built with the race detector.
+var withRace bool
+
+// TestEveryMeasurement makes every measurement on small worlds, each with the programs'
+// own processes, which end with an error when the race detector has seen something.
+func TestEveryMeasurement(t *testing.T) {
+	dir := t.TempDir()
+	if err := build(t.Context(), dir, withRace); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(dir, io.Discard)
+	b.shrink = 200
+	rows, err := b.targets(t.Context(), regexp.MustCompile(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	points, err := b.growth(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "results")
+	measured := results{Machine: thisMachine(t.Context()), Targets: rows, Growth: points}
+	if err := measured.write(out); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"README.md":    "| 5,000 |", // a million tags, shrunk
+		"targets.json": `"measured"`,
+		"growth.json":  `"average_in_flight"`,
+		"requests.svg": "floor on DATABASE",
+		"time.svg":     "registry-gc, LEGACY",
+	} {
+		text, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s has no %q (%v)", name, want, err)
+		}
+	}
+}
+
+// TestFormula: what stands in for the sequential algorithm, where it would take hours, is
+// what it does.
+func TestFormula(t *testing.T) {
+	for name, size := range map[string]gitlabtest.Sized{
+		"small":                   {Projects: 3, EmptyProjects: 17, Repositories: 9, Tags: 900, Dead: 0.02, Protected: 0.02},
+		"whole hundreds":          {Projects: 100, Repositories: 300, Tags: 3_000, Dead: 0.3},
+		"pages of repositories":   {Projects: 1, EmptyProjects: 99, Repositories: 110, Tags: 330, Dead: 0.1},
+		"pages of tags":           {Projects: 1, Repositories: 2, Tags: 500, Dead: 0.1, Protected: 0.1},
+		"images with attestation": {Projects: 4, Repositories: 12, Tags: 480, Attested: 0.1, Dead: 0.1},
+		"no caches":               {Projects: 4, Repositories: 4, Tags: 100, Protected: 0.1},
+	} {
+		for _, regime := range []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database} {
+			t.Run(name+" "+regime.String(), func(t *testing.T) {
+				size.Regime = regime
+				checkFormula(t, size)
+			})
+		}
+	}
+}
+
+func checkFormula(t *testing.T, size gitlabtest.Sized) {
+	t.Helper()
+	server := gitlabtest.New(size.World())
+	loop := &sequential{client: client(t, server), rules: defaultRules(), regime: policy.Known(policy.Legacy)}
+	if size.Regime == gitlabtest.Database {
+		loop.regime = policy.Known(policy.Database)
+	}
+	if err := loop.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if asked := server.Stats().Total; asked != sequentialRequests(size) {
+		t.Errorf("%d requests, the formula says %d: %v", asked, sequentialRequests(size), server.Stats().ByEndpoint)
+	}
+	if loop.tags != size.Tags || loop.deleted != size.Deletions() {
+		t.Errorf("saw %d tags of %d, deleted %d of %d", loop.tags, size.Tags, loop.deleted, size.Deletions())
+	}
+}
+
+func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
+	t.Helper()
+	client, err := gitlabapi.New(gitlabapi.Config{
+		URL:            "http://gitlab.test",
+		Token:          gitlabapi.NewSecret(gitlabtest.DefaultToken),
+		Concurrency:    inFlight,
+		RequestTimeout: time.Minute,
+		MaxRetries:     5,
+		Transport:      server.Transport(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// TestFewestRequests: the floor by hand for one small instance.
+func TestFewestRequests(t *testing.T) {
+	size := gitlabtest.Sized{Projects: 2, EmptyProjects: 99, Repositories: 4, Tags: 4_400, Dead: 0.01}
+	for regime, want := range map[gitlabtest.Regime]int{
+		gitlabtest.Database: 2 + 4*2 + 3,  // 44 dead
+		gitlabtest.Legacy:   2 + 4*11 + 3, // 1,100 tags in each repository
+	} {
+		size.Regime = regime
+		if got := fewestRequests(size); got != want {
+			t.Errorf("%v: %d, want %d", regime, got, want)
+		}
+	}
+}
+
+func TestListings(t *testing.T) {
+	m := measurement{ByEndpoint: map[string]int{
+		"GET /projects": 1, "GET /projects/:id/registry/repositories": 10,
+		"GET /projects/:id/registry/repositories/:rid/tags": 100, "GET /gitlab/v1/repositories/:path/tags/list/": 1000,
+		"GET /projects/:id/registry/repositories/:rid/tags/:name": 7, "GET /personal_access_tokens/self": 7,
+		"DELETE /projects/:id/registry/repositories/:rid/tags": 7,
+	}}
+	if got := listings(m); got != 1111 {
+		t.Errorf("%d listings, want 1111", got)
+	}
+}
+
+func TestParsePeak(t *testing.T) {
+	for status, want := range map[string]int64{
+		"Name:\tx\nVmPeak:\t  999 kB\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n": 12345 << 10,
+		"Name:\tkthread\n": 0,
+		"":                 0,
+	} {
+		if got := parsePeak(status); got != want {
+			t.Errorf("%q: %d, want %d", status, got, want)
+		}
+	}
+}
+
+func TestWatchPeakOfThisProcess(t *testing.T) {
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		return // not a system that tells
+	}
+	if got := watchPeak(os.Getpid())(); got < 1<<20 {
+		t.Errorf("this process has had %d bytes", got)
+	}
+}
+
+func TestNumbersAsPeopleWriteThem(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1_000: "1,000", 1_234_567: "1,234,567"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d is written as %q", n, got)
+		}
+	}
+	for s, want := range map[float64]string{0.123: "0.12 s", 119: "119.00 s", 600: "10.0 min", 36_000: "10.0 h"} {
+		if got := seconds(s); got != want {
+			t.Errorf("%g is written as %q", s, got)
+		}
+	}
+}
+
+func TestBadUsage(t *testing.T) {
+	for _, args := range []string{"-run (", "-nonsense", "everything"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%s: no complaint", args)
+		}
+	}
+}

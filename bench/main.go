@@ -1,0 +1,113 @@
+// Bench measures the whole program beside the sequential algorithm that it replaces. It
+// builds registry-gc and the stand-in for GitLab and runs each as a process of its own, so
+// that time, processor time and memory are the program's alone, and the requests are those
+// that a server has counted.
+//
+//	go run ./bench [-quick] [-run REGEXP] [-out FOLDER]
+//
+// It is run from within the module, needs nothing but Go, and speaks to the loopback
+// interface only. It holds each number that the program has to reach against its target,
+// and shows how requests, time, processor time and memory grow with the tags. A run of
+// everything writes tables, JSON and charts into FOLDER; with -quick or -run nothing is
+// written unless FOLDER is named.
+//
+// Exit codes: 0 all was measured, 1 something went wrong. That a target was missed shows
+// in the table; it is no error.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"regexp"
+	"syscall"
+)
+
+// config is what the command line says.
+type config struct {
+	quick      bool
+	only       *regexp.Regexp
+	out        string
+	sequential string // the URL, when this process is the sequential algorithm
+	regime     string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	c, err := parse(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	if c.sequential != "" {
+		return runSequential(ctx, c.sequential, c.regime, os.Stdout)
+	}
+	return measureAll(ctx, c)
+}
+
+// parse reads the command line.
+func parse(args []string, to io.Writer) (config, error) {
+	var c config
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&c.quick, "quick", false, "worlds of a hundredth of the size, to see that everything works")
+	only := flags.String("run", "", "measure only what matches this `regexp`: the names are in the last column")
+	flags.StringVar(&c.out, "out", "", "`folder` to write results to (a run of everything: bench/results)")
+	flags.StringVar(&c.sequential, "sequential", "", "be the sequential algorithm and walk the instance at this `URL`")
+	flags.StringVar(&c.regime, "regime", "database", "of that instance: legacy or database")
+	flags.SetOutput(to)
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	var err error
+	if c.only, err = regexp.Compile(*only); err != nil {
+		return c, fmt.Errorf("-run: %w", err)
+	}
+	if c.out == "" && !c.quick && *only == "" {
+		c.out = "bench/results"
+	}
+	return c, nil
+}
+
+// measureAll measures what is asked for, prints it, and writes it down.
+func measureAll(ctx context.Context, c config) (err error) {
+	dir, err := os.MkdirTemp("", "registry-gc-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := build(ctx, dir, false); err != nil {
+		return err
+	}
+	b := newBench(dir, os.Stderr)
+	if c.quick {
+		b.shrink = 100
+	}
+	results := results{Machine: thisMachine(ctx)}
+	if results.Targets, err = b.targets(ctx, c.only); err != nil {
+		return err
+	}
+	if c.only.MatchString("growth") {
+		if results.Growth, err = b.growth(ctx); err != nil {
+			return err
+		}
+	}
+	if err := results.print(os.Stdout); err != nil || c.out == "" {
+		return err
+	}
+	return results.write(c.out)
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+)
+
+// A target is a number that the program has to reach.
+type target struct {
+	name string // by which -run finds it
+	what string
+	want string
+	// figure measures it and says whether it is reached.
+	figure func(context.Context, *bench) (string, bool, error)
+}
+
+// A row is a target with what was measured.
+type row struct {
+	What    string `json:"what"`
+	Target  string `json:"target"`
+	Figure  string `json:"measured"`
+	Reached bool   `json:"reached"`
+	Command string `json:"command"`
+}
+
+// The names of the evidences, by the setting that picks them.
+const (
+	byRegistry = "registry"
+	byAPI      = "api"
+)
+
+// targets are the rows of the table, in its order.
+var targets = []target{
+	{
+		"database", "DATABASE, 100,000 tags in 900 repositories of 2,000 projects, 1 % dead: requests in all", "≤ 3,000",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
+			return fmt.Sprintf("%s, for %s tags", thousands(m.requests()), thousands(m.Tags)), m.requests() <= 3000, err
+		},
+	},
+	{
+		"database", "the same: fewer than the sequential algorithm needs", "≥ 50 times",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			s := b.steady(gitlabtest.Database, byRegistry)
+			m, err := b.measure(ctx, s)
+			before := sequentialRequests(s.World)
+			times := float64(before) / float64(max(m.requests(), 1))
+			return fmt.Sprintf("%.1f times, %s computed", times, thousands(before)), times >= 50, err
+		},
+	},
+	{
+		"legacy-registry", "the same on LEGACY, with the registry in reach: API requests", "as on DATABASE",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			on, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
+			if err != nil {
+				return "", false, err
+			}
+			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
+			return fmt.Sprintf("%s, DATABASE %s", thousands(m.API), thousands(on.API)), m.API <= on.API, err
+		},
+	},
+	{
+		"legacy-registry", "the same: registry requests a tag", "≤ 1.1",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
+			each := perTag(m.Registry, m.Tags)
+			return fmt.Sprintf("%.3f", each), each <= 1.1, err
+		},
+	},
+	{
+		"legacy-api", "the same on LEGACY, with the API alone: requests an unprotected tag, plus listings", "≤ 1.05",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			s := b.steady(gitlabtest.Legacy, byAPI)
+			m, err := b.measure(ctx, s)
+			each := perTag(m.requests()-listings(m), allUnprotected(s.World))
+			return fmt.Sprintf("%.3f, plus %s", each, thousands(listings(m))), each <= 1.05, err
+		},
+	},
+	{
+		"rate", "RATE_LIMIT=200, LEGACY with the API alone: time by that of requests ÷ limit", "≤ 1.05",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			const limit = 200
+			m, err := b.measure(ctx, setup{World: b.size(instance(gitlabtest.Legacy, 4_000)), Verify: byAPI, RateLimit: limit})
+			times := m.Seconds * limit / float64(max(m.API, 1))
+			return fmt.Sprintf("%.3f, %s requests in %.1f s", times, thousands(m.API), m.Seconds), times <= 1.05, err
+		},
+	},
+	{
+		"in-flight", "no limit, 20 ms a request, LEGACY with the API alone: requests in flight by CONCURRENCY", "≥ 0.9",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, setup{World: b.size(instance(gitlabtest.Legacy, 20_000)), Verify: byAPI, Latency: 20 * time.Millisecond})
+			share := m.InFlight / inFlight
+			return fmt.Sprintf("%.3f, %.1f of %d", share, m.InFlight, inFlight), share >= 0.9, err
+		},
+	},
+	{
+		"memory-many", "1,000,000 tags in 10,000 repositories, DATABASE: resident", "≤ 64 MiB",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			return b.memory(ctx, manyRepositories(1_000_000), 64)
+		},
+	},
+	{
+		"memory-one", "1,000,000 tags in one repository, DATABASE: resident", "≤ 256 MiB",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			return b.memory(ctx, oneRepository(1_000_000), 256)
+		},
+	},
+	{
+		"processor-pages", "where tags come in pages (DATABASE): processor time a tag", "≤ 20 µs",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
+			return fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 20, err
+		},
+	},
+	{
+		"processor-registry", "where each costs a request (LEGACY, the registry): processor time a tag", "≤ 150 µs",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
+			return fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 150, err
+		},
+	},
+	{
+		"processor-api", "where each costs a request (LEGACY, the API alone): processor time a tag", "≤ 150 µs",
+		func(ctx context.Context, b *bench) (string, bool, error) {
+			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byAPI))
+			return fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 150, err
+		},
+	},
+}
+
+// targets measures those whose name matches.
+func (b *bench) targets(ctx context.Context, only *regexp.Regexp) ([]row, error) {
+	var rows []row
+	for _, t := range targets {
+		if !only.MatchString(t.name) {
+			continue
+		}
+		figure, reached, err := t.figure(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		command := "go run ./bench -run '^" + t.name + "$'"
+		rows = append(rows, row{What: t.what, Target: t.want, Figure: figure, Reached: reached, Command: command})
+	}
+	return rows, nil
+}
+
+// steady is the instance of the first rows, in the steady state.
+func (b *bench) steady(regime gitlabtest.Regime, verify string) setup {
+	return setup{World: b.size(instance(regime, 100_000)), Latency: usual, Verify: verify}
+}
+
+// size makes a world as small as the whole measurement is.
+func (b *bench) size(world gitlabtest.Sized) gitlabtest.Sized {
+	if b.shrink == 1 {
+		return world
+	}
+	shrunk := instance(world.Regime, max(world.Tags/b.shrink, 10))
+	if world.Repositories == 1 {
+		shrunk = oneRepository(shrunk.Tags)
+	}
+	return shrunk
+}
+
+func (b *bench) memory(ctx context.Context, world gitlabtest.Sized, limit float64) (string, bool, error) {
+	m, err := b.measure(ctx, setup{World: b.size(world), Verify: byRegistry})
+	if m.Peak == 0 {
+		return "not known on this system", false, err
+	}
+	return fmt.Sprintf("%.1f MiB", m.mebibytes()), m.mebibytes() <= limit, err
+}
+
+// listings counts the requests that read a page of a list, and not one tag or account.
+func listings(m measurement) int {
+	n := 0
+	for endpoint, count := range m.ByEndpoint {
+		for _, list := range []string{"/projects", "/repositories", "/tags", "/tags/list"} {
+			if strings.HasPrefix(endpoint, "GET ") && strings.HasSuffix(strings.TrimSuffix(endpoint, "/"), list) {
+				n += count
+				break
+			}
+		}
+	}
+	return n
+}
+
+func perTag(requests, tags int) float64 { return float64(requests) / float64(max(tags, 1)) }
+
+func (m measurement) microseconds() float64 { return m.Processor * 1e6 / float64(max(m.Tags, 1)) }
+
+func (m measurement) mebibytes() float64 { return float64(m.Peak) / (1 << 20) }
