@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // A chart is some lines over the number of tags, both axes logarithmic.
@@ -83,7 +84,7 @@ func (c chart) svg() ([]byte, error) {
 		axis.Tick.Marker = powers{}
 		axis.Label.TextStyle.Font = sans(13)
 		axis.Tick.Label.Font = sans(12)
-		axis.Padding = 0
+		axis.Padding = vg.Points(4)
 	}
 	p.Title.TextStyle.Font = sans(15)
 	p.Title.Padding = vg.Points(8)
@@ -101,14 +102,18 @@ func (c chart) svg() ([]byte, error) {
 		}
 	}
 	wholeDecades(&p.Y)
-	canvas, err := p.WriterTo(18*vg.Centimeter, 12*vg.Centimeter, "svg")
-	if err != nil {
-		return nil, err
-	}
+	canvas := vgsvg.New(18*vg.Centimeter, 12*vg.Centimeter)
+	// The last label of the axis stands half outside the plot, which begins with its title
+	// at the very edge.
+	p.Draw(draw.Crop(draw.New(canvas), vg.Points(6), -vg.Points(30), vg.Points(6), -vg.Points(8)))
 	var text bytes.Buffer
-	_, err = canvas.WriteTo(&text)
-	return text.Bytes(), err
+	_, err := canvas.WriteTo(&text)
+	return bytes.ReplaceAll(text.Bytes(), []byte("font-family:Liberation Sans;"), []byte(fonts)), err
 }
+
+// fonts are what a page should be set in that has no Liberation Sans: those it was made to
+// be as wide as.
+const fonts = "font-family:Liberation Sans,Arial,Helvetica,sans-serif;"
 
 func sans(size vg.Length) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}

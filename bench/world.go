@@ -32,12 +32,13 @@ const (
 )
 
 // instance returns an instance with so many tags: 9 repositories and 20 projects to
-// every thousand, and of the projects 3 with repositories at all.
+// every thousand, and of the projects 3 with repositories at all, at least one of each
+// role.
 func instance(regime gitlabtest.Regime, tags int) gitlabtest.Sized {
 	projects := max(tags*3/1000, 1)
 	return gitlabtest.Sized{
 		Regime: regime, Tags: tags,
-		Projects: projects, EmptyProjects: tags * 17 / 1000, Repositories: max(tags*9/1000, projects),
+		Projects: projects, EmptyProjects: tags * 17 / 1000, Repositories: max(tags*9/1000, 3*projects),
 		Dead: deadShare, Protected: protectedShare,
 	}
 }
