@@ -14,7 +14,7 @@ import (
 )
 
 // full asks for worlds of the size that the README speaks of.
-var full = flag.Bool("full", false, "run on 20,000 tags instead of 2,000")
+var full = flag.Bool("full", false, "run on 20,000 tags instead of 1,000")
 
 // evidences are the ways to know about tags, with what each can know of them.
 var evidences = []struct {
@@ -70,7 +70,7 @@ func mixed(regime gitlabtest.Regime, tags int) *gitlabtest.World {
 // TestMatrix runs each evidence through each trouble: no live tag is ever deleted. With
 // -v it shows what was left and what it cost.
 func TestMatrix(t *testing.T) {
-	tags := 2_000
+	tags := 1_000
 	if *full {
 		tags = 20_000
 	}
