@@ -35,7 +35,7 @@ func TestEveryMeasurement(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "results")
-	measured := results{Machine: thisMachine(t.Context()), Targets: rows, Growth: points}
+	measured := results{Command: "make bench", Machine: thisMachine(t.Context()), Targets: rows, Growth: points}
 	if err := measured.write(out); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +105,21 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 		t.Fatal(err)
 	}
 	return client
+}
+
+// TestCommand: results say how they were made, and without a path.
+func TestCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"":                         "make bench",
+		"-out elsewhere":           "make bench",
+		"-quick -out elsewhere":    "go run ./bench -quick",
+		"-run ^memory -out /tmp/x": "go run ./bench -run '^memory'",
+	} {
+		c, err := parse(strings.Fields(args), io.Discard)
+		if err != nil || c.command() != want {
+			t.Errorf("%q: %q (%v), want %q", args, c.command(), err, want)
+		}
+	}
 }
 
 // TestFewestRequests: the floor by hand for one small instance.

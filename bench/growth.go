@@ -21,6 +21,9 @@ type point struct {
 	Computed   bool        `json:"sequential_is_computed"`
 }
 
+// growthName is how -run calls the whole series.
+const growthName = "growth"
+
 // sizes are the numbers of tags.
 var sizes = []int{1_000, 10_000, 100_000, 1_000_000}
 

@@ -62,7 +62,7 @@ func parse(args []string, to io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&c.quick, "quick", false, "worlds of a hundredth of the size, to see that everything works")
-	only := flags.String("run", "", "measure only what matches this `regexp`: the names are in the last column")
+	only := flags.String("run", "", "measure only rows whose name matches this `regexp`, or growth: the names are in the last column")
 	flags.StringVar(&c.out, "out", "", "`folder` to write results to (a run of everything: bench/results)")
 	flags.StringVar(&c.sequential, "sequential", "", "be the sequential algorithm and walk the instance at this `URL`")
 	flags.StringVar(&c.regime, "regime", "database", "of that instance: legacy or database")
@@ -83,6 +83,21 @@ func parse(args []string, to io.Writer) (config, error) {
 	return c, nil
 }
 
+// command is how to make the same measurements again.
+func (c config) command() string {
+	command := "go run ./bench"
+	if c.quick {
+		command += " -quick"
+	}
+	if only := c.only.String(); only != "" {
+		command += " -run '" + only + "'"
+	}
+	if command == "go run ./bench" {
+		return "make bench"
+	}
+	return command
+}
+
 // measureAll measures what is asked for, prints it, and writes it down.
 func measureAll(ctx context.Context, c config) (err error) {
 	dir, err := os.MkdirTemp("", "registry-gc-bench-")
@@ -97,11 +112,11 @@ func measureAll(ctx context.Context, c config) (err error) {
 	if c.quick {
 		b.shrink = 100
 	}
-	results := results{Machine: thisMachine(ctx)}
+	results := results{Machine: thisMachine(ctx), Command: c.command()}
 	if results.Targets, err = b.targets(ctx, c.only); err != nil {
 		return err
 	}
-	if c.only.MatchString("growth") {
+	if c.only.MatchString(growthName) {
 		if results.Growth, err = b.growth(ctx); err != nil {
 			return err
 		}

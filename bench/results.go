@@ -13,6 +13,7 @@ import (
 
 // results are what a run has measured.
 type results struct {
+	Command string  `json:"command"`
 	Machine machine `json:"machine"`
 	Targets []row   `json:"targets,omitempty"`
 	Growth  []point `json:"growth,omitempty"`
@@ -26,7 +27,10 @@ func (r results) targetGrid() grid {
 	table := grid{{"", "target", "measured", "", "command"}}
 	for _, row := range r.Targets {
 		reached := "reached"
-		if !row.Reached {
+		switch {
+		case row.Target == "":
+			reached = ""
+		case !row.Reached:
 			reached = "MISSED"
 		}
 		table = append(table, []string{row.What, row.Target, row.Figure, reached, row.Command})
@@ -66,7 +70,7 @@ func (r results) print(to io.Writer) error {
 		r.growthGrid().plain(&text)
 		fmt.Fprintln(&text, computedNote)
 	}
-	fmt.Fprintf(&text, "\n%s\n", r.Machine)
+	fmt.Fprintf(&text, "\n%s\n", r.made())
 	_, err := io.WriteString(to, text.String())
 	return err
 }
@@ -95,9 +99,11 @@ func (g grid) markdown(to io.Writer) {
 	}
 }
 
-func (m machine) String() string {
-	return fmt.Sprintf("Made on %s by `make bench`, commit %s, with %s for %s on %d cores of: %s",
-		m.Date, m.Commit, m.Go, m.System, m.Cores, m.Processor)
+// made says by what command the results were made, and on what.
+func (r results) made() string {
+	m := r.Machine
+	return fmt.Sprintf("Made on %s by `%s`, commit %s, with %s for %s on %d cores of: %s",
+		m.Date, r.Command, m.Commit, m.Go, m.System, m.Cores, m.Processor)
 }
 
 // write writes tables, figures and charts to a folder.
@@ -108,8 +114,8 @@ func (r results) write(folder string) error {
 	files := map[string][]byte{"README.md": r.page()}
 	var err error
 	for name, part := range map[string]results{
-		"targets.json": {Machine: r.Machine, Targets: r.Targets},
-		"growth.json":  {Machine: r.Machine, Growth: r.Growth},
+		"targets.json": {Command: r.Command, Machine: r.Machine, Targets: r.Targets},
+		"growth.json":  {Command: r.Command, Machine: r.Machine, Growth: r.Growth},
 	} {
 		if files[name], err = json.MarshalIndent(part, "", "  "); err != nil {
 			return fmt.Errorf("writing results: %w", err)
@@ -134,7 +140,7 @@ func (r results) write(folder string) error {
 // page is what GitLab shows of the folder.
 func (r results) page() []byte {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# What was measured\n\n%s\n\nBy this command, which writes the whole folder:\n\n```sh\nmake bench\n```\n\n", r.Machine)
+	fmt.Fprintf(&text, "# What was measured\n\n%s.\n\nThe command writes the whole folder anew.\n\n", r.made())
 	text.WriteString("Memory is the largest resident size, processor time user and system time, both of registry-gc's process,\n" +
 		"requests what the stand-in counted. Everything is on one machine, and where no other time is named a\n" +
 		"request takes 5 ms at least.\n\n## The numbers it has to reach\n\n")
