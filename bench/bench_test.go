@@ -107,6 +107,17 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 	return client
 }
 
+// TestCheck: a walk that passed over tags, or deleted others than the dead, is no
+// measurement.
+func TestCheck(t *testing.T) {
+	s := setup{World: gitlabtest.Sized{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}
+	for m, right := range map[[2]int]bool{{600, 60}: true, {599, 60}: false, {600, 59}: false, {600, 61}: false} {
+		if err := s.check(measurement{Tags: m[0], Deleted: m[1]}); (err == nil) != right {
+			t.Errorf("%d tags, %d deleted: %v", m[0], m[1], err)
+		}
+	}
+}
+
 // TestCommand: results say how they were made, and without a path.
 func TestCommand(t *testing.T) {
 	for args, want := range map[string]string{

@@ -25,7 +25,8 @@ type line struct {
 	points plotter.XYs
 	// dashed says from which point on it is computed: what leads there is dashed.
 	dashed int
-	floor  bool // drawn thin and without marks
+	mark   draw.GlyphDrawer // of what is measured, so that colour is not all that tells lines apart
+	floor  bool             // drawn thin and without marks
 }
 
 var (
@@ -37,13 +38,13 @@ var (
 )
 
 func requestsChart(points []point) chart {
-	return chart{"Requests", "requests", lines(points,
+	return chart{"Requests against tags", "requests", lines(points,
 		func(m measurement) float64 { return float64(m.requests()) },
 		func(p point) float64 { return float64(p.Fewest) })}
 }
 
 func timeChart(points []point) chart {
-	return chart{"Time, at 5 ms a request", "seconds", lines(points,
+	return chart{"Time against tags, at 5 ms a request", "seconds", lines(points,
 		func(m measurement) float64 { return m.Seconds },
 		func(p point) float64 { return float64(p.Fewest) * usual.Seconds() / inFlight })}
 }
@@ -51,9 +52,9 @@ func timeChart(points []point) chart {
 // lines turns the points of both regimes into lines. The sequential algorithm and the floor
 // are shown on DATABASE; on LEGACY the former needs as much.
 func lines(points []point, of func(measurement) float64, floor func(point) float64) []line {
-	sequential := line{name: "sequential (dashed: computed)", colour: orange}
-	legacy := line{name: "registry-gc, LEGACY", colour: green}
-	database := line{name: "registry-gc, DATABASE", colour: blue}
+	sequential := line{name: "sequential (dashed: computed)", colour: orange, mark: draw.CircleGlyph{}}
+	legacy := line{name: "registry-gc, LEGACY", colour: green, mark: draw.BoxGlyph{}}
+	database := line{name: "registry-gc, DATABASE", colour: blue, mark: draw.PyramidGlyph{}}
 	fewest := line{name: "floor on DATABASE: pages, deletions ÷ 20", colour: grey, floor: true}
 	for _, p := range points {
 		x := float64(p.Tags)
@@ -77,7 +78,7 @@ func lines(points []point, of func(measurement) float64, floor func(point) float
 // svg draws the chart.
 func (c chart) svg() ([]byte, error) {
 	p := plot.New()
-	p.Title.Text = c.title + " against tags"
+	p.Title.Text = c.title
 	p.X.Label.Text, p.Y.Label.Text = "tags", c.unit
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Scale = plot.LogScale{}
@@ -129,7 +130,7 @@ func (l line) addTo(p *plot.Plot) error {
 		return err
 	}
 	measured.Color, measured.Width = l.colour, vg.Points(2)
-	marks.Color, marks.Shape, marks.Radius = l.colour, draw.CircleGlyph{}, vg.Points(3.5)
+	marks.Color, marks.Shape, marks.Radius = l.colour, l.mark, vg.Points(4)
 	if l.floor {
 		measured.Width = vg.Points(1)
 		measured.Dashes = []vg.Length{vg.Points(2), vg.Points(3)}
