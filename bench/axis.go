@@ -34,9 +34,9 @@ func powerLabel(power float64) string {
 	return thousands(int(math.Round(power)))
 }
 
-// wholeDecades lets an axis begin and end at a power of ten, and leaves room above for the
-// legend.
+// wholeDecades lets an axis begin and end at a power of ten, and leaves some room above for
+// the legend.
 func wholeDecades(axis *plot.Axis) {
 	axis.Min = math.Pow(10, math.Floor(math.Log10(axis.Min)))
-	axis.Max = math.Pow(10, math.Ceil(math.Log10(axis.Max))+1)
+	axis.Max = math.Pow(10, math.Ceil(math.Log10(axis.Max)+0.7))
 }
