@@ -153,9 +153,10 @@ func TestListings(t *testing.T) {
 		"GET /projects/:id/registry/repositories/:rid/tags": 100, "GET /gitlab/v1/repositories/:path/tags/list/": 1000,
 		"GET /projects/:id/registry/repositories/:rid/tags/:name": 7, "GET /personal_access_tokens/self": 7,
 		"DELETE /projects/:id/registry/repositories/:rid/tags": 7,
+		"POST /api/graphql query": 10_000, "POST /api/graphql mutation": 7,
 	}}
-	if got := listings(m); got != 1111 {
-		t.Errorf("%d listings, want 1111", got)
+	if got := listings(m); got != 11_111 {
+		t.Errorf("%d listings, want 11111", got)
 	}
 }
 

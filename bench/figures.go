@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
@@ -33,15 +33,16 @@ func (b *bench) memory(ctx context.Context, world gitlabtest.Sized, limit float6
 	return figure{m.mebibytes(), fmt.Sprintf("%.1f MiB", m.mebibytes()), m.mebibytes() <= limit}, err
 }
 
-// listings counts the requests that read a page of a list, and not one tag or account.
+// listEndpoint matches the endpoints that give a page of a list, and not one tag or
+// account. What is asked of GraphQL without changing anything are lists, too.
+var listEndpoint = regexp.MustCompile(`^GET .*/(projects|repositories|tags|tags/list)/?$|^POST .*/graphql query$`)
+
+// listings counts the requests that read a page of a list.
 func listings(m measurement) int {
 	n := 0
 	for endpoint, count := range m.ByEndpoint {
-		for _, list := range []string{"/projects", "/repositories", "/tags", "/tags/list"} {
-			if strings.HasPrefix(endpoint, "GET ") && strings.HasSuffix(strings.TrimSuffix(endpoint, "/"), list) {
-				n += count
-				break
-			}
+		if listEndpoint.MatchString(endpoint) {
+			n += count
 		}
 	}
 	return n
