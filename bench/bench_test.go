@@ -153,10 +153,31 @@ func TestListings(t *testing.T) {
 		"GET /projects/:id/registry/repositories/:rid/tags": 100, "GET /gitlab/v1/repositories/:path/tags/list/": 1000,
 		"GET /projects/:id/registry/repositories/:rid/tags/:name": 7, "GET /personal_access_tokens/self": 7,
 		"DELETE /projects/:id/registry/repositories/:rid/tags": 7,
-		"POST /api/graphql query": 10_000, "POST /api/graphql mutation": 7,
+		"POST /api/graphql query":                              10_000, "POST /api/graphql mutation": 7,
 	}}
 	if got := listings(m); got != 11_111 {
 		t.Errorf("%d listings, want 11111", got)
+	}
+}
+
+func TestTargetsAreReachedAtTheirLimit(t *testing.T) {
+	tags := func(m measurement) float64 { return float64(m.Tags) }
+	for _, test := range []struct {
+		read func(m, _ measurement) figure
+		m    measurement
+		want figure
+	}{
+		{atMost(20, "%.0f µs", tags), measurement{Tags: 20}, figure{20, "20 µs", true}},
+		{atMost(20, "%.0f µs", tags), measurement{Tags: 21}, figure{21, "21 µs", false}},
+		{atLeast(50, "%.0f times", tags), measurement{Tags: 50}, figure{50, "50 times", true}},
+		{atLeast(50, "%.0f times", tags), measurement{Tags: 49}, figure{49, "49 times", false}},
+		{residentAtMost(64), measurement{Peak: 64 << 20}, figure{64, "64.0 MiB", true}},
+		{residentAtMost(64), measurement{Peak: 65 << 20}, figure{65, "65.0 MiB", false}},
+		{residentAtMost(64), measurement{}, figure{0, "not known on this system", false}},
+	} {
+		if got := test.read(test.m, measurement{}); got != test.want {
+			t.Errorf("%+v, want %+v", got, test.want)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func (b *bench) growth(ctx context.Context) ([]point, error) {
 }
 
 func (b *bench) point(ctx context.Context, regime gitlabtest.Regime, tags int, each float64) (point, error) {
-	s := setup{World: b.size(instance(regime, tags)), Latency: usual, Verify: byRegistry}
+	s := b.size(setup{World: instance(regime, tags), Latency: usual, Verify: byRegistry})
 	p := point{Regime: regime.String(), Tags: s.World.Tags, Fewest: fewestRequests(s.World)}
 	p.Computed = tags > walked || regime == gitlabtest.Legacy && tags > walkedLegacy
 	var err error

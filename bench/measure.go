@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
 
 // A measurement is one walk over an instance, seen from outside.
@@ -23,6 +25,8 @@ type measurement struct {
 	Processor  float64        `json:"processor_seconds"` // user and system time of the process
 	Peak       int64          `json:"peak_bytes"`        // resident; 0 where the system does not tell
 	ByEndpoint map[string]int `json:"-"`
+
+	world gitlabtest.Sized
 }
 
 // requests are those to the instance and to its registry.
@@ -97,7 +101,7 @@ func (b *bench) walk(ctx context.Context, s setup, standin *standin) (measuremen
 	}
 	peak := watchPeak(command.Process.Pid)
 	err := command.Wait()
-	m := measurement{Seconds: time.Since(started).Seconds(), Peak: peak()}
+	m := measurement{world: s.World, Seconds: time.Since(started).Seconds(), Peak: peak()}
 	if err != nil {
 		return m, errors.Join(err, errors.New(stderr.String()))
 	}

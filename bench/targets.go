@@ -12,11 +12,13 @@ import (
 // A target is a number that the program has to reach, or one that is worth knowing beside
 // those.
 type target struct {
-	name string // by which -run finds it
-	what string
-	want string // "" when there is no target
-	// measure finds the figure.
-	measure func(context.Context, *bench) (figure, error)
+	name   string // by which -run finds it
+	what   string
+	want   string // "" when there is no target
+	setup  setup
+	beside *setup // what it is compared with, nil for nothing
+	// read finds the figure in what was measured.
+	read func(m, beside measurement) figure
 }
 
 // A figure is what was measured for a target.
@@ -29,11 +31,15 @@ type figure struct {
 // A row is a target with what was measured.
 type row struct {
 	What    string  `json:"what"`
-	Target  string  `json:"target"`
+	Target  string  `json:"target,omitempty"`
 	Value   float64 `json:"value"`
 	Figure  string  `json:"measured"`
 	Reached bool    `json:"reached"`
-	Command string  `json:"command"`
+	// Requests are the program's, Sequential those that the sequential algorithm makes of
+	// the same instance.
+	Requests   int    `json:"requests"`
+	Sequential int    `json:"sequential_requests"`
+	Command    string `json:"command"`
 }
 
 // The names of the evidences, by the setting that picks them.
@@ -42,113 +48,88 @@ const (
 	byAPI      = "api"
 )
 
+// The instance of the first rows, in the steady state.
+var (
+	database       = setup{World: instance(gitlabtest.Database, 100_000), Latency: usual, Verify: byRegistry}
+	legacyRegistry = setup{World: instance(gitlabtest.Legacy, 100_000), Latency: usual, Verify: byRegistry}
+	legacyAPI      = setup{World: instance(gitlabtest.Legacy, 100_000), Latency: usual, Verify: byAPI}
+)
+
+const (
+	rateLimit = 200
+	slow      = 20 * time.Millisecond
+)
+
 // targets are the rows of the table, in its order.
 var targets = []target{
 	{
-		"database", "DATABASE, 100,000 tags in 900 repositories of 2,000 projects, 1 % dead: requests in all", "≤ 3,000",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
-			return figure{float64(m.requests()), fmt.Sprintf("%s, for %s tags", thousands(m.requests()), thousands(m.Tags)), m.requests() <= 3000}, err
+		name: "database", what: "DATABASE, 100,000 tags in 900 repositories of 2,000 projects, 1 % dead: requests in all", want: "≤ 3,000",
+		setup: database, read: atMost(3000, "%.0f", func(m measurement) float64 { return float64(m.requests()) }),
+	},
+	{
+		name: "database", what: "the same: fewer than the sequential algorithm needs", want: "≥ 50 times",
+		setup: database, read: atLeast(50, "%.1f times", func(m measurement) float64 {
+			return float64(sequentialRequests(m.world)) / float64(m.requests())
+		}),
+	},
+	{
+		name: "legacy-registry", what: "the same on LEGACY, with the registry in reach: API requests", want: "as on DATABASE",
+		setup: legacyRegistry, beside: &database, read: func(m, on measurement) figure {
+			return figure{float64(m.API), fmt.Sprintf("%s, DATABASE %s", thousands(m.API), thousands(on.API)), m.API <= on.API}
 		},
 	},
 	{
-		"database", "the same: fewer than the sequential algorithm needs", "≥ 50 times",
-		func(ctx context.Context, b *bench) (figure, error) {
-			s := b.steady(gitlabtest.Database, byRegistry)
-			m, err := b.measure(ctx, s)
-			before := sequentialRequests(s.World)
-			times := float64(before) / float64(max(m.requests(), 1))
-			return figure{times, fmt.Sprintf("%.1f times, %s computed", times, thousands(before)), times >= 50}, err
-		},
+		name: "legacy-registry", what: "the same: registry requests a tag", want: "≤ 1.1",
+		setup: legacyRegistry, read: atMost(1.1, "%.3f", func(m measurement) float64 { return perTag(m.Registry, m.Tags) }),
 	},
 	{
-		"legacy-registry", "the same on LEGACY, with the registry in reach: API requests", "as on DATABASE",
-		func(ctx context.Context, b *bench) (figure, error) {
-			on, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
-			if err != nil {
-				return figure{}, err
-			}
-			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
-			return figure{float64(m.API), fmt.Sprintf("%s, DATABASE %s", thousands(m.API), thousands(on.API)), m.API <= on.API}, err
-		},
+		name: "legacy-api", what: "the same on LEGACY, with the API alone: requests an unprotected tag, beside listings", want: "≤ 1.05",
+		setup: legacyAPI, read: atMost(1.05, "%.3f", func(m measurement) float64 {
+			return perTag(m.requests()-listings(m), allUnprotected(m.world))
+		}),
 	},
 	{
-		"legacy-registry", "the same: registry requests a tag", "≤ 1.1",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
-			each := perTag(m.Registry, m.Tags)
-			return figure{each, fmt.Sprintf("%.3f", each), each <= 1.1}, err
-		},
+		name: "rate", what: "RATE_LIMIT=200, LEGACY with the API alone: time by that of requests ÷ limit", want: "≤ 1.05",
+		setup: setup{World: instance(gitlabtest.Legacy, 4_000), Verify: byAPI, RateLimit: rateLimit},
+		read:  atMost(1.05, "%.3f", func(m measurement) float64 { return m.Seconds * rateLimit / float64(m.API) }),
 	},
 	{
-		"legacy-api", "the same on LEGACY, with the API alone: requests an unprotected tag, plus listings", "≤ 1.05",
-		func(ctx context.Context, b *bench) (figure, error) {
-			s := b.steady(gitlabtest.Legacy, byAPI)
-			m, err := b.measure(ctx, s)
-			each := perTag(m.requests()-listings(m), allUnprotected(s.World))
-			return figure{each, fmt.Sprintf("%.3f, plus %s", each, thousands(listings(m))), each <= 1.05}, err
-		},
+		name: "in-flight", what: "no limit, 20 ms a request, LEGACY with the API alone: requests in flight by CONCURRENCY", want: "≥ 0.9",
+		setup: setup{World: instance(gitlabtest.Legacy, 20_000), Verify: byAPI, Latency: slow},
+		read:  atLeast(0.9, "%.3f", func(m measurement) float64 { return m.InFlight / inFlight }),
 	},
 	{
-		"rate", "RATE_LIMIT=200, LEGACY with the API alone: time by that of requests ÷ limit", "≤ 1.05",
-		func(ctx context.Context, b *bench) (figure, error) {
-			const limit = 200
-			m, err := b.measure(ctx, setup{World: b.size(instance(gitlabtest.Legacy, 4_000)), Verify: byAPI, RateLimit: limit})
-			times := m.Seconds * limit / float64(max(m.API, 1))
-			return figure{times, fmt.Sprintf("%.3f, %s requests in %.1f s", times, thousands(m.API), m.Seconds), times <= 1.05}, err
-		},
+		name: "memory-many", what: "1,000,000 tags in 10,000 repositories, DATABASE: resident", want: "≤ 64 MiB",
+		setup: setup{World: manyRepositories(1_000_000), Verify: byRegistry}, read: residentAtMost(64),
 	},
 	{
-		"in-flight", "no limit, 20 ms a request, LEGACY with the API alone: requests in flight by CONCURRENCY", "≥ 0.9",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, setup{World: b.size(instance(gitlabtest.Legacy, 20_000)), Verify: byAPI, Latency: 20 * time.Millisecond})
-			share := m.InFlight / inFlight
-			return figure{share, fmt.Sprintf("%.3f, %.1f of %d", share, m.InFlight, inFlight), share >= 0.9}, err
-		},
+		name: "memory-one", what: "1,000,000 tags in one repository, DATABASE: resident", want: "≤ 256 MiB",
+		setup: setup{World: oneRepository(1_000_000), Verify: byRegistry}, read: residentAtMost(256),
 	},
 	{
-		"memory-many", "1,000,000 tags in 10,000 repositories, DATABASE: resident", "≤ 64 MiB",
-		func(ctx context.Context, b *bench) (figure, error) {
-			return b.memory(ctx, manyRepositories(1_000_000), 64)
-		},
+		name: "processor-pages", what: "where tags come in pages (DATABASE): processor time a tag", want: "≤ 20 µs",
+		setup: database, read: atMost(20, "%.1f µs", measurement.microseconds),
 	},
 	{
-		"memory-one", "1,000,000 tags in one repository, DATABASE: resident", "≤ 256 MiB",
-		func(ctx context.Context, b *bench) (figure, error) {
-			return b.memory(ctx, oneRepository(1_000_000), 256)
-		},
+		name: "processor-registry", what: "where each costs a request (LEGACY, the registry): processor time a tag", want: "≤ 150 µs",
+		setup: legacyRegistry, read: atMost(150, "%.1f µs", measurement.microseconds),
 	},
 	{
-		"processor-pages", "where tags come in pages (DATABASE): processor time a tag", "≤ 20 µs",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, b.steady(gitlabtest.Database, byRegistry))
-			return figure{m.microseconds(), fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 20}, err
-		},
+		name: "processor-api", what: "where each costs a request (LEGACY, the API alone): processor time a tag", want: "≤ 150 µs",
+		setup: legacyAPI, read: atMost(150, "%.1f µs", measurement.microseconds),
 	},
 	{
-		"processor-registry", "where each costs a request (LEGACY, the registry): processor time a tag", "≤ 150 µs",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byRegistry))
-			return figure{m.microseconds(), fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 150}, err
-		},
+		name: "first-run", what: "a first run on DATABASE, 30 % of 10,000 tags dead: requests a deletion",
+		setup: setup{World: piledUp(gitlabtest.Database, 10_000), Verify: byRegistry}, read: noted("%.2f", requestsADeletion),
 	},
 	{
-		"processor-api", "where each costs a request (LEGACY, the API alone): processor time a tag", "≤ 150 µs",
-		func(ctx context.Context, b *bench) (figure, error) {
-			m, err := b.measure(ctx, b.steady(gitlabtest.Legacy, byAPI))
-			return figure{m.microseconds(), fmt.Sprintf("%.1f µs", m.microseconds()), m.microseconds() <= 150}, err
-		},
+		name: "first-run", what: "the same on LEGACY, with the registry in reach",
+		setup: setup{World: piledUp(gitlabtest.Legacy, 10_000), Verify: byRegistry}, read: noted("%.2f", requestsADeletion),
 	},
-	{"first-run", "a first run on DATABASE, 30 % of 10,000 tags dead: requests", "", firstRun(gitlabtest.Database)},
-	{"first-run", "the same on LEGACY, with the registry in reach", "", firstRun(gitlabtest.Legacy)},
 	{
-		"attested", "LEGACY, 5 % of 10,000 tags images with attestations, which go: registry requests a tag", "",
-		func(ctx context.Context, b *bench) (figure, error) {
-			world := b.size(instance(gitlabtest.Legacy, 10_000))
-			world.Attested = 0.05
-			m, err := b.measure(ctx, setup{World: world, Verify: byRegistry})
-			return unaimed(perTag(m.Registry, m.Tags), "%.3f", perTag(m.Registry, m.Tags)), err
-		},
+		name: "attested", what: "LEGACY, 5 % of 10,000 tags images with attestations, which go: registry requests a tag",
+		setup: setup{World: attested(10_000), Verify: byRegistry},
+		read:  noted("%.3f", func(m measurement) float64 { return perTag(m.Registry, m.Tags) }),
 	},
 }
 
@@ -159,12 +140,31 @@ func (b *bench) targets(ctx context.Context, only *regexp.Regexp) ([]row, error)
 		if !only.MatchString(t.name) {
 			continue
 		}
-		found, err := t.measure(ctx, b)
+		r, err := b.row(ctx, t)
 		if err != nil {
 			return nil, err
 		}
-		command := "go run ./bench -run '^" + t.name + "$'"
-		rows = append(rows, row{What: t.what, Target: t.want, Value: found.value, Figure: found.text, Reached: found.reached, Command: command})
+		rows = append(rows, r)
 	}
 	return rows, nil
+}
+
+func (b *bench) row(ctx context.Context, t target) (row, error) {
+	var beside measurement
+	if t.beside != nil {
+		var err error
+		if beside, err = b.measure(ctx, b.size(*t.beside)); err != nil {
+			return row{}, err
+		}
+	}
+	m, err := b.measure(ctx, b.size(t.setup))
+	if err != nil {
+		return row{}, err
+	}
+	found := t.read(m, beside)
+	return row{
+		What: t.what, Target: t.want, Value: found.value, Figure: found.text, Reached: found.reached,
+		Requests: m.requests(), Sequential: sequentialRequests(m.world),
+		Command: "go run ./bench -run '^" + t.name + "$'",
+	}, nil
 }

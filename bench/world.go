@@ -56,3 +56,31 @@ func oneRepository(tags int) gitlabtest.Sized {
 		Regime: gitlabtest.Database, Tags: tags, Projects: 1, Repositories: 1, Protected: protectedShare,
 	}
 }
+
+// piledUp returns an instance that was never cleaned.
+func piledUp(regime gitlabtest.Regime, tags int) gitlabtest.Sized {
+	world := instance(regime, tags)
+	world.Dead = 0.3
+	return world
+}
+
+// attested returns a LEGACY instance where some images are pushed with attestations.
+func attested(tags int) gitlabtest.Sized {
+	world := instance(gitlabtest.Legacy, tags)
+	world.Attested = 0.05
+	return world
+}
+
+// size makes the world of a setup as small as the whole measurement is.
+func (b *bench) size(s setup) setup {
+	if b.shrink == 1 {
+		return s
+	}
+	world := instance(s.World.Regime, max(s.World.Tags/b.shrink, 10))
+	if s.World.Repositories == 1 {
+		world = oneRepository(world.Tags)
+	}
+	world.Dead, world.Attested = s.World.Dead, s.World.Attested
+	s.World = world
+	return s
+}
