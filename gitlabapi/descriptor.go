@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,9 +15,22 @@ const maxDescriptors = 10_000
 // annotationCreated is BuildKit's: when it made a layer, in the form of RFC 3339.
 const annotationCreated = "buildkit/createdat"
 
-// digestForm is what a digest looks like with the algorithms that the image
+// isDigest reports whether a text is a digest with one of the algorithms that the image
 // specification of OCI registers.
-var digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
+func isDigest(text string) bool {
+	algorithm, digits, _ := strings.Cut(text, ":")
+	switch {
+	case algorithm == "sha256" && len(digits) == 64, algorithm == "sha512" && len(digits) == 128:
+	default:
+		return false
+	}
+	for i := range len(digits) {
+		if c := digits[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
 
 // A platform is what an image runs on; further details, such as a variant, do not
 // matter here.
@@ -65,7 +78,7 @@ func descriptorOf(value any) (descriptor, error) {
 	switch size, ok := integer(object["size"]); {
 	case d.mediaType == "":
 		return d, errors.New("a descriptor has no media type")
-	case !digestForm.MatchString(d.digest):
+	case !isDigest(d.digest):
 		return d, errors.New("a descriptor has no digest")
 	case !ok || size < 0:
 		return d, errors.New("a descriptor has no size")

@@ -45,7 +45,7 @@ func (r *Registry) Head(ctx context.Context, path, tag string) (Descriptor, erro
 	}
 	d := Descriptor{Digest: resp.Header.Get("Docker-Content-Digest")}
 	d.MediaType, _, _ = mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if d.MediaType == "" || !digestForm.MatchString(d.Digest) {
+	if d.MediaType == "" || !isDigest(d.Digest) {
 		err := &FormatError{"the answer has no media type or no digest: is REGISTRY_URL the address of GitLab's registry?"}
 		return Descriptor{}, fmt.Errorf("asking for %s:%s: %w", path, tag, q.failed(err))
 	}
@@ -128,7 +128,7 @@ func (r *Registry) configCreated(ctx context.Context, path, digest string) (time
 	if err := checkRepositoryPath(path); err != nil {
 		return time.Time{}, err
 	}
-	if !digestForm.MatchString(digest) {
+	if !isDigest(digest) {
 		return time.Time{}, &FormatError{"this is no digest"}
 	}
 	q := question{method: http.MethodGet, repository: path, url: r.at("/v2/"+path+"/blobs/"+digest, ""), expect: aBlob}
@@ -185,7 +185,7 @@ func bytesOf(resp *http.Response) []byte {
 
 // isDigestOf reports whether bytes have a digest, by the algorithm that it names.
 func isDigestOf(digest string, data []byte) bool {
-	if !digestForm.MatchString(digest) {
+	if !isDigest(digest) {
 		return false
 	}
 	algorithm, sum, _ := strings.Cut(digest, ":")

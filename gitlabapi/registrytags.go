@@ -1,7 +1,6 @@
 package gitlabapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -212,26 +211,19 @@ type rowInJSON struct {
 // decodeTagRows reads a page of /gitlab/v1/repositories/<path>/tags/list/. Rows share
 // what mediaTypes already holds of their media types, of which there are few.
 func decodeTagRows(mediaTypes map[string]string, body []byte) ([]TagRow, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if start, err := decoder.Token(); err != nil || start != json.Delim('[') {
+	var sources []rowInJSON
+	if err := json.Unmarshal(body, &sources); err != nil || sources == nil {
 		return nil, errors.New("the answer is no list of tags")
 	}
-	var rows []TagRow
-	for decoder.More() {
-		var source rowInJSON
-		if err := decoder.Decode(&source); err != nil {
-			return nil, errors.New("the answer is no list of tags")
-		}
-		if !digestForm.MatchString(source.Digest) {
+	rows := make([]TagRow, len(sources))
+	for i, source := range sources {
+		if !isDigest(source.Digest) {
 			return nil, errors.New("the listing has a tag without a digest")
 		}
 		if _, ok := mediaTypes[source.MediaType]; !ok {
 			mediaTypes[source.MediaType] = source.MediaType
 		}
-		rows = append(rows, rowOf(source, mediaTypes[source.MediaType]))
-	}
-	if !json.Valid(body) {
-		return nil, errors.New("the answer is not valid JSON")
+		rows[i] = rowOf(source, mediaTypes[source.MediaType])
 	}
 	return rows, nil
 }
