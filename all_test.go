@@ -64,6 +64,7 @@ var forTests = []string{
 	"github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
+	"golang.org/x/net/html",
 	"k8s.io/api",
 	"sigs.k8s.io/yaml",
 }

@@ -46,7 +46,7 @@ type Config struct {
 	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time such as 90m or 11h; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal, JSON lines elsewhere)"`
 	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl and metrics.txt are written"`
+	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written"`
 	Pushgateway        gitlabapi.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 

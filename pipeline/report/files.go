@@ -2,7 +2,9 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -14,6 +16,7 @@ const (
 	SummaryFile   = "summary.json"
 	DecisionsFile = "decisions.jsonl"
 	MetricsFile   = "metrics.txt"
+	PageFile      = "report.html"
 )
 
 // Files writes the reports of one run into a folder. Opening it shows whether the
@@ -29,7 +32,7 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{SummaryFile, MetricsFile} {
+	for _, name := range []string{SummaryFile, MetricsFile, PageFile} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
 			return nil, err
 		}
@@ -73,26 +76,46 @@ func (f *Files) Handle(e Event) error {
 	return nil
 }
 
-// Close writes the summary and ends the decisions.
+// Close ends the decisions, and writes the summary and the page.
 func (f *Files) Close(s *Summary) error {
-	closed := f.decisions.Close()
+	var errs []error
+	if err := f.decisions.Close(); err != nil {
+		errs = append(errs, fmt.Errorf("closing the decisions: %w", err))
+	}
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		return fmt.Errorf("writing the summary: %w", err)
+		errs = append(errs, fmt.Errorf("writing the summary: %w", err))
+	} else {
+		errs = append(errs, f.Write(SummaryFile, append(text, '\n')))
 	}
-	if err := f.Write(SummaryFile, append(text, '\n')); err != nil {
-		return err
+	return errors.Join(append(errs, f.writePage(s))...)
+}
+
+// writePage reads back what Handle wrote: no run holds its decisions in memory.
+func (f *Files) writePage(s *Summary) error {
+	decisions, err := os.Open(f.decisions.Name())
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", PageFile, err)
 	}
-	if closed != nil {
-		return fmt.Errorf("closing the decisions: %w", closed)
-	}
-	return nil
+	defer decisions.Close()
+	return f.replace(PageFile, func(w io.Writer) error { return WriteHTML(w, s, decisions) })
 }
 
 // Write writes a file of that name, which appears whole or not at all.
 func (f *Files) Write(name string, text []byte) error {
+	return f.replace(name, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+// replace writes a file under another name and then gives it its own.
+func (f *Files) replace(name string, write func(io.Writer) error) error {
 	final := filepath.Join(f.dir, name)
-	err := os.WriteFile(final+".tmp", text, 0o644)
+	file, err := os.Create(final + ".tmp")
+	if err == nil {
+		err = errors.Join(write(file), file.Close())
+	}
 	if err == nil {
 		err = os.Rename(final+".tmp", final)
 	}

@@ -76,6 +76,16 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(strings.Join(lines, "\n")+"\n", string(read(t, dir, DecisionsFile))); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", DecisionsFile, diff)
 	}
+	var page bytes.Buffer
+	if err := WriteHTML(&page, summary, bytes.NewReader(read(t, dir, DecisionsFile))); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(page.Bytes(), read(t, dir, PageFile)) {
+		t.Errorf("%s is not the page of the other files", PageFile)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left behind, error %v", left, err)
+	}
 }
 
 func read(t *testing.T, dir, name string) []byte {
@@ -91,7 +101,7 @@ func read(t *testing.T, dir, name string) []byte {
 // over, and an earlier run's summary does not stand beside them.
 func TestKilledRunLeavesReadableLines(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{SummaryFile, MetricsFile} {
+	for _, name := range []string{SummaryFile, MetricsFile, PageFile} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +120,7 @@ func TestKilledRunLeavesReadableLines(t *testing.T) {
 			t.Errorf("not a line of JSON: %q", line)
 		}
 	}
-	for _, name := range []string{SummaryFile, MetricsFile} {
+	for _, name := range []string{SummaryFile, MetricsFile, PageFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); !os.IsNotExist(err) {
 			t.Errorf("%s of an earlier run is still there: %v", name, err)
 		}

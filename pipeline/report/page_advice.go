@@ -1,0 +1,119 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// An advice is what can be changed so that a kind of dead tags does not come again, and
+// in which projects.
+type advice struct {
+	Title    string
+	Why      string
+	Change   string // what to do about it
+	Code     string // the option, as it is written
+	Tags     int
+	Projects []projectCount
+	More     int // projects that are not named
+}
+
+type projectCount struct {
+	Project string
+	Tags    int
+}
+
+// mostNamed is how many projects an advice names.
+const mostNamed = 25
+
+// advise returns the advice that the findings call for.
+func advise(f *findings) []advice {
+	var all []advice
+	for _, a := range []struct {
+		advice
+		when func(deadKey) bool
+	}{
+		{attestedAdvice, func(k deadKey) bool { return k.kind == policy.KindAttestedImage && !k.orphan() }},
+		{cacheAdvice, func(k deadKey) bool { return k.kind == policy.KindCacheIndex && k.reason == policy.MissingDetails }},
+		{unseenAdvice, func(k deadKey) bool { return k.kind == "" && k.reason == policy.MissingDetails }},
+		{lostAdvice, func(k deadKey) bool { return k.kind == policy.KindMissingManifest }},
+		{orphanAdvice, deadKey.orphan},
+		{forbiddenAdvice, func(k deadKey) bool { return k.reason == DeleteForbidden }},
+	} {
+		if a.count(f, a.when); a.Tags > 0 {
+			all = append(all, a.advice)
+		}
+	}
+	return all
+}
+
+// orphan reports whether it is for caches whose image is gone.
+func (k deadKey) orphan() bool {
+	return k.reason == policy.MissingCounterpartTag || k.reason == policy.MissingCounterpartRepository
+}
+
+// count fills in the projects that an advice is for.
+func (a *advice) count(f *findings, when func(deadKey) bool) {
+	for _, t := range f.projects {
+		n := 0
+		for key, count := range t.dead {
+			if when(key) {
+				n += count
+			}
+		}
+		if n > 0 {
+			a.Tags += n
+			a.Projects = append(a.Projects, projectCount{visible(t.Name), n})
+		}
+	}
+	slices.SortFunc(a.Projects, func(a, b projectCount) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(a.Project, b.Project))
+	})
+	a.More = max(0, len(a.Projects)-mostNamed)
+	a.Projects = a.Projects[:len(a.Projects)-a.More]
+}
+
+var attestedAdvice = advice{
+	Title: "Push images without an attestation, or protect them",
+	Why: "docker buildx adds a provenance attestation to every image by default. The tag then points to an index of two manifests, " +
+		"of which GitLab, where its registry has no metadata database, has no details: its cleanup policies never delete such a tag, and registry-gc does.",
+	Change: "Where nobody reads the attestations, build without them: with this option of docker buildx build, or for a whole job with the variable " +
+		"BUILDX_NO_DEFAULT_ATTESTATIONS=1. Where they are wanted, protect the tags that you keep (PROTECTED_TAGS, PROTECTED_TAGS_REGEX), or take attested-image out of DELETE_KINDS.",
+	Code: "--provenance=false",
+}
+
+var cacheAdvice = advice{
+	Title: "Export build caches as an image manifest",
+	Why: "BuildKit before 0.21 exports a cache to the registry as an index, of which GitLab has no details. Such a cache goes in every run, " +
+		"although the image it belongs to may still be there.",
+	Change: "Let BuildKit export an image manifest instead, which GitLab can read: the cache then stays as long as its image. BuildKit does so by itself from 0.21 on; " +
+		"with an older one, add the last two settings to the option that you have.",
+	Code: "--cache-to type=registry,ref=…,image-manifest=true,oci-mediatypes=true",
+}
+
+var unseenAdvice = advice{
+	Title: "Let registry-gc ask the registry",
+	Why: "GitLab has no details of these tags, and the registry did not show what they are. They can be build caches, images with attestations, " +
+		"images for several platforms, or broken.",
+	Change: "Run registry-gc where it can reach the registry, with VERIFY=auto or registry: the next report then names kinds, and what to change.",
+}
+
+var lostAdvice = advice{
+	Title:  "Tags that point to nothing",
+	Why:    "The registry lists these tags and has no manifest for them. They cannot be pulled, and no setting of a build makes such tags.",
+	Change: "Nothing in the builds. When new ones appear run after run, look at the registry's storage.",
+}
+
+var orphanAdvice = advice{
+	Title: "Caches whose image is gone",
+	Why: "The images were deleted, by a cleanup policy or by hand, and their caches were left behind: GitLab's cleanup policies do not delete " +
+		"what GitLab cannot date.",
+	Change: "Nothing has to be changed where registry-gc runs on a schedule. There are fewer such tags where branches share one cache tag.",
+}
+
+var forbiddenAdvice = advice{
+	Title:  "Let the token delete, or leave the projects out",
+	Why:    "GitLab refused these deletions: the token's user has not the role it takes there, or a rule of the project protects the tags.",
+	Change: "Give the token's user the role Developer, or Maintainer where a rule protects tags, or name in GITLAB_GROUPS or GITLAB_PROJECTS what the token is for.",
+}

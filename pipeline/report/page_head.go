@@ -1,0 +1,106 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// A notice is what has to be known before any figure is believed.
+type notice struct {
+	Class, Title, Text string
+}
+
+// notices says how the run ended and what it left open, the gravest first.
+func notices(s *Summary, unread int) []notice {
+	var all []notice
+	if n := s.Reasons[policy.OutageSuspected]; n > 0 {
+		all = append(all, notice{"failed", "A guard stopped deletions",
+			tags(n) + " look dead, but so do tags that are not, or there was none to compare. Look at the registry behind GitLab, then run again."})
+	}
+	switch {
+	case s.Interrupted:
+		all = append(all, notice{"undecided", "Interrupted", "The run was stopped before its end: figures and table are what it knew by then. " + s.Error})
+	case s.Error != "":
+		all = append(all, notice{"failed", "Stopped by an error", s.Error})
+	}
+	if s.Unreadable > 0 {
+		all = append(all, notice{"undecided", "Not everything could be read",
+			"Groups, projects and repositories that could not be read: " + number(s.Unreadable) + ". Nothing is known of their tags. The run's log says which."})
+	}
+	if unread > 0 {
+		all = append(all, notice{"undecided", "Some decisions are missing here",
+			"Lines of " + DecisionsFile + " that could not be read: " + number(unread) + ". They are neither in the charts nor in the table."})
+	}
+	if s.DryRun {
+		all = append(all, notice{"gone", "Dry run", "Nothing was deleted. “Marked” are the tags that would have been."})
+	}
+	return all
+}
+
+// A figure is one number with its name.
+type figure struct {
+	Class, Name, Value, Note string
+}
+
+// figures are the summary's, as the page shows them.
+func figures(s *Summary) []figure {
+	passedOver := ""
+	if n := s.passedOver(); n > 0 {
+		passedOver = number(n) + " passed over"
+	}
+	return []figure{
+		{"", "projects", number(s.Projects), passedOver},
+		{"", "repositories", number(s.Repositories), ""},
+		{"", "tags", number(s.Tags), ""},
+		{"kept", "kept", number(s.Kept), share(s.Kept, s.Tags)},
+		{"gone", string(s.shown(Deleted)), number(s.Deleted), share(s.Deleted, s.Tags)},
+		{"undecided", "undecided", number(s.Undecided), share(s.Undecided, s.Tags)},
+		{"failed", "failed", number(s.Failed), share(s.Failed, s.Tags)},
+	}
+}
+
+// share returns a part of all in percent, or nothing where that says nothing.
+func share(part, all int) string {
+	percent := 100 * float64(part) / float64(max(all, 1))
+	switch {
+	case part == 0:
+		return ""
+	case percent < 0.1:
+		return "under 0.1 %"
+	default:
+		return fmt.Sprintf("%.1f %%", percent)
+	}
+}
+
+// SkipWords says why something was passed over on purpose.
+func (p *page) SkipWords(why SkipReason) string {
+	words := map[SkipReason]string{
+		ProjectArchived:    "archived projects",
+		RegistryDisabled:   "projects without a container registry",
+		RepositoryDeleting: "repositories that GitLab is deleting",
+	}
+	return cmp.Or(words[why], visible(string(why)))
+}
+
+// RegimeWords says how the instance stores what it knows about tags.
+func (p *page) RegimeWords() string {
+	switch p.Regime {
+	case policy.Legacy.String():
+		return "legacy: a registry without its metadata database"
+	case policy.Database.String():
+		return "database: a registry with its metadata database"
+	default:
+		return visible(p.Regime)
+	}
+}
+
+// RequestsWords says how many requests the run took.
+func (p *page) RequestsWords() string {
+	words := number(int(p.Requests.API)) + " to GitLab, " + number(int(p.Requests.Registry)) + " to the registry"
+	if p.Retries > 0 {
+		words += "; " + number(int(p.Retries)) + " retried"
+	}
+	return words
+}

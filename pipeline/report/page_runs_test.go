@@ -1,0 +1,136 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// A pageRun is a run whose page is looked at.
+type pageRun struct {
+	*Summary
+	decisions bytes.Buffer // as in decisions.jsonl
+}
+
+func newPageRun(dryRun bool) *pageRun {
+	return &pageRun{Summary: NewSummary(dryRun)}
+}
+
+func (r *pageRun) tell(t testing.TB, events ...Event) {
+	t.Helper()
+	for _, e := range events {
+		if err := r.Handle(e); err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := e.(Decision); ok && d.Outcome != Kept {
+			line, err := json.Marshal(decisionLine(d))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.decisions.Write(append(line, '\n'))
+		}
+	}
+}
+
+func (r *pageRun) page(t testing.TB) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	if err := WriteHTML(&text, r.Summary, bytes.NewReader(r.decisions.Bytes())); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(text.Bytes(), []byte("</html>\n")) {
+		t.Fatalf("the page is not whole: %d bytes", text.Len())
+	}
+	return text.Bytes()
+}
+
+// smallRun has every outcome, kind and reason for advice, as a small instance would
+// have them.
+func smallRun(t testing.TB, dryRun bool) *pageRun {
+	r := newPageRun(dryRun)
+	gone := Deleted
+	if dryRun {
+		gone = Marked
+	}
+	r.tell(t, RegimeFound{policy.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{"acme/closed", errors.New("forbidden")})
+	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
+		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
+	}
+	add := func(n int, project, repository, tag string, outcome Outcome, reason policy.Reason, kind policy.Kind, detail string) {
+		action := map[Outcome]policy.Action{Kept: policy.Keep, Undecided: policy.Undecided}[outcome]
+		if action == "" {
+			action = policy.Delete
+		}
+		for i := range n {
+			r.tell(t, Decision{Project: project, Repository: project + "/" + repository, RepositoryID: 7, Tag: fmt.Sprintf("%s-%d", tag, i+1),
+				Action: action, Outcome: outcome, Reason: reason, Kind: string(kind), Detail: detail,
+				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567})
+		}
+	}
+	add(31, "acme/shop/storefront", "web", "release", Kept, policy.Healthy, policy.KindImage, "")
+	add(3, "acme/shop/storefront", "web", "v1.0", Kept, policy.Protected, "", "")
+	add(6, "acme/shop/storefront", "web.cache", "feature", gone, policy.MissingCounterpartTag, policy.KindCacheManifest, "")
+	add(5, "acme/platform/build-images", "web", "build", gone, policy.MissingDetails, policy.KindAttestedImage, "")
+	add(2, "acme/shop/storefront", "web", "topic", gone, policy.MissingDetails, policy.KindAttestedImage, "")
+	add(3, "acme/platform/charts", "web.cache", "main", gone, policy.MissingDetails, policy.KindCacheIndex, "")
+	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, policy.MissingDetails, policy.KindMissingManifest, "")
+	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, policy.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
+	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, policy.KindAttestedImage, "403 Forbidden")
+	add(1, "acme/platform/charts", "web", "unseen", gone, policy.MissingDetails, "", "")
+	add(2, "acme/platform/build-images", "web", "multi", Kept, policy.MultiArch, policy.KindMultiArch, "")
+	r.Requests, r.Retries, r.Duration = Requests{API: 3400, Registry: 1200}, 3, Seconds(93_200*time.Millisecond)
+	return r
+}
+
+// hostileNames try what can be tried to become more than text.
+var hostileNames = []string{
+	`</script><img src=x onerror=window.attacked=1>`,
+	`<!--<script>window.attacked=1</script>`,
+	`"><svg/onload=window.attacked=1>`,
+	`'-window.attacked=1-'`,
+	`javascript:window.attacked=1`,
+	`{{.Summary}}${window.attacked=1}`,
+	`</style><link rel=stylesheet href=https://attacker.example/>`,
+	`</title></svg><iframe src=https://attacker.example/>`,
+	"line\u2028separator\u2029\nand \x1b[31mcolour",
+	"gnp.\u202etxt\u202c turned round \u2066\u2069 \u200b",
+	`\u003cscript\u003ewindow.attacked=1\u003c/script\u003e`,
+	`&lt;img src=x onerror=window.attacked=1&gt;`,
+	`https://attacker.example/x?<b>`,
+}
+
+// hostileRun has n decisions, and in every place that the server fills one of the
+// hostile names.
+func hostileRun(t testing.TB, n int) *pageRun {
+	r := newPageRun(false)
+	r.tell(t, RegimeFound{policy.Legacy})
+	kinds := []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindCacheManifest, ""}
+	outcomes := []Outcome{Deleted, Deleted, Deleted, Deleted, Deleted, Deleted, Undecided, Failed}
+	for i := range n {
+		evil := hostileNames[i%len(hostileNames)]
+		d := Decision{Project: fmt.Sprintf("group-%d/project-%d", i%991%97, i%991), RepositoryID: int64(i % 991), Tag: fmt.Sprintf("feature-%d", i),
+			Action: policy.Delete, Outcome: outcomes[i%len(outcomes)], Reason: policy.MissingDetails, Kind: string(kinds[i%len(kinds)]),
+			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000}
+		switch {
+		case d.Outcome == Undecided:
+			d.Action, d.Reason = policy.Undecided, policy.DetailsUnknown
+		case d.Outcome == Failed:
+			d.Reason = DeleteFailed
+		}
+		d.Repository = d.Project + "/web.cache"
+		if i < 10*len(hostileNames) {
+			d.Project, d.Repository, d.Tag, d.Digest, d.Detail = evil, evil+"/"+evil, fmt.Sprint(evil, i), evil, evil
+		}
+		if i < len(hostileNames) {
+			d.Kind, d.Reason = evil, policy.Reason(evil)
+		}
+		r.tell(t, d)
+	}
+	r.Error = hostileNames[0]
+	return r
+}
