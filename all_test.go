@@ -317,6 +317,7 @@ func TestCI(t *testing.T) {
 		"tests":           `make test\b`,
 		"chart":           `go test\b`,
 		"registry":        `go test -tags realregistry\b`,
+		"pages":           `go test -tags browser\b`,
 		"demo":            `make demo\b`,
 		"amd64":           `cross amd64`,
 		"arm64":           `cross arm64`,
