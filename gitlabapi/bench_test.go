@@ -102,3 +102,37 @@ func BenchmarkNextLink(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkPageOfRows decodes a full page of the registry's own list.
+func BenchmarkPageOfRows(b *testing.B) {
+	var page strings.Builder
+	for i := range RegistryPageSize {
+		fmt.Fprintf(&page, `,{"name":"feature-%05d","digest":%q,"config_digest":%q,"media_type":%q,"size_bytes":%d,`+
+			`"created_at":"2026-11-01T10:00:00.000Z","updated_at":"2026-11-02T10:00:00.000Z","published_at":"2026-11-02T10:00:00.000Z"}`,
+			i, digestOf(i), digestOf(i+1), typeOCIManifest, 1000+i)
+	}
+	body := []byte("[" + page.String()[1:] + "]")
+	b.ReportAllocs()
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		if rows, err := decodeTagRows(make(map[string]string), body); err != nil || len(rows) != RegistryPageSize {
+			b.Fatal(len(rows), err)
+		}
+	}
+}
+
+// BenchmarkClassify tells the kind of what BuildKit pushed.
+func BenchmarkClassify(b *testing.B) {
+	for _, name := range []string{"image-oci-manifest.json", "image-provenance-index.json", "cache-oci-manifest.json"} {
+		text := fixture(b, name)
+		contentType := fixtureType(b, text)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Classify(contentType, text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -22,10 +22,21 @@
 // an instance with or without the registry's metadata database. Which it is, chooser
 // finds out once a run; everything else is the same for all of them.
 //
+// # Economy
+//
+// What GitLab answers for many in one request is asked for many: projects come in pages,
+// and their repositories for a page of projects. Dead tags of a repository leave the
+// classifier in batches of up to twenty, as many as GitLab deletes at a time, when a
+// batch is full or its repository has no more; batches that meet at the deleter are
+// confirmed, and deleted in one request, as a parcel.
+//
 // # The last moment
 //
 // Before a deletion its grounds are read afresh and decided upon again; only the same
-// verdict stands. That happens in a dry run, too: it shows what a real run would do.
+// verdict stands. A confirmation is good for some seconds: a deletion that could not be
+// sent by then is confirmed again. All that happens in a dry run, too: it shows what a
+// real run would do. What GitLab does not confirm as deleted by its name does not count
+// as deleted.
 //
 // # Stopping
 //
