@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 const (
@@ -59,6 +61,54 @@ func (b *batch) keep(stays func(*tag) bool) {
 // A parcel is batches that are deleted in one request.
 type parcel []*batch
 
+// freshUntil is when the confirmation of a tag's grounds has grown old: it is good for as
+// long as a fresh listing is, and the time that it took itself, which shows how long
+// requests wait just now.
+func (t *tag) freshUntil() time.Time { return t.confirmed.Add(maxFresh + t.took) }
+
+// isOld reports whether less than half of that time is left.
+func (t *tag) isOld(now time.Time) bool { return now.Sub(t.confirmed) > (maxFresh+t.took)/2 }
+
+// freshUntil is when the first of a parcel's confirmations has grown old.
+func (p parcel) freshUntil() time.Time {
+	var first time.Time
+	for _, t := range p.tags() {
+		if until := t.freshUntil(); first.IsZero() || until.Before(first) {
+			first = until
+		}
+	}
+	return first
+}
+
+// old returns the tags whose confirmation is old and rests on nothing but their own
+// details.
+func (p parcel) old(now time.Time) []*tag {
+	return slices.DeleteFunc(p.tags(), func(t *tag) bool {
+		return !t.isOld(now) || t.verdict.Reason != policy.MissingDetails
+	})
+}
+
+// split parts the tags whose confirmation is old from the others.
+func (p parcel) split(now time.Time) (ready, late parcel) {
+	for _, b := range p {
+		fresh, stale := &batch{repository: b.repository}, &batch{repository: b.repository}
+		for _, t := range b.tags {
+			if t.isOld(now) {
+				stale.add(t)
+			} else {
+				fresh.add(t)
+			}
+		}
+		ready, late = append(ready, fresh), append(late, stale)
+	}
+	return ready.withoutEmpty(), late.withoutEmpty()
+}
+
+// withoutEmpty leaves out the batches that have no tag.
+func (p parcel) withoutEmpty() parcel {
+	return slices.DeleteFunc(p, func(b *batch) bool { return len(b.tags) == 0 })
+}
+
 // tags returns all tags of a parcel.
 func (p parcel) tags() []*tag {
 	var all []*tag
@@ -78,15 +128,20 @@ func (p parcel) dropDone() {
 }
 
 // holdListings keeps the listings of the parcel's repositories from being read afresh
-// until the returned function is called. It takes the repositories in the order of their
-// ids: who waits for one of them then holds none that others wait for. A context that
-// ends leaves some of them out, which does no harm, since nothing is deleted any more.
+// until the returned function is called. It takes each repository once, in the order of
+// their ids: who waits for one of them then holds none that others wait for. A context
+// that ends leaves some of them out, which does no harm, since nothing is deleted any
+// more.
 func (p parcel) holdListings(ctx context.Context) (release func()) {
-	inOrder := slices.SortedFunc(slices.Values(p), func(a, b *batch) int { return cmp.Compare(a.repository.ID, b.repository.ID) })
+	var repositories []*repository
+	for _, b := range p {
+		repositories = append(repositories, b.repository)
+	}
+	slices.SortFunc(repositories, func(a, b *repository) int { return cmp.Compare(a.ID, b.ID) })
 	var held []*semaphore.Weighted
-	for _, b := range inOrder {
-		if b.repository.deletions.Acquire(ctx, 1) == nil {
-			held = append(held, b.repository.deletions)
+	for _, repo := range slices.Compact(repositories) {
+		if repo.deletions.Acquire(ctx, 1) == nil {
+			held = append(held, repo.deletions)
 		}
 	}
 	return func() {

@@ -308,3 +308,134 @@ func TestMutationRefusedForItsScope(t *testing.T) {
 		t.Errorf("error %v, deleted %d", got.err, got.Deleted)
 	}
 }
+
+// TestPauseDuringConfirmation: a pause between the confirmations of a parcel's tags makes
+// the first ones old. What was pushed in the pause stays.
+func TestPauseDuringConfirmation(t *testing.T) {
+	world := withOrphans(gitlabtest.Legacy, 1, 3)
+	last := tagOf(world.Projects[0].Repositories[0], "o-02") // the counterpart's details, which only a confirmation asks for
+	tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Path: last, Count: 1, Effect: gitlabtest.RetryAfter(429, 600)}))
+	tr.options.Workers, tr.client.Concurrency = 1, 1
+	var once atomic.Bool
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if last.MatchString(r.Path) && once.CompareAndSwap(false, true) {
+			if err := tr.server.Push("g/p", "app0", "o-00", gitlabtest.KindImage); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	got := tr.runInBubble(t)
+	if d := got.decisions["g/p/app0.cache:o-00"]; d.Reason != policy.HasCounterpart || got.Deleted != 2 {
+		t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, got.Deleted)
+	}
+}
+
+// TestWaitForAListing: deletions in a repository wait while its listing is read afresh.
+// Their grounds grow old meanwhile, and are read again.
+func TestWaitForAListing(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	app.AddTag("a", gitlabtest.KindImage)
+	app.AddTag("dead-1", gitlabtest.KindManifestMissing)
+	app.AddTag("dead-2", gitlabtest.KindManifestMissing)
+	cache.AddTag("a", gitlabtest.KindCacheManifest)
+	cache.AddTag("orphan", gitlabtest.KindCacheManifest)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: tagOf(app, "dead-1"), Skip: 1, Count: 1, Effect: gitlabtest.Latency(time.Second)},
+	))
+	var lists atomic.Int64
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		isList := tagsOf(app).MatchString(r.Path) && !strings.Contains(r.Query, "keyset")
+		if !isList || lists.Add(1) != 2 {
+			return
+		}
+		time.Sleep(15 * time.Second)
+		if err := tr.server.Push("g/p", "app", "dead-1", gitlabtest.KindImage); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(14 * time.Second)
+	})
+	got := tr.runInBubble(t)
+	if lists.Load() < 2 {
+		t.Fatalf("the counterpart was listed %d times", lists.Load())
+	}
+	if d := got.decisions["g/p/app:dead-1"]; d.Outcome != report.Undecided {
+		t.Errorf("%s for %s (%s)", d.Outcome, d.Reason, d.Detail)
+	}
+}
+
+// TestListingsAndDeletionsDoNotBlockEachOther: a parcel has two batches of a repository
+// whose listing is read afresh, and once more since somebody else deletes there.
+func TestListingsAndDeletionsDoNotBlockEachOther(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache, other := p.AddRepository("app"), p.AddRepository("app.cache"), p.AddRepository("other")
+	for _, name := range []string{"a", "b-removed", "z"} {
+		app.AddTag(name, gitlabtest.KindImage)
+	}
+	for i := range 40 {
+		app.AddTag(fmt.Sprintf("dead-%02d", i), gitlabtest.KindManifestMissing)
+	}
+	cache.AddTag("a", gitlabtest.KindCacheManifest)
+	cache.AddTag("orphan", gitlabtest.KindCacheManifest)
+	other.AddTag("dead-1", gitlabtest.KindManifestMissing)
+	other.AddTag("dead-2", gitlabtest.KindManifestMissing)
+	dead := regexp.MustCompile(fmt.Sprintf(`/repositories/%d/tags/dead-..$`, app.ID))
+	for range 20 { // it took chance as well
+		tr := newTrial(world, gitlabtest.WithFaults(
+			gitlabtest.Fault{Path: tagsOf(app), Skip: 1, Effect: gitlabtest.Latency(20 * time.Second)},
+			gitlabtest.Fault{Path: dead, PerPath: true, Count: 1, Effect: gitlabtest.Latency(time.Second)},
+			gitlabtest.Fault{Operation: "mutation", Count: 1, Effect: gitlabtest.Latency(9 * time.Second)},
+		))
+		tr.options.Workers = 8 // two deleters
+		var lists atomic.Int64
+		tr.server.OnRequest(func(r gitlabtest.Request) {
+			if tagsOf(app).MatchString(r.Path) && lists.Add(1) == 2 {
+				if err := tr.server.Remove("g/p", "app", "b-removed"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if got := tr.runInBubble(t); got.Failed > 0 {
+			t.Errorf("failed %d: %v", got.Failed, got.Reasons)
+		}
+	}
+}
+
+// TestSignOfFailureStopsAParcel: when one tag of a parcel shows that the registry fails
+// now and then, those confirmed before it stay, too.
+func TestSignOfFailureStopsAParcel(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	app := world.AddProject("g/p").AddRepository("app")
+	for _, name := range strings.Fields("healthy x-0 x-1 x-2 x-3 x-4") {
+		app.AddTag(name, gitlabtest.KindImage)
+	}
+	missing := gitlabtest.Reply(404, `{"message":"404 Tag Not Found"}`)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Method: "GET", Path: regexp.MustCompile(`/tags/x-[0-3]$`), Effect: missing},
+		gitlabtest.Fault{Method: "GET", Path: regexp.MustCompile(`/tags/x-4$`), Count: 1, Effect: missing},
+	))
+	tr.options.Workers, tr.client.Concurrency = 1, 1
+	if got := tr.runInBubble(t); got.Deleted != 0 {
+		t.Errorf("deleted %d", got.Deleted)
+	}
+}
+
+// TestLostAnswers: tags that were deleted count as deleted, also when the answer to that
+// was lost for so long that the run looks again.
+func TestLostAnswers(t *testing.T) {
+	for _, e := range evidences {
+		t.Run(e.name, func(t *testing.T) {
+			tr := registryTrial(withOrphans(e.regime, 1, 3), e.verify, gitlabtest.WithFaults(
+				gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(29 * time.Second)},
+				gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.UnnamedDeletions(1)},
+				gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.CutBody()}))
+			tr.client.MaxRetries = 0
+			got := tr.runInBubble(t)
+			if really := len(deleted(tr.server)); got.Deleted != 3 || really != 3 {
+				t.Errorf("deleted %d, said of %d; reasons %v", really, got.Deleted, got.Reasons)
+			}
+		})
+	}
+}

@@ -12,6 +12,9 @@ import (
 // was stopped, or there was no answer.
 var notConfirmed = policy.Verdict{Action: policy.Undecided, Reason: policy.DetailsUnknown}
 
+// suspected is the verdict on a tag while the registry seems to be failing.
+var suspected = policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+
 // confirm reads the grounds for a deletion again and decides again on what it finds.
 // Only when that gives the same verdict does the verdict stand; every other result
 // keeps the tag.
@@ -37,7 +40,7 @@ func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
 	}
 	if verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
 		t.doubt = errUnsteady
-		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+		return suspected
 	}
 	return verdict
 }
@@ -52,7 +55,7 @@ func (r *run) trust(ctx context.Context, t *tag) policy.Verdict {
 	case t.doubt == nil:
 		return t.verdict
 	case errors.Is(t.doubt, errNoPulse) || errors.Is(t.doubt, errUnsteady):
-		return policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+		return suspected
 	default:
 		return notConfirmed
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -33,29 +34,29 @@ const maxRounds = 3
 var errLate = errors.New("its deletion could not be sent while the confirmation of its grounds was fresh")
 
 // remove confirms the grounds for the deletions in a parcel and deletes the tags, or in
-// a dry run marks them.
+// a dry run marks them. What could not be sent while its confirmation was fresh is
+// confirmed again.
 func (r *run) remove(ctx context.Context, p parcel, atOnce int) error {
 	for rounds := maxRounds; rounds > 0; rounds-- {
-		began := time.Now()
-		err := r.confirmAll(ctx, p, atOnce)
-		if err == nil && r.options.DryRun {
-			for _, t := range p.tags() {
-				r.report(*t, report.Marked, t.verdict.Reason, "")
-			}
+		r.dropGone(ctx, p)
+		if err := r.confirmAll(ctx, p, atOnce); err != nil {
+			r.giveUp(p, err)
+			return err
+		}
+		if r.options.DryRun {
+			r.mark(p)
 			return nil
 		}
 		before := len(p.tags())
-		if err == nil && before > 0 {
-			err = r.delete(ctx, p, atOnce, maxFresh+time.Since(began))
-		}
-		left := len(p.tags())
-		if err != nil {
+		var err error
+		if p, err = r.delete(ctx, p, atOnce); err != nil {
 			r.giveUp(p, err)
-		}
-		if err != nil || left == 0 {
 			return err
 		}
-		if left < before {
+		switch left := len(p.tags()); {
+		case left == 0:
+			return nil
+		case left < before:
 			rounds = maxRounds + 1
 		}
 	}
@@ -65,6 +66,39 @@ func (r *run) remove(ctx context.Context, p parcel, atOnce int) error {
 	return nil
 }
 
+// mark reports the tags of a parcel as what a real run would delete.
+func (r *run) mark(p parcel) {
+	for _, t := range p.tags() {
+		r.report(*t, report.Marked, t.verdict.Reason, "")
+	}
+}
+
+// dropGone reports as deleted what an earlier round has sent a deletion for, without an
+// answer, and what its repository does not list any more. An empty list of GitLab's may
+// be an outage, unless a healthy tag shows that there is none.
+func (r *run) dropGone(ctx context.Context, p parcel) {
+	for _, b := range p {
+		if !slices.ContainsFunc(b.tags, func(t tag) bool { return t.sent }) {
+			continue
+		}
+		evidence := b.repository.evidence
+		now, err := evidence.list(ctx, b.repository)
+		if err == nil && len(now) == 0 && evidence.guarded() {
+			err = r.pulse.check(ctx, r.pulse.now())
+		}
+		if err != nil {
+			continue
+		}
+		b.keep(func(t *tag) bool {
+			if !t.sent || now.has(t.facts.Tag) {
+				return true
+			}
+			r.report(*t, report.Deleted, t.verdict.Reason, "")
+			return false
+		})
+	}
+}
+
 // confirmAll confirms the grounds for each deletion in a parcel. It leaves those in it
 // that stand, and reports the others.
 func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
@@ -72,13 +106,23 @@ func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
 		b.repository.evidence.lookAgain(ctx, b)
 		return nil
 	})
-	_ = each(p.tags(), atOnce, func(t *tag) error {
+	return r.confirmTags(ctx, p, p.tags(), atOnce)
+}
+
+// confirmTags confirms the grounds of some of a parcel's deletions.
+func (r *run) confirmTags(ctx context.Context, p parcel, tags []*tag, atOnce int) error {
+	_ = each(tags, atOnce, func(t *tag) error {
+		began := time.Now()
 		t.verdict = r.confirm(ctx, t)
+		t.confirmed, t.took = time.Now(), time.Since(began)
 		return nil
 	})
 	var ends error
 	for _, b := range p {
 		b.keep(func(t *tag) bool {
+			if t.verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
+				t.verdict, t.doubt = suspected, errUnsteady
+			}
 			if t.verdict.Action == policy.Delete {
 				return true
 			}
@@ -91,21 +135,26 @@ func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
 }
 
 // delete deletes the tags of a parcel, several in one request where GitLab takes them
-// so, and the rest one by one. A confirmation is good for as long as a fresh listing is,
-// and the time that it took itself, which shows how long requests wait just now. What
-// could not be sent within that time, as in a pause that GitLab asks for, is left in the
-// parcel.
-func (r *run) delete(ctx context.Context, p parcel, atOnce int, goodFor time.Duration) error {
+// so, and the rest one by one. It returns those that were not sent while their
+// confirmation was fresh: to confirm others may take long, and a pause that GitLab asks
+// for may hold deletions up.
+//
+// So may a listing that is being read afresh, again and again. What has grown old by
+// waiting for that is confirmed again at once, if nobody's listing is needed to do so.
+func (r *run) delete(ctx context.Context, p parcel, atOnce int) (late parcel, err error) {
 	release := p.holdListings(ctx)
 	defer release()
-	fresh, cancel := context.WithTimeout(ctx, goodFor)
-	defer cancel()
-	if err := r.deleteTogether(fresh, p); err != nil {
-		return err
+	if err := r.confirmTags(ctx, p, p.old(time.Now()), atOnce); err != nil {
+		return p, err
 	}
-	err := each(p.tags(), atOnce, func(t *tag) error { return r.deleteOne(ctx, fresh, t) })
-	p.dropDone()
-	return err
+	ready, late := p.split(time.Now())
+	fresh, cancel := context.WithDeadline(ctx, ready.freshUntil())
+	defer cancel()
+	if err = r.deleteTogether(fresh, ready); err == nil {
+		err = each(ready.tags(), atOnce, func(t *tag) error { return r.deleteOne(ctx, fresh, t) })
+	}
+	ready.dropDone()
+	return append(late, ready.withoutEmpty()...), err
 }
 
 // deleteTogether sends one request for a parcel. What GitLab does not confirm by name
@@ -129,6 +178,9 @@ func (r *run) deleteTogether(fresh context.Context, p parcel) error {
 		}
 	}
 	p.dropDone()
+	for _, t := range p.tags() {
+		t.sent = !errors.Is(err, gitlabapi.ErrNotSent)
+	}
 	if errors.Is(err, gitlabapi.ErrUnauthorized) {
 		return err
 	}
@@ -142,6 +194,7 @@ func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
 	switch {
 	case err != nil && !answered && fresh.Err() != nil && ctx.Err() == nil:
 		t.read = r.pulse.now()
+		t.sent = t.sent || !errors.Is(err, gitlabapi.ErrNotSent)
 		return nil
 	case errors.Is(err, gitlabapi.ErrNotSent):
 		t.verdict, t.doubt = notConfirmed, context.Cause(ctx)

@@ -161,7 +161,7 @@ func (h *fullDisk) Handle(e report.Event) error {
 }
 
 // Promise 1, too: a handler that cannot do its work any more stops the run. What may go
-// unrecorded then are the deletions under way, twice as many as there are workers.
+// unrecorded then are the deletions under way: forty tags for every four workers.
 func TestHandlerThatFailsStopsTheRun(t *testing.T) {
 	const workers, dead = 4, 200
 	world := gitlabtest.NewWorld(gitlabtest.Legacy)
@@ -180,8 +180,8 @@ func TestHandlerThatFailsStopsTheRun(t *testing.T) {
 			if !errors.Is(got.err, disk.err) {
 				t.Errorf("error %v, want %v", got.err, disk.err)
 			}
-			if after := len(tr.server.Deleted()) - disk.gone; after > 2*workers {
-				t.Errorf("%d tags were deleted after the handler had failed", after)
+			if lost := len(tr.server.Deleted()) - (n - 1); lost > 10*workers {
+				t.Errorf("%d deleted tags are in no record", lost)
 			}
 		})
 	}

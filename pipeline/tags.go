@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -19,6 +20,9 @@ type tag struct {
 	digest     string
 	batch      *batch              // once it is to be deleted
 	done       bool                // its deletion has been reported
+	confirmed  time.Time           // when the grounds for its deletion were
+	took       time.Duration       // that to do
+	sent       bool                // a deletion was sent and not confirmed
 	manifest   *gitlabapi.Manifest // while the first look at it goes on
 	read       int64               // when it had been read for the first time, on the clock of the pulse
 	facts      policy.Facts

@@ -7,7 +7,7 @@ type Event interface{ event() }
 
 // A Handler is told what happens. An error means that it cannot do its work any
 // more, and stops the run: no deletion is begun after that. Those under way then, at
-// most twice as many as there are workers, may go unrecorded.
+// most forty tags for every four workers, may go unrecorded.
 type Handler interface {
 	Handle(Event) error
 }
