@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,13 +39,7 @@ func (b *batch) add(t tag) {
 }
 
 // names returns the names of the batch's tags.
-func (b *batch) names() []string {
-	names := make([]string, len(b.tags))
-	for i, t := range b.tags {
-		names[i] = t.facts.Tag
-	}
-	return names
-}
+func (b *batch) names() []string { return parcel{b}.names() }
 
 // keep leaves in the batch those tags for which the function returns true.
 func (b *batch) keep(stays func(*tag) bool) {
@@ -120,6 +115,24 @@ func (p parcel) tags() []*tag {
 	return all
 }
 
+// names returns the names of all tags of a parcel.
+func (p parcel) names() []string {
+	var names []string
+	for _, t := range p.tags() {
+		names = append(names, t.facts.Tag)
+	}
+	return names
+}
+
+// byRepository parts a parcel into those of one repository each.
+func (p parcel) byRepository() []parcel {
+	together := make(map[*repository]parcel)
+	for _, b := range p {
+		together[b.repository] = append(together[b.repository], b)
+	}
+	return slices.Collect(maps.Values(together))
+}
+
 // dropDone takes out of a parcel the tags that have been reported.
 func (p parcel) dropDone() {
 	for _, b := range p {
@@ -134,12 +147,12 @@ func (p parcel) dropDone() {
 // more.
 func (p parcel) holdListings(ctx context.Context) (release func()) {
 	var repositories []*repository
-	for _, b := range p {
-		repositories = append(repositories, b.repository)
+	for _, same := range p.byRepository() {
+		repositories = append(repositories, same[0].repository)
 	}
 	slices.SortFunc(repositories, func(a, b *repository) int { return cmp.Compare(a.ID, b.ID) })
 	var held []*semaphore.Weighted
-	for _, repo := range slices.Compact(repositories) {
+	for _, repo := range repositories {
 		if repo.deletions.Acquire(ctx, 1) == nil {
 			held = append(held, repo.deletions)
 		}

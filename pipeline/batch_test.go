@@ -1,12 +1,14 @@
 package pipeline_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -437,5 +439,51 @@ func TestLostAnswers(t *testing.T) {
 				t.Errorf("deleted %d, said of %d; reasons %v", really, got.Deleted, got.Reasons)
 			}
 		})
+	}
+}
+
+// TestMutationUnderWayAtAStop: what was sent and not answered is no deletion that was
+// never begun.
+func TestMutationUnderWayAtAStop(t *testing.T) {
+	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 3), gitlabtest.WithFaults(
+		gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(time.Second)},
+		gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.CutBody()}))
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		tr.server.OnRequest(func(r gitlabtest.Request) {
+			if r.Operation == "mutation" {
+				stop()
+			}
+		})
+		got := tr.run(ctx, t)
+		checkSums(t, got)
+		if gone := deleted(tr.server); len(gone) != 3 || got.Failed != 3 {
+			t.Errorf("deleted %d, failed %d: %v", len(gone), got.Failed, got.Reasons)
+		}
+	})
+}
+
+// TestOneListingForAParcel: batches of one repository in one parcel share the second
+// listing of their repository.
+func TestOneListingForAParcel(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Database)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	app.AddTag("a", gitlabtest.KindImage)
+	app.AddTag("z", gitlabtest.KindImage)
+	for i := range 9000 {
+		name := fmt.Sprintf("live-%04d", i)
+		app.AddTag(name, gitlabtest.KindImage)
+		cache.AddTag(name, gitlabtest.KindCacheManifest)
+	}
+	for i := range 400 {
+		cache.AddTag(fmt.Sprintf("orphan-%03d", i), gitlabtest.KindCacheManifest)
+	}
+	tr := registryTrial(world, pipeline.VerifyRegistry)
+	tr.options.Workers = 4
+	got := tr.runInBubble(t)
+	// Twice ten pages at first, and ten for every forty deletions but for those at the start.
+	if lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]; got.Deleted != 400 || lists > 20+12*10+10 {
+		t.Errorf("deleted %d with %d pages of listings", got.Deleted, lists)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -102,8 +103,12 @@ func (r *run) dropGone(ctx context.Context, p parcel) {
 // confirmAll confirms the grounds for each deletion in a parcel. It leaves those in it
 // that stand, and reports the others.
 func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
-	_ = each(p, atOnce, func(b *batch) error {
-		b.repository.evidence.lookAgain(ctx, b)
+	_ = each(p.byRepository(), atOnce, func(same parcel) error {
+		repo := same[0].repository
+		again := repo.evidence.lookAgain(ctx, repo, same.names())
+		for _, b := range same {
+			b.again = again
+		}
 		return nil
 	})
 	return r.confirmTags(ctx, p, p.tags(), atOnce)
@@ -197,8 +202,7 @@ func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
 		t.sent = t.sent || !errors.Is(err, gitlabapi.ErrNotSent)
 		return nil
 	case errors.Is(err, gitlabapi.ErrNotSent):
-		t.verdict, t.doubt = notConfirmed, context.Cause(ctx)
-		r.settle(*t)
+		r.stopped(t, context.Cause(ctx))
 	case err == nil:
 		r.report(*t, report.Deleted, t.verdict.Reason, "")
 	case errors.Is(err, gitlabapi.ErrForbidden):
@@ -213,9 +217,19 @@ func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
 // giveUp reports what is left of a parcel when an error ends the run.
 func (r *run) giveUp(p parcel, err error) {
 	for _, t := range p.tags() {
-		t.verdict, t.doubt = notConfirmed, err
-		r.settle(*t)
+		r.stopped(t, err)
 	}
+}
+
+// stopped reports a tag whose deletion a stop has forestalled, or has left without a
+// confirmation.
+func (r *run) stopped(t *tag, err error) {
+	if t.sent {
+		r.report(*t, report.Failed, report.DeleteFailed, fmt.Sprintf("its deletion was sent and not confirmed: %v", err))
+		return
+	}
+	t.verdict, t.doubt = notConfirmed, err
+	r.settle(*t)
 }
 
 // settle reports a tag that stays where it is.

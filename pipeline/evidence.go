@@ -21,9 +21,9 @@ type evidence interface {
 	// examine finds out all that a deletion rests on: before the verdict, where look
 	// has left something open, and again right before the deletion.
 	examine(ctx context.Context, t *tag) error
-	// lookAgain finds out, right before the deletion, what costs less for all tags of a
-	// batch than for each. Examine uses it.
-	lookAgain(ctx context.Context, b *batch)
+	// lookAgain finds out, right before deletions in a repository, what costs less for all
+	// of the tags than for each; nil is nothing. Examine uses it.
+	lookAgain(ctx context.Context, repo *repository, tags []string) *secondLook
 	// counterpart looks for a tag's counterpart right before the deletion, without
 	// regard to what the run has read before.
 	counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error)

@@ -58,7 +58,7 @@ func (e apiLegacy) examine(ctx context.Context, t *tag) error {
 }
 
 // lookAgain has nothing to ask: GitLab gives details of one tag at a time.
-func (apiLegacy) lookAgain(context.Context, *batch) {}
+func (apiLegacy) lookAgain(context.Context, *repository, []string) *secondLook { return nil }
 
 // counterpart reads the counterpart's listing afresh, once for each cache repository,
 // and asks for the counterpart's own details.
@@ -102,7 +102,7 @@ func (e apiDatabase) examine(ctx context.Context, t *tag) error {
 	return apiLegacy{run: e.run}.examine(ctx, t)
 }
 
-func (apiDatabase) lookAgain(context.Context, *batch) {}
+func (apiDatabase) lookAgain(context.Context, *repository, []string) *secondLook { return nil }
 
 func (e apiDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	return e.run.counterpartByLists(ctx, t)

@@ -128,7 +128,7 @@ func (e registryLegacy) details(ctx context.Context, t *tag, manifest gitlabapi.
 }
 
 // lookAgain has nothing to ask: a listing shows names alone.
-func (registryLegacy) lookAgain(context.Context, *batch) {}
+func (registryLegacy) lookAgain(context.Context, *repository, []string) *secondLook { return nil }
 
 func (e registryLegacy) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	return e.run.counterpartByRegistry(ctx, e.registry, t)
@@ -187,29 +187,28 @@ func (e registryDatabase) believe(t *tag) {
 	}
 }
 
-// A secondLook is what a listing said of a batch's tags when it was read again.
+// A secondLook is what a listing said of tags when it was read again.
 type secondLook struct {
 	rows map[string]gitlabapi.TagRow
 	err  error
 }
 
 // lookAgain reads the repository's listing once more, where that takes no more requests
-// than asking for each tag of the batch.
-func (e registryDatabase) lookAgain(ctx context.Context, b *batch) {
-	b.again = nil
-	if pagesOf(b.repository.size) >= len(b.tags) {
-		return
+// than asking for each of the tags.
+func (e registryDatabase) lookAgain(ctx context.Context, repo *repository, tags []string) *secondLook {
+	if pagesOf(repo.size) >= len(tags) {
+		return nil
 	}
-	wanted := b.names()
-	b.again = &secondLook{rows: make(map[string]gitlabapi.TagRow)}
-	for rows, err := range b.repository.project.at(e.registry).TagRows(ctx, b.repository.Path) {
-		b.again.err = err
+	again := &secondLook{rows: make(map[string]gitlabapi.TagRow)}
+	for rows, err := range repo.project.at(e.registry).TagRows(ctx, repo.Path) {
+		again.err = err
 		for _, row := range rows {
-			if slices.Contains(wanted, row.Name) {
-				b.again.rows[row.Name] = row
+			if slices.Contains(tags, row.Name) {
+				again.rows[row.Name] = row
 			}
 		}
 	}
+	return again
 }
 
 // pagesOf returns how many requests it takes to list so many tags.

@@ -126,8 +126,12 @@ func (graphqlRoot) QueryComplexity(ctx context.Context) *complexity {
 
 type complexity struct{ o *operation }
 
-// Score resolves score.
-func (c *complexity) Score() *int32 { return new(int32(c.o.score)) }
+// Score resolves score, while other fields of the query may be counted still.
+func (c *complexity) Score() *int32 {
+	c.o.mu.Lock()
+	defer c.o.mu.Unlock()
+	return new(int32(c.o.score))
+}
 
 // Limit resolves limit.
 func (c *complexity) Limit() *int32 { return new(int32(c.o.call.server.complexityLimit())) }
