@@ -4,6 +4,7 @@
 // happened, to one [Handler]. Handlers need not be safe for concurrent use. Names in
 // events come from the server: whoever shows them has to render them harmless.
 //
-// report.html is written by [WriteHTML]: page.go puts it together, the other page_*.go
-// files make its parts, and page/ has its template, style and script.
+// report.html is written by [WriteHTML]: page.go puts it together, page_markup.go fills the
+// parts of page.html, the other page_*.go files have what goes into them, and page/ has the
+// page itself, its style and its script.
 package report

@@ -6,8 +6,8 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
 	"io"
+	"strings"
 )
 
 // The page is one file without outside resources, so that it can be mailed, kept as an
@@ -21,13 +21,7 @@ var (
 	pageScript string
 )
 
-// pageTemplates are the two halves of the page, around the decisions.
-var pageTemplates = template.Must(template.New("page").Funcs(template.FuncMap{
-	"number":  number,
-	"shown":   shown,
-	"size":    size,
-	"rounded": rounded,
-}).Parse(pageText))
+var pageParts = splitParts("page", pageText)
 
 // WriteHTML writes a run as a page for people: figures, charts, what to change in which
 // build, and a table of the decisions, which are read from lines in the form of
@@ -46,55 +40,38 @@ func WriteHTML(w io.Writer, s *Summary, decisions io.ReadSeeker) error {
 	if err != nil {
 		return fmt.Errorf("reading the decisions: %w", err)
 	}
-	page := newPage(s, found, unread)
+	page := &page{Summary: s, found: found, advice: advise(found), unread: unread}
+	above, below, _ := strings.Cut(page.markup().html, rowsHere)
 	out := bufio.NewWriter(w)
-	if err := pageTemplates.ExecuteTemplate(out, "top", page); err != nil {
+	if _, err := out.WriteString(above); err != nil {
 		return err
 	}
 	if err := writeRows(out, decisions); err != nil {
 		return err
 	}
-	if err := pageTemplates.ExecuteTemplate(out, "bottom", page); err != nil {
+	if _, err := out.WriteString(below); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
-// A page is what the templates show.
+// rowsHere is where the rows belong in page.html. No text that is shown can be taken for
+// it, since it is escaped.
+const rowsHere = "<!-- rows -->\n"
+
+// A page is what page.html is filled with.
 type page struct {
 	*Summary
-	Title   string
-	Notices []notice
-	Figures []figure
-	Charts  []chart
-	Advice  []advice
-	Found   *findings
-	Unread  int // lines of the decisions
-
-	Style  template.CSS
-	Script template.JS
+	found  *findings
+	advice []advice
+	unread int // lines of the decisions
 }
 
-func newPage(s *Summary, f *findings, unread int) *page {
-	return &page{
-		Summary: s,
-		Title:   s.title(),
-		Notices: notices(s, unread),
-		Figures: figures(s),
-		Charts:  []chart{reasonChart(s), kindChart(s, f), projectChart(s, f)},
-		Advice:  advise(f),
-		Found:   f,
-		Unread:  unread,
-		Style:   template.CSS(pageStyle),
-		Script:  template.JS(pageScript),
-	}
+func (p *page) charts() []chart {
+	return []chart{reasonChart(p.Summary), kindChart(p.Summary, p.found), projectChart(p.Summary, p.found)}
 }
 
-// StyleHash and ScriptHash name the page's own style and script to the browser, which
-// then takes no others.
-func (p *page) StyleHash() string  { return contentHash(pageStyle) }
-func (p *page) ScriptHash() string { return contentHash(pageScript) }
-
+// contentHash names a style or a script to the browser, which then takes no others.
 func contentHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])

@@ -64,7 +64,7 @@ func (a *advice) count(f *findings, when func(deadKey) bool) {
 		}
 		if n > 0 {
 			a.Tags += n
-			a.Projects = append(a.Projects, projectCount{visible(t.Name), n})
+			a.Projects = append(a.Projects, projectCount{t.Name, n})
 		}
 	}
 	slices.SortFunc(a.Projects, func(a, b projectCount) int {

@@ -27,6 +27,7 @@ type bar struct {
 	Label, Name string // as the picture shows it, and in full
 	Words       string // what it means
 	Total       int
+	Top         int // where it begins in the picture, in pixels
 	Segments    []segment
 	Bytes       int64
 }
@@ -42,10 +43,7 @@ type segment struct {
 // barHeight is what a bar takes with its label, in pixels.
 const barHeight = 42
 
-// LabelY and BarY place the bar with index i.
-func (c chart) LabelY(i int) int { return i*barHeight + 14 }
-func (c chart) BarY(i int) int   { return i*barHeight + 21 }
-func (c chart) Height() int      { return max(1, len(c.Bars)) * barHeight }
+func (c chart) height() int { return max(1, len(c.Bars)) * barHeight }
 
 // reasonChart shows all tags of the run, those that are kept included.
 func reasonChart(s *Summary) chart {
@@ -55,7 +53,7 @@ func reasonChart(s *Summary) chart {
 	for _, reason := range byCount(s.Reasons) {
 		words, outcome := explain(reason)
 		c.Bars = append(c.Bars, bar{
-			Label: visible(string(reason)), Name: visible(string(reason)), Words: words,
+			Label: string(reason), Name: string(reason), Words: words,
 			Segments: []segment{{Class: classOf(outcome), Name: string(s.shown(outcome)), Count: s.Reasons[reason]}},
 		})
 	}
@@ -118,7 +116,7 @@ func projectChart(s *Summary, f *findings) chart {
 
 func tallyBar(s *Summary, t *counts, words string) bar {
 	return bar{
-		Label: ending(visible(t.Name), 34), Name: visible(t.Name), Words: words, Bytes: t.Bytes,
+		Label: ending(visible(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
 		Segments: []segment{
 			{Class: classOf(Deleted), Name: string(s.shown(Deleted)), Count: t.Gone},
 			{Class: classOf(Undecided), Name: string(Undecided), Count: t.Undecided},
@@ -127,10 +125,11 @@ func tallyBar(s *Summary, t *counts, words string) bar {
 	}
 }
 
-// scaled gives the longest bar the whole width.
+// scaled places the bars, and gives the longest the whole width.
 func (c chart) scaled() chart {
 	longest := 1
 	for i, b := range c.Bars {
+		c.Bars[i].Top = i * barHeight
 		for _, s := range b.Segments {
 			c.Bars[i].Total += s.Count
 		}

@@ -74,30 +74,30 @@ func share(part, all int) string {
 	}
 }
 
-// SkipWords says why something was passed over on purpose.
-func (p *page) SkipWords(why SkipReason) string {
+// skipWords says why something was passed over on purpose.
+func skipWords(why SkipReason) string {
 	words := map[SkipReason]string{
 		ProjectArchived:    "archived projects",
 		RegistryDisabled:   "projects without a container registry",
 		RepositoryDeleting: "repositories that GitLab is deleting",
 	}
-	return cmp.Or(words[why], visible(string(why)))
+	return cmp.Or(words[why], string(why))
 }
 
-// RegimeWords says how the instance stores what it knows about tags.
-func (p *page) RegimeWords() string {
+// regimeWords says how the instance stores what it knows about tags.
+func (p *page) regimeWords() string {
 	switch p.Regime {
 	case policy.Legacy.String():
 		return "legacy: a registry without its metadata database"
 	case policy.Database.String():
 		return "database: a registry with its metadata database"
 	default:
-		return visible(p.Regime)
+		return p.Regime
 	}
 }
 
-// RequestsWords says how many requests the run took.
-func (p *page) RequestsWords() string {
+// requestsWords says how many requests the run took.
+func (p *page) requestsWords() string {
 	words := number(int(p.Requests.API)) + " to GitLab, " + number(int(p.Requests.Registry)) + " to the registry"
 	if p.Retries > 0 {
 		words += "; " + number(int(p.Retries)) + " retried"

@@ -34,9 +34,6 @@ func hides(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == utf8.RuneError
 }
 
-// shown is visible for what is a string by its kind only.
-func shown(text any) string { return visible(fmt.Sprint(text)) }
-
 // ending returns a path cut to at most n characters, from the front: what comes last
 // says most.
 func ending(path string, n int) string {
