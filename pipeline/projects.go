@@ -16,6 +16,7 @@ type Scope struct {
 	Groups     []string // full paths or ids; with the groups below them
 	Projects   []string // full paths or ids
 	Membership bool     // of all that can be seen, only those the user is a member of
+	Shard      Shard    // of all these, those that are walked by this run
 }
 
 // A ScopeError says that something in the scope is not there. It is found before
@@ -43,7 +44,7 @@ func (r *run) projectStage() stage[Scope, []*project] {
 }
 
 func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
-	l := &projectLister{run: r, send: send, seen: make(map[int64]bool)}
+	l := &projectLister{run: r, send: send, shard: scope.Shard, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true
 		return l.all(ctx, r.client.ProjectPages(ctx, scope.Membership), nil)
@@ -101,16 +102,17 @@ func (r *run) scopeError(kind, name string, err error) error {
 
 // A projectLister sends each project once, and tells of those that are passed over.
 type projectLister struct {
-	run  *run
-	send emit[[]*project]
-	next []*project // to be sent together
+	run   *run
+	send  emit[[]*project]
+	shard Shard      // what is not its own is passed over without a word
+	next  []*project // to be sent together
 	// seen holds the ids of projects that several groups or names may lead to.
 	seen map[int64]bool
 	// dense says that the listing itself has each project once, so that nothing has to
 	// be remembered for it.
 	dense bool
 	named bool // what is added now was named one by one
-	sent  int
+	found int  // projects of any shard
 }
 
 // group lists the repositories of a whole group at once, which costs as many requests
@@ -123,6 +125,9 @@ func (l *projectLister) group(ctx context.Context, group string) error {
 	}
 	listed := make(map[int64][]gitlabapi.Repository)
 	for _, repository := range repositories {
+		if !l.shard.owns(repository.ProjectID) {
+			continue
+		}
 		listed[repository.ProjectID] = append(listed[repository.ProjectID], repository)
 	}
 	if err := l.all(ctx, singly(l.run.client.GroupProjects(ctx, group)), listed); err != nil {
@@ -150,14 +155,18 @@ func singly(projects iter.Seq2[gitlabapi.Project, error]) iter.Seq2[[]gitlabapi.
 
 // all adds the projects of a listing. When it breaks off, the projects before stand;
 // only when there are none has the run nothing to do.
+//
+// Projects wait for others of their page, and, since a page has few of one shard, of as
+// many pages as there are shards.
 func (l *projectLister) all(ctx context.Context, pages iter.Seq2[[]gitlabapi.Project, error], listed map[int64][]gitlabapi.Repository) error {
+	read := 0
 	for page, err := range pages {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err != nil && (listed != nil || l.sent > 0) && !endsRun(err) {
+		if err != nil && (listed != nil || l.found > 0) && !endsRun(err) {
 			l.run.tell(report.Unreadable{Name: "the rest of the projects", Err: err})
-			return nil
+			break
 		}
 		if err != nil {
 			return err
@@ -171,10 +180,11 @@ func (l *projectLister) all(ctx context.Context, pages iter.Seq2[[]gitlabapi.Pro
 				return nil
 			}
 		}
-		if !l.flush() {
+		if read++; read%max(l.shard.Count, 1) == 0 && !l.flush() {
 			return nil
 		}
 	}
+	l.flush()
 	return nil
 }
 
@@ -189,16 +199,16 @@ func (l *projectLister) flush() bool {
 	return l.send(together)
 }
 
-// add has a project sent on, unless it was there before, is passed over or is known to
-// have no repositories. It returns false when the run has been cut off.
+// add has a project sent on, unless it was there before, is another shard's, is passed
+// over or is known to have no repositories. It returns false when the run has been cut off.
 func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) bool {
-	if l.seen[p.ID] {
+	l.found++
+	if l.seen[p.ID] || !l.shard.owns(p.ID) {
 		return true
 	}
 	if !l.dense {
 		l.seen[p.ID] = true
 	}
-	l.sent++
 	switch {
 	case p.Archived:
 		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named})
