@@ -14,6 +14,7 @@ import (
 // Tags is always Kept + Deleted + Undecided + Failed, since each counts decisions.
 type Summary struct {
 	Schema       int                   `json:"schema"`
+	Shard        *Shard                `json:"shard,omitempty"` // nil for a run that is not shared out
 	DryRun       bool                  `json:"dry_run"`
 	Interrupted  bool                  `json:"interrupted"`
 	Error        string                `json:"error,omitempty"` // what ended the run before its time
@@ -46,6 +47,14 @@ type Seconds time.Duration
 // MarshalJSON implements [json.Marshaler].
 func (s Seconds) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Duration(s).Round(time.Millisecond).Seconds())
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (s *Seconds) UnmarshalJSON(text []byte) error {
+	var seconds float64
+	err := json.Unmarshal(text, &seconds)
+	*s = Seconds(time.Duration(seconds * float64(time.Second)).Round(time.Millisecond))
+	return err
 }
 
 // NewSummary returns the summary of a run in which nothing has happened yet.

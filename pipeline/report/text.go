@@ -37,6 +37,9 @@ func (s *Summary) title() string {
 	if s.DryRun {
 		title += ", dry run"
 	}
+	if s.Shard != nil {
+		title += ", " + s.Shard.String()
+	}
 	switch {
 	case s.Interrupted:
 		title += ", interrupted"

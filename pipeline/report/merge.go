@@ -1,0 +1,151 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Merge makes of the shards of one run what a single run would have reported: it hands
+// their decisions to the handler, shard by shard, and returns a summary of them all.
+// Decisions are streamed, not held.
+//
+// Everything is summed up but the time, and what of it requests were held back, where the
+// longest counts: shards run side by side. What more than one of them could not read,
+// such as a group, counts for each.
+//
+// The error says why the summary is not that of a whole run: a shard is missing, was
+// killed or stopped by an error, or has not written down all that it decided. The
+// summary stands, with the same in its Error.
+func Merge(sources []Source, handler Handler, log *slog.Logger) (*Summary, error) {
+	m := &merger{sum: NewSummary(false), handler: handler, log: log}
+	for _, source := range sources {
+		m.add(source)
+	}
+	m.findMissing(sources)
+	m.takeRegime(sources)
+	texts := m.stops
+	for _, problem := range m.problems {
+		texts = append(texts, problem.Error())
+	}
+	m.sum.Error = strings.Join(texts, "; ")
+	return m.sum, errors.Join(m.problems...)
+}
+
+// A merger is what has been merged so far.
+type merger struct {
+	sum      *Summary
+	handler  Handler
+	log      *slog.Logger
+	stops    []string // why shards that were asked to end ended
+	problems []error
+}
+
+func (m *merger) fail(shard Shard, err error) {
+	m.problems = append(m.problems, fmt.Errorf("%v: %w", shard, err))
+}
+
+// add adds one shard. Of a run that was killed what it wrote down counts, for those tags
+// are gone.
+func (m *merger) add(source Source) {
+	written, s := NewSummary(false), source.Summary
+	err := m.pass(source, Handlers{written, m.handler})
+	if err != nil {
+		m.fail(source.Shard, err)
+	}
+	if s == nil {
+		m.fail(source.Shard, errors.New("was killed, and only what it wrote down is counted"))
+		m.sum.add(written)
+		return
+	}
+	m.sum.add(s)
+	m.sum.DryRun = s.DryRun
+	switch {
+	case s.Interrupted:
+		m.stops = append(m.stops, fmt.Sprintf("%v: %s", source.Shard, s.Error))
+	case s.Error != "":
+		m.fail(source.Shard, errors.New(s.Error))
+	}
+	if noted := s.Deleted + s.Undecided + s.Failed; err == nil && written.Tags != noted {
+		m.fail(source.Shard, fmt.Errorf("%s has %d of %d decisions", DecisionsFile, written.Tags, noted))
+	}
+}
+
+// pass hands the decisions of a shard on.
+func (m *merger) pass(source Source, handler Handler) error {
+	path := filepath.Join(source.Dir, DecisionsFile)
+	lines, err := os.Open(path)
+	if source.Summary == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	unread, err := eachDecision(lines, func(d *decisionLine) error { return handler.Handle(Decision(*d)) })
+	if unread > 0 {
+		m.log.Warn("passed over what is no decision, as a run that is killed leaves at the end", "file", path, "lines", unread)
+	}
+	if err != nil {
+		return fmt.Errorf("merging %s: %w", path, err)
+	}
+	return nil
+}
+
+// findMissing notes the shards that should be there.
+func (m *merger) findMissing(sources []Source) {
+	count := sources[0].Shard.Count
+	for index := range count {
+		if !slices.ContainsFunc(sources, func(s Source) bool { return s.Shard.Index == index }) {
+			m.fail(Shard{index, count}, errors.New("is missing"))
+		}
+	}
+}
+
+// takeRegime takes the regime that the shards found. One that had nothing to go by found
+// none.
+func (m *merger) takeRegime(sources []Source) {
+	none := m.sum.Regime
+	for _, source := range sources {
+		switch s := source.Summary; {
+		case s == nil || s.Regime == none || s.Regime == m.sum.Regime:
+		case m.sum.Regime == none:
+			m.sum.Regime = s.Regime
+		default:
+			m.log.Warn("shards found different regimes", "one", m.sum.Regime, "another", s.Regime)
+			m.sum.Regime = none
+			return
+		}
+	}
+}
+
+// add adds the figures of another summary.
+func (s *Summary) add(o *Summary) {
+	s.Interrupted = s.Interrupted || o.Interrupted
+	s.Projects += o.Projects
+	s.Repositories += o.Repositories
+	s.Tags += o.Tags
+	s.Kept += o.Kept
+	s.Deleted += o.Deleted
+	s.Undecided += o.Undecided
+	s.Failed += o.Failed
+	s.Unreadable += o.Unreadable
+	s.Requests.API += o.Requests.API
+	s.Requests.Registry += o.Requests.Registry
+	s.Retries += o.Retries
+	s.Throttled = max(s.Throttled, o.Throttled)
+	s.Duration = max(s.Duration, o.Duration)
+	addCounts(s.Reasons, o.Reasons)
+	addCounts(s.Skipped, o.Skipped)
+}
+
+func addCounts[K comparable](sum, others map[K]int) {
+	for key, n := range others {
+		sum[key] += n
+	}
+}

@@ -1,0 +1,293 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// fullSummary is a summary in which nothing is zero, of one deleted tag.
+func fullSummary() *Summary {
+	return &Summary{
+		Schema: 1, Shard: &Shard{0, 1}, DryRun: true, Interrupted: true, Error: "interrupted by signal 15", Regime: "legacy",
+		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
+		Reasons: map[policy.Reason]int{policy.Healthy: 4}, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,
+		Throttled: Seconds(12 * time.Millisecond), Duration: Seconds(93_254 * time.Millisecond),
+	}
+}
+
+// putReports writes the reports of a shard: its summary, unless that is nil, and decisions on so
+// many tags.
+func putReports(t *testing.T, dir string, s *Summary, decisions int) string {
+	t.Helper()
+	files, err := OpenFiles(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range decisions {
+		d := Decision{Repository: "g/p/app", Tag: fmt.Sprintf("%s-%d", filepath.Base(dir), n), Action: policy.Delete, Outcome: Deleted}
+		if err := files.Handle(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s == nil {
+		s = new(Summary)
+		defer os.Remove(filepath.Join(dir, SummaryFile))
+	}
+	if err := files.Close(s); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// shardSummary returns the summary of a shard that deleted so many tags.
+func shardSummary(index, count, deleted int) *Summary {
+	s := NewSummary(false)
+	s.Shard = &Shard{index, count}
+	s.Tags, s.Deleted = deleted, deleted
+	return s
+}
+
+// handed holds the names of the tags that were handed over.
+type handed []string
+
+// Handle implements [Handler].
+func (h *handed) Handle(e Event) error {
+	*h = append(*h, e.(Decision).Tag)
+	return nil
+}
+
+// TestMergeForgetsNoField: a field that is new in Summary has to be merged, too.
+func TestMergeForgetsNoField(t *testing.T) {
+	want := fullSummary()
+	for field, value := range reflect.ValueOf(want).Elem().Fields() {
+		if value.IsZero() {
+			t.Errorf("%s is zero, which proves nothing", field.Name)
+		}
+	}
+	sources, err := OpenSources([]string{putReports(t, t.TempDir(), want, 12)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Merge(sources, new(handed), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Error(err)
+	}
+	want.Shard, want.Error = nil, "shard 0 of 1: interrupted by signal 15"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMergeSums: figures add up, times are those of the longest.
+func TestMergeSums(t *testing.T) {
+	dir := t.TempDir()
+	for index := range 3 {
+		s := fullSummary()
+		s.Shard, s.Interrupted, s.Error = &Shard{index, 3}, false, ""
+		s.Duration = Seconds(time.Duration(index) * time.Minute)
+		putReports(t, filepath.Join(dir, s.Shard.Folder()), s, 12)
+	}
+	sources, err := OpenSources([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names handed
+	got, err := Merge(sources, &names, slog.New(slog.DiscardHandler))
+	if err != nil || len(names) != 36 || names[0] != "shard-0-of-3-0" || names[35] != "shard-2-of-3-11" {
+		t.Errorf("error %v, decisions %v", err, names)
+	}
+	want := fullSummary()
+	want.Shard, want.Interrupted, want.Error = nil, false, ""
+	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
+	want.Reasons[policy.Healthy], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
+	want.Requests, want.Retries, want.Duration = Requests{27, 30}, 33, Seconds(2*time.Minute)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestMergeSaysWhatIsMissing: what there is is merged, and the summary says what is not.
+func TestMergeSaysWhatIsMissing(t *testing.T) {
+	failed, stopped := shardSummary(1, 3, 2), shardSummary(2, 3, 1)
+	failed.Error = "GitLab does not accept the token"
+	stopped.Error, stopped.Interrupted = "MAX_RUNTIME is over", true
+	for name, test := range map[string]struct {
+		shards []*Summary // a shard that is nil was killed, one without Shard is not there
+		lines  int        // that lack in the reports of each
+		text   string
+		fails  bool
+		tags   int
+	}{
+		"nothing":         {[]*Summary{shardSummary(0, 3, 1), shardSummary(1, 3, 2), shardSummary(2, 3, 3)}, 0, "", false, 6},
+		"shards":          {[]*Summary{{}, shardSummary(1, 3, 2), {}}, 0, "shard 0 of 3: is missing; shard 2 of 3: is missing", true, 2},
+		"a summary":       {[]*Summary{shardSummary(0, 3, 1), nil, shardSummary(2, 3, 1)}, 0, "shard 1 of 3: was killed, and only what it wrote down is counted", true, 7},
+		"part of a shard": {[]*Summary{shardSummary(0, 3, 1), failed, shardSummary(2, 3, 1)}, 0, "shard 1 of 3: GitLab does not accept the token", true, 4},
+		"time":            {[]*Summary{shardSummary(0, 3, 1), shardSummary(1, 3, 1), stopped}, 0, "shard 2 of 3: MAX_RUNTIME is over", false, 3},
+		"decisions": {[]*Summary{shardSummary(0, 3, 0), shardSummary(1, 3, 2), shardSummary(2, 3, 0)}, 1,
+			"shard 1 of 3: decisions.jsonl has 1 of 2 decisions", true, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, lines := t.TempDir(), 0
+			for index, s := range test.shards {
+				n := 5 // of one that was killed
+				if s != nil {
+					n = max(0, s.Deleted-test.lines)
+				}
+				if s == nil || s.Shard != nil {
+					putReports(t, filepath.Join(dir, Shard{index, 3}.Folder()), s, n)
+					lines += n
+				}
+			}
+			sources, err := OpenSources([]string{dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names handed
+			got, err := Merge(sources, &names, slog.New(slog.DiscardHandler))
+			if got.Error != test.text || (err != nil) != test.fails || got.Interrupted != (name == "time") {
+				t.Errorf("error %v, interrupted %t, summary: %q", err, got.Interrupted, got.Error)
+			}
+			if len(names) != lines || got.Tags != test.tags || got.Deleted != test.tags {
+				t.Errorf("%d decisions, %d tags, %d deleted", len(names), got.Tags, got.Deleted)
+			}
+		})
+	}
+}
+
+// TestMergeRegimes: a shard that had nothing to go by has no say.
+func TestMergeRegimes(t *testing.T) {
+	for regimes, want := range map[[3]string]string{
+		{"legacy", "legacy", "legacy"}:    "legacy",
+		{"unknown", "legacy", "unknown"}:  "legacy",
+		{"unknown", "unknown", "unknown"}: "unknown",
+		{"legacy", "database", "legacy"}:  "unknown",
+		{"unknown", "legacy", "database"}: "unknown",
+	} {
+		var sources []Source
+		var log bytes.Buffer
+		for index, regime := range regimes {
+			s := shardSummary(index, 3, 0)
+			s.Regime = regime
+			dir := putReports(t, filepath.Join(t.TempDir(), s.Shard.Folder()), s, 0)
+			sources = append(sources, Source{dir, *s.Shard, s})
+		}
+		got, err := Merge(sources, new(handed), slog.New(slog.NewTextHandler(&log, nil)))
+		differ := strings.Contains(fmt.Sprint(regimes), "legacy") && strings.Contains(fmt.Sprint(regimes), "database")
+		if got.Regime != want || err != nil || strings.Contains(log.String(), "different regimes") != differ {
+			t.Errorf("%v: regime %s, error %v, log %s", regimes, got.Regime, err, log.String())
+		}
+	}
+}
+
+// TestTornLine: a run that is killed in the middle of a line leaves the others.
+func TestTornLine(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shard-1-of-2")
+	putReports(t, dir, nil, 3)
+	path := filepath.Join(dir, DecisionsFile)
+	text := read(t, dir, DecisionsFile)
+	if err := os.WriteFile(path, text[:len(text)-10], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	var names handed
+	other := putReports(t, t.TempDir(), shardSummary(0, 2, 1), 1)
+	sources, err := OpenSources([]string{dir, other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Merge(sources, &names, slog.New(slog.NewTextHandler(&log, nil)))
+	if err == nil || got.Deleted != 3 || len(names) != 3 || !strings.Contains(log.String(), "lines=1") {
+		t.Errorf("error %v, deleted %d, decisions %q, log %s", err, got.Deleted, names, log.String())
+	}
+}
+
+// TestFullDiskWhileMerging: decisions that cannot be written down are an error.
+func TestFullDiskWhileMerging(t *testing.T) {
+	files, err := OpenFiles(t.TempDir())
+	if err == nil {
+		err = files.decisions.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := shardSummary(0, 1, 1)
+	got, err := Merge([]Source{{putReports(t, t.TempDir(), s, 1), *s.Shard, s}}, files, slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(got.Error, "writing the decision on g/p/app:") {
+		t.Errorf("error %v, summary %q", err, got.Error)
+	}
+}
+
+// TestSourcesThatDoNotBelongTogether: without an answer to what a whole run would have
+// reported there is none.
+func TestSourcesThatDoNotBelongTogether(t *testing.T) {
+	dryRun, future, impossible := shardSummary(1, 2, 0), shardSummary(1, 2, 0), shardSummary(2, 2, 0)
+	dryRun.DryRun, future.Schema = true, 2
+	for name, test := range map[string]struct {
+		folders map[string]*Summary
+		want    string
+	}{
+		"twice":       {map[string]*Summary{"a": shardSummary(0, 2, 0), "b": shardSummary(0, 2, 0)}, "a and b are both shard 0 of 2"},
+		"counts":      {map[string]*Summary{"a": shardSummary(0, 2, 0), "b": shardSummary(1, 3, 0)}, "a has shard 0 of 2, and b shard 1 of 3: they are not of the same run"},
+		"a dry run":   {map[string]*Summary{"a": shardSummary(0, 2, 0), "b": dryRun}, "of a and b one is a dry run and the other is not"},
+		"schema":      {map[string]*Summary{"a": shardSummary(0, 2, 0), "b": future}, "the summary in b has schema 2, which this version does not know"},
+		"impossible":  {map[string]*Summary{"a": impossible}, "the summary in a is of a shard that there cannot be, shard 2 of 2"},
+		"two wholes":  {map[string]*Summary{"a": NewSummary(false), "b": NewSummary(false)}, "a and b are both shard 0 of 1"},
+		"all killed":  {map[string]*Summary{"shard-0-of-2": nil}, "none of the shards has a summary"},
+		"another":     {map[string]*Summary{"a": nil}, "a has neither a summary nor folders of shards"},
+		"not a shard": {map[string]*Summary{"shard-2-of-2": nil}, "shard-2-of-2 has neither a summary nor folders of shards"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			var dirs []string
+			for _, dir := range []string{"a", "b", "shard-0-of-2", "shard-2-of-2"} {
+				if s, ok := test.folders[dir]; ok {
+					dirs = append(dirs, putReports(t, dir, s, 0))
+				}
+			}
+			if _, err := OpenSources(dirs); err == nil || err.Error() != test.want {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// FuzzMerge: whatever lies in the files, merging ends, and hands on no more than lines
+// that name a tag.
+func FuzzMerge(f *testing.F) {
+	summary, _ := json.Marshal(fullSummary())
+	f.Add(summary, []byte(`{"tag":"a","outcome":"deleted"}`+"\n{\n"))
+	f.Add([]byte(`{"schema":1,"shard":{"index":999,"count":1000},"reasons":null}`), []byte("null\n{}\n[]"))
+	f.Add([]byte(`{"schema":1,"shard":null,"throttled_s":1e308}`), []byte{})
+	f.Fuzz(func(t *testing.T, summary, decisions []byte) {
+		dir := t.TempDir()
+		for name, text := range map[string][]byte{SummaryFile: summary, DecisionsFile: decisions} {
+			if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sources, err := OpenSources([]string{dir})
+		if err != nil {
+			return
+		}
+		var names handed
+		if s, _ := Merge(sources, &names, slog.New(slog.DiscardHandler)); s == nil {
+			t.Fatal("no summary")
+		}
+		if len(names) > 1+bytes.Count(decisions, []byte("\n")) {
+			t.Errorf("%d decisions of %q", len(names), decisions)
+		}
+	})
+}
