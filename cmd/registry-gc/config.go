@@ -37,16 +37,18 @@ type Config struct {
 	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked twice; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
 	RegistryURL        string           `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
 	DeleteKinds        []string         `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
+	ShardIndex         shardNumber      `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
+	ShardCount         shardNumber      `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
 	MinAge             time.Duration    `env:"MIN_AGE,default=1h" must:"be a time such as 1h or 30m; 0 for none" is:"build caches that are younger stay, where their age is known"`
 	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
-	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages together; 0: no limit"`
-	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time"`
+	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
+	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
 	RequestTimeout     time.Duration    `env:"REQUEST_TIMEOUT,default=30s" must:"be a time such as 30s or 2m" is:"how long one attempt of a request may take"`
 	MaxRetries         int              `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
 	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time such as 90m or 11h; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal, JSON lines elsewhere)"`
 	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written"`
+	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
 	Pushgateway        gitlabapi.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 
@@ -100,19 +102,28 @@ func isGateway(text string) bool {
 // [*problem].
 func loadConfig(ctx context.Context, lookuper envconfig.Lookuper) (*Config, error) {
 	config := new(Config)
-	var problems []error
-	for field, value := range reflect.ValueOf(config).Elem().Fields() {
-		if !loadField(ctx, field, value, lookuper) || !config.accepts(field, value) {
-			problems = append(problems, mustBe(field))
-		}
-	}
-	if err := checkFolder(config.ReportDir); err != nil {
-		problems = append(problems, err)
-	}
+	problems := config.load(ctx, lookuper, nil)
+	problems = append(problems, config.resolveShard(lookuper)...)
 	if err := config.resolveToken(lookuper); err != nil {
 		problems = append(problems, err)
 	}
 	return config, errors.Join(problems...)
+}
+
+// load reads the fields of these names, or all if there are none, each for itself.
+func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []string) (problems []error) {
+	for field, value := range reflect.ValueOf(c).Elem().Fields() {
+		if names != nil && !slices.Contains(names, field.Name) {
+			continue
+		}
+		if !loadField(ctx, field, value, lookuper) || !c.accepts(field, value) {
+			problems = append(problems, mustBe(field))
+		}
+	}
+	if err := checkFolder(c.ReportDir); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
 }
 
 // checkFolder makes sure that reports can be written, before there is anything to

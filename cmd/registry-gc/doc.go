@@ -6,6 +6,9 @@
 // registry-gc --help lists; logs go to standard error, the summary alone to standard
 // output.
 //
+// Several processes can share the projects of an instance among them; registry-gc merge
+// then makes one report out of theirs.
+//
 // # Exit codes
 //
 //	0      done

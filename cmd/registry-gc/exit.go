@@ -22,7 +22,8 @@ const (
 )
 
 // exitCode returns the code for a run that ended with an error or nil. An interruption
-// outweighs what it interrupted, and an error what was found before it.
+// outweighs what it interrupted, and an error what was found before it. That a shard was
+// interrupted leaves a merged run incomplete: it was not merge that had the signal.
 func exitCode(err error, summary *report.Summary) int {
 	if interrupted, ok := errors.AsType[*signalError](err); ok {
 		return exitSignal + int(interrupted.signal)
@@ -35,7 +36,7 @@ func exitCode(err error, summary *report.Summary) int {
 		return exitError
 	case summary.Reasons[policy.OutageSuspected] > 0:
 		return exitGuard
-	case err != nil || summary.Undecided > 0 || summary.Failed > 0 || summary.Unreadable > 0:
+	case err != nil || summary.Interrupted || summary.Undecided > 0 || summary.Failed > 0 || summary.Unreadable > 0:
 		return exitIncomplete
 	default:
 		return exitDone

@@ -25,6 +25,8 @@ var flagVariables = []struct{ flag, variable, usage string }{
 	{"token", "GITLAB_TOKEN", "access token; other users of the machine can see it, the variable they cannot"},
 }
 
+var errUnknownFlag = errors.New("there is a flag that is none, or without its value; registry-gc --help lists what there is")
+
 // parseFlags reads the command line. Its errors do not repeat what was given, which may
 // be the token in the wrong place.
 func parseFlags(args []string) (*commandLine, error) {
@@ -47,7 +49,7 @@ func parseFlags(args []string) (*commandLine, error) {
 	case errors.Is(err, flag.ErrHelp):
 		line.help = true
 	case err != nil:
-		return nil, errors.New("there is a flag that is none, or without its value; registry-gc --help lists what there is")
+		return nil, errUnknownFlag
 	case flags.NArg() > 0:
 		return nil, errors.New("there is an argument that is no flag; registry-gc --help lists what there is")
 	}
@@ -75,10 +77,15 @@ func writeHelp(w io.Writer) error {
 image is gone, and tags that GitLab cannot show and therefore never cleans up.
 
 usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
+       registry-gc merge [--report-dir DIR] DIR...
 
 The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. A token on
 the command line can be seen by other users of the machine; prefer the variable.
 --help prints this text, --version the version.
+
+merge makes one report out of those of the shards of one run: it reads each DIR, or the
+folders of shards in it, prints one summary and writes the reports to --report-dir (-o),
+which stands for REPORT_DIR. It sends no request, and needs no other variable.
 
 variables:
 `)
@@ -102,6 +109,9 @@ exit codes:
          MAX_RUNTIME was over
   4      a guard stopped the deletions: the registry seems to be failing
   128+n  interrupted by signal n
+
+merge ends as one run would have: with 1 also if a shard is missing or was killed, with
+3 also if one was interrupted.
 `)
 	return err
 }

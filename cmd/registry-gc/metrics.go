@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -69,5 +70,8 @@ func (j *job) gateway() (*metrics.Gateway, error) {
 	slices.Sort(scope)
 	gateway.Instance = instance.Host + instance.Path
 	gateway.Scope = strings.Join(slices.Compact(scope), ",")
+	if shard := j.config.shard(); shard.Count > 1 {
+		gateway.Shard = strconv.Itoa(shard.Index)
+	}
 	return gateway, nil
 }

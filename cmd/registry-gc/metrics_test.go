@@ -61,7 +61,11 @@ func TestGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if gateway.Instance != "gitlab.example.com/gitlab" || gateway.Scope != "7,a,b" {
-		t.Errorf("instance %q, scope %q", gateway.Instance, gateway.Scope)
+	if gateway.Instance != "gitlab.example.com/gitlab" || gateway.Scope != "7,a,b" || gateway.Shard != "" {
+		t.Errorf("instance %q, scope %q, shard %q", gateway.Instance, gateway.Scope, gateway.Shard)
+	}
+	job.config.ShardIndex, job.config.ShardCount = 0, 3
+	if gateway, err = job.gateway(); err != nil || gateway.Shard != "0" {
+		t.Errorf("error %v, shard %q", err, gateway.Shard)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
@@ -22,6 +23,9 @@ var version = "dev"
 // run is the program: it does what the command line and the environment say and
 // returns the exit code.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "merge" {
+		return merge(ctx, args[1:], environment, stdout, stderr)
+	}
 	line, err := parseFlags(args)
 	if err != nil {
 		return complain(stderr, err)
@@ -38,6 +42,9 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, std
 		return complain(stderr, err)
 	}
 	job := &job{config: config, log: newLogger(stderr, config, environment), stdout: stdout}
+	if shard := config.shard(); shard.Count > 1 {
+		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
+	}
 	return job.run(ctx)
 }
 
@@ -68,7 +75,7 @@ func (j *job) run(ctx context.Context) int {
 	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
 	defer cancel()
 	j.log.Info("starting", "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
-	client, err := j.client()
+	client, err := gitlabapi.New(j.client())
 	if err == nil {
 		err = client.CheckToken(ctx, !j.config.DryRun)
 	}
@@ -77,16 +84,16 @@ func (j *job) run(ctx context.Context) int {
 			err = context.Cause(ctx)
 		}
 		j.log.Error(advice(err))
-		return exitCode(err, report.NewSummary(j.config.DryRun))
+		return exitCode(err, j.summary())
 	}
-	summary, dead := report.NewSummary(j.config.DryRun), new(report.Tally)
+	summary, dead := j.summary(), new(report.Tally)
 	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log}}
-	var files *report.Files
-	if j.config.ReportDir != "" {
-		if files, err = report.OpenFiles(j.config.ReportDir); err != nil {
-			j.log.Error("REPORT_DIR: must be a folder that can be written: " + err.Error())
-			return exitUsage
-		}
+	files, err := j.openFiles()
+	if err != nil {
+		j.log.Error(err.Error())
+		return exitUsage
+	}
+	if files != nil {
 		handlers = append(report.Handlers{files}, handlers...) // recorded first, then told
 	}
 	err = j.walk(ctx, client, handlers)
@@ -99,18 +106,47 @@ func (j *job) run(ctx context.Context) int {
 	return ended.ExitCode
 }
 
-func (j *job) client() (*gitlabapi.Client, error) {
-	return gitlabapi.New(gitlabapi.Config{
+// summary returns an empty summary, which names the shard if there are several.
+func (j *job) summary() *report.Summary {
+	summary := report.NewSummary(j.config.DryRun)
+	if shard := j.config.shard(); shard.Count > 1 {
+		summary.Shard = &shard
+	}
+	return summary
+}
+
+// openFiles opens the reports, if there are to be any. Shards write into folders of their
+// own below REPORT_DIR.
+func (j *job) openFiles() (*report.Files, error) {
+	dir := j.config.ReportDir
+	if dir == "" {
+		return nil, nil
+	}
+	if shard := j.config.shard(); shard.Count > 1 {
+		dir = filepath.Join(dir, shard.Folder())
+	}
+	files, err := report.OpenFiles(dir)
+	if err != nil {
+		return nil, &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
+	}
+	return files, nil
+}
+
+// client says how the instance is asked. Shards that run side by side are to send no more
+// than one process would.
+func (j *job) client() gitlabapi.Config {
+	shards := j.config.shard().Count
+	return gitlabapi.Config{
 		URL:            j.config.GitLabURL,
 		Token:          j.config.Token,
 		UserAgent:      "registry-gc/" + version,
 		Log:            j.log,
 		Concurrency:    j.config.Concurrency,
-		RateLimit:      j.config.RateLimit,
-		RateBurst:      j.config.RateBurst,
+		RateLimit:      j.config.RateLimit / float64(shards),
+		RateBurst:      max(1, j.config.RateBurst/shards),
 		RequestTimeout: j.config.RequestTimeout,
 		MaxRetries:     j.config.MaxRetries,
-	})
+	}
 }
 
 // walk runs the pipeline.
@@ -120,6 +156,7 @@ func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report
 			Groups:     j.config.Groups,
 			Projects:   j.config.Projects,
 			Membership: j.config.membership(),
+			Shard:      pipeline.Shard(j.config.shard()),
 		},
 		Rules:   j.config.rules(),
 		DryRun:  j.config.DryRun,

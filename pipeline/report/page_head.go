@@ -33,6 +33,9 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"undecided", "Some decisions are missing here",
 			"Lines of " + DecisionsFile + " that could not be read: " + number(unread) + ". They are neither in the charts nor in the table."})
 	}
+	if s.Shard != nil {
+		all = append(all, notice{"kept", "A part", "This is " + s.Shard.String() + ". The projects of the others are not in it."})
+	}
 	if s.DryRun {
 		all = append(all, notice{"gone", "Dry run", "Nothing was deleted. “Marked” are the tags that would have been."})
 	}

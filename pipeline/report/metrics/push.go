@@ -22,6 +22,8 @@ type Gateway struct {
 	// Scope names the part of the instance that was walked, if it was not all of it, so
 	// that runs for one group each do not replace each other's metrics.
 	Scope string
+	// Shard is the index of one of several processes that walk it together.
+	Shard string
 }
 
 // ErrAddress says that an address cannot be that of a Pushgateway. The address, which
@@ -53,6 +55,9 @@ func (g *Gateway) Push(ctx context.Context, run *Run) error {
 	pusher := push.New(g.address.String(), job).Gatherer(run.registry()).Client(newOnce()).Grouping("instance", g.Instance)
 	if g.Scope != "" {
 		pusher.Grouping("scope", g.Scope)
+	}
+	if g.Shard != "" {
+		pusher.Grouping("shard", g.Shard)
 	}
 	if g.user != nil {
 		password, _ := g.user.Password()

@@ -61,16 +61,16 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// TestPushOfAPart: a run for one group has metrics of its own.
+// TestPushOfAPart: a run for one group has metrics of its own, and so has a shard.
 func TestPushOfAPart(t *testing.T) {
 	var path string
 	gateway := serve(t, func(_ http.ResponseWriter, r *http.Request) { path = r.URL.Path })
-	gateway.Scope = "shop"
+	gateway.Scope, gateway.Shard = "shop", "2"
 	if err := gateway.Push(t.Context(), run(t, false)); err != nil {
 		t.Fatal(err)
 	}
 	// Which label comes first is not settled.
-	if !strings.Contains(path, "/scope/shop") || !strings.Contains(path, "/instance/gitlab.example.com") {
+	if !strings.Contains(path, "/scope/shop") || !strings.Contains(path, "/shard/2") || !strings.Contains(path, "/instance/gitlab.example.com") {
 		t.Errorf("pushed to %s", path)
 	}
 }

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
+)
+
+// mergeSettings are those fields of Config that merge has a use for.
+var mergeSettings = []string{"LogFormat", "LogLevel", "ReportDir"}
+
+// merge is the command that makes one report out of those of several shards. It sends no
+// request. Its exit code is what a single run would have ended with.
+func merge(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
+	line, folders, err := parseMerge(args)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	if line.help {
+		return codeOf(writeHelp(stdout))
+	}
+	config := new(Config)
+	if err := errors.Join(config.load(ctx, line.over(environment), mergeSettings)...); err != nil {
+		return complain(stderr, err)
+	}
+	sources, err := report.OpenSources(folders)
+	if err == nil {
+		err = notAmong(sources, config.ReportDir)
+	}
+	if err != nil {
+		return complain(stderr, err)
+	}
+	j := &job{config: config, log: newLogger(stderr, config, environment), stdout: stdout}
+	return j.merge(sources)
+}
+
+// parseMerge reads the command line of merge: folders, and flags before or after them.
+func parseMerge(args []string) (line *commandLine, folders []string, err error) {
+	line = &commandLine{variables: make(map[string]string)}
+	flags := flag.NewFlagSet("registry-gc merge", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	for _, name := range []string{"report-dir", "o"} {
+		flags.Func(name, "where the merged reports are written", func(value string) error {
+			line.variables["REPORT_DIR"] = value
+			return nil
+		})
+	}
+	for len(args) > 0 {
+		switch err := flags.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			line.help = true
+			return line, nil, nil
+		case err != nil:
+			return nil, nil, errUnknownFlag
+		}
+		if args = flags.Args(); len(args) > 0 {
+			folders, args = append(folders, args[0]), args[1:]
+		}
+	}
+	if len(folders) == 0 {
+		return nil, nil, errors.New("merge needs the folders with the reports of the shards; registry-gc --help says how")
+	}
+	return line, folders, nil
+}
+
+// notAmong makes sure that merging does not overwrite what it reads.
+func notAmong(sources []report.Source, target string) error {
+	to, err := os.Stat(target)
+	if err != nil {
+		return nil // there is none
+	}
+	for _, source := range sources {
+		if from, err := os.Stat(source.Dir); err == nil && os.SameFile(from, to) {
+			return &problem{"REPORT_DIR", fmt.Sprintf("must not be a folder that is merged, %s", source.Dir)}
+		}
+	}
+	return nil
+}
+
+// merge merges the reports of shards into those of the job.
+func (j *job) merge(sources []report.Source) int {
+	files, err := j.openFiles()
+	if err != nil {
+		j.log.Error(err.Error())
+		return exitUsage
+	}
+	ended := &metrics.Run{Dead: new(report.Tally), Version: version, Ended: time.Now()}
+	handlers := report.Handlers{ended.Dead}
+	if files != nil {
+		handlers = append(handlers, files)
+	}
+	ended.Summary, err = report.Merge(sources, handlers, j.log)
+	return j.finish(ended, files, err)
+}
