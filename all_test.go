@@ -341,6 +341,7 @@ func TestCI(t *testing.T) {
 		"chart":           `go test\b`,
 		"registry":        `go test -tags realregistry\b`,
 		"pages":           `go test -tags browser\b`,
+		"component":       `node .*/run\.mjs"`,
 		"demo":            `make demo\b`,
 		"amd64":           `(?s)cross amd64.*links amd64.*small amd64`,
 		"arm64":           `(?s)cross arm64.*small arm64`,

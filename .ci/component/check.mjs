@@ -1,0 +1,119 @@
+// Holds the component, and the project's own pipeline, against GitLab's schema of CI/CD
+// configurations, and tries inputs that are right and wrong:
+//
+//	node check.mjs ROOT SCRATCH
+//
+// ROOT is the project, SCRATCH a folder for files that are not needed afterwards.
+import assert from "node:assert/strict";
+import { cpSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import vm from "node:vm";
+import Ajv from "ajv";
+import yaml from "js-yaml";
+import { bundle, makeProject, run } from "./project.mjs";
+
+const [root, scratch] = process.argv.slice(2);
+assert(root && scratch, "usage: node check.mjs ROOT SCRATCH");
+const instance = "https://gitlab.example.com";
+const image = "registry.example.com/tools/registry-gc:1";
+const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema());
+
+const [header] = yaml.loadAll(readFileSync(join(root, "templates/registry-gc.yml"), "utf8"));
+valid("the component's header", header);
+invalid("a header with an input of an unknown type", { spec: { inputs: { x: { type: "text" } } } });
+
+const least = composed("the component with its one needed input", { image });
+assert.deepEqual(jobs(least), ["registry-gc", "registry-gc-dry-run"]);
+const own = {
+	image, stage: "deploy", job: "cleanup", groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", rate_limit: "0.5",
+	report_dir: "out/registry-gc", token_variable: "ADMIN_TOKEN", schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }],
+	merge_request_dry_run: false, resource_group: "production/registry",
+};
+assert.deepEqual(Object.keys(own).sort(), Object.keys(header.spec.inputs).sort(), "not every input is tried");
+const full = composed("the component with every input set", own);
+assert.deepEqual(jobs(full), ["cleanup", "cleanup-dry-run"]);
+assert.equal(full.cleanup.variables.RATE_LIMIT, "0.5", "GitLab takes strings and whole numbers for variables, nothing else");
+assert.deepEqual(full.cleanup.rules, own.schedule_rules);
+assert.doesNotMatch(JSON.stringify(full), /\$\[\[/, "an input was not filled in");
+
+invalid("the component with artifacts that nobody keeps", { ...least, "registry-gc": { ...least["registry-gc"], artifacts: { when: "sometimes" } } });
+invalid("the component with a resource group that is a list", { ...least, "registry-gc": { ...least["registry-gc"], resource_group: [] } });
+
+let refused = 0;
+for (const wrong of [
+	{ image: undefined }, { image: "" }, { image: "a b" }, { stage: ["test"] },
+	{ job: "" }, { job: "Cleanup: now" }, { job: ".hidden" },
+	{ groups: "$NOT_SET" }, { groups: ["acme"] }, { groups: '["acme"]' }, { groups: "," }, { groups: "acme\nDRY_RUN: true" }, { projects: "acme/$(id)" },
+	{ rate_limit: 20 }, { rate_limit: "fast" }, { rate_limit: "-1" },
+	{ report_dir: "" }, { report_dir: "/tmp" }, { report_dir: "../.." }, { report_dir: "a/../b" }, { report_dir: "$HOME" },
+	{ token_variable: '}"; id; "' }, { token_variable: "A B" }, { token_variable: "" },
+	{ schedule_rules: "always" }, { merge_request_dry_run: "yes" }, { resource_group: "$X" }, { resource_group: "" },
+]) {
+	const got = preview({ image, ...wrong });
+	assert.notEqual(got.code, 0, `accepted: ${JSON.stringify(wrong)}`);
+	const [input] = Object.keys(wrong);
+	assert.match(got.all, new RegExp(`${input}.* input`), `refused for another reason: ${JSON.stringify(wrong)}: ${got.all}`);
+	refused++;
+}
+console.log(`refused: ${refused} sets of inputs that are wrong`);
+ownPipeline();
+
+// schema takes GitLab's schema out of gitlab-ci-local, which has it as an object in its
+// bundle. It is data: an object that is not ends here with an error.
+function schema() {
+	const text = readFileSync(bundle, "utf8");
+	const start = text.indexOf('{$schema:"http://json-schema.org/draft-07/schema#",$id:"https://gitlab.com/.gitlab-ci.yml"');
+	assert(start > 0, "gitlab-ci-local does not have GitLab's schema where it used to");
+	let depth = 0, end = start;
+	const token = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|[{}]/gs;
+	token.lastIndex = start;
+	do {
+		const found = token.exec(text);
+		depth += { "{": 1, "}": -1 }[found[0]] ?? 0;
+		end = token.lastIndex;
+	} while (depth > 0);
+	const found = JSON.parse(JSON.stringify(vm.runInNewContext(`(${text.slice(start, end)})`, {}, { timeout: 1000 })));
+	assert(found.properties.spec && found.definitions.job_template.properties.resource_group, "this is not GitLab's schema");
+	console.log(`schema: ${found.$id}, ${Object.keys(found.definitions).length} definitions`);
+	return found;
+}
+
+function valid(what, document) {
+	assert(validate(document), `${what}: ${JSON.stringify(validate.errors?.slice(0, 5), null, 1)}`);
+	console.log(`valid: ${what}`);
+}
+
+function invalid(what, document) {
+	assert(!validate(document), `accepted: ${what}`);
+	console.log(`refused: ${what}`);
+}
+
+function preview(inputs) {
+	return run(makeProject(scratch, root, instance, inputs), "--preview");
+}
+
+// composed returns the configuration that a project with these inputs ends up with.
+function composed(what, inputs) {
+	const got = preview(inputs);
+	assert.equal(got.code, 0, got.all);
+	const document = yaml.load(got.stdout);
+	valid(what, document);
+	return document;
+}
+
+function jobs(document) {
+	return Object.keys(document).filter((name) => document[name].script);
+}
+
+// ownPipeline checks what the project itself runs.
+function ownPipeline() {
+	const folder = makeProject(scratch, root, instance, { image });
+	cpSync(join(root, ".gitlab-ci.yml"), join(folder, ".gitlab-ci.yml"));
+	const got = run(folder, "--preview");
+	assert.equal(got.code, 0, got.all);
+	const document = yaml.load(got.stdout);
+	valid("the project's own pipeline", document);
+	const names = jobs(document);
+	assert(names.includes("test") && names.includes("registry-gc") && names.includes("registry-gc-dry-run"), names.join());
+	console.log(`  its jobs: ${names.join(", ")}`);
+}
