@@ -51,7 +51,7 @@ func (r *run) listRepositories(ctx context.Context, together []*project) error {
 		case ctx.Err() != nil:
 			return nil
 		default:
-			r.tell(report.Unreadable{Name: left[i].Path, Err: result.Err})
+			r.tell(report.Unreadable{Name: left[i].Path, Project: left[i].Path, Err: result.Err})
 		}
 		if endsRun(result.Err) {
 			return result.Err
@@ -66,7 +66,7 @@ func (r *run) open(p *project, send emit[*repository]) bool {
 	p.byName = make(map[string]*repository, len(p.listed))
 	for _, listed := range p.listed {
 		if _, twice := p.byName[listed.Name]; twice {
-			return r.tell(report.Unreadable{Name: p.Path, Err: errTwins})
+			return r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: errTwins})
 		}
 		p.byName[listed.Name] = newRepository(p, listed)
 	}

@@ -53,7 +53,7 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 		return runError(err)
 	}
 	if err != nil {
-		r.tell(report.Unreadable{Name: repo.Path, Err: err})
+		r.tell(report.Unreadable{Name: repo.Path, Project: repo.project.Path, RepositoryID: repo.ID, Err: err})
 	} else {
 		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
 	}

@@ -13,13 +13,20 @@ import (
 	"golang.org/x/term"
 )
 
-// newLogger returns the logger of a run.
-func newLogger(w io.Writer, config *Config, environment envconfig.Lookuper) *slog.Logger {
-	terminal := isTerminal(w)
-	if config.LogFormat == "json" || config.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: config.LogLevel}))
+// newLogger returns the logger of a run and, if people will read it in a GitLab job, the
+// log of that job.
+func newLogger(w io.Writer, config *Config, environment envconfig.Lookuper) (*slog.Logger, *jobLog) {
+	terminal, job := isTerminal(w), inGitLabJob(environment)
+	if config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !job {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: config.LogLevel})), nil
 	}
-	return slog.New(textHandler(w, config.LogLevel, terminal && wantsColor(environment)))
+	steered := terminal || job && !isRegularFile(w)
+	handler := textHandler(w, config.LogLevel, steered && wantsColor(environment))
+	if !job || !steered {
+		return slog.New(handler), nil
+	}
+	inJob, handler := newJobLog(w, config, handler)
+	return slog.New(handler), inJob
 }
 
 // textHandler returns the handler for people. tint passes escape sequences in values on

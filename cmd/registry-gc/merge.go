@@ -39,7 +39,8 @@ func merge(ctx context.Context, args []string, environment envconfig.Lookuper, s
 	if err != nil {
 		return complain(stderr, err)
 	}
-	j := &job{config: config, log: newLogger(stderr, config, environment), stdout: stdout}
+	log, inJob := newLogger(stderr, config, environment)
+	j := &job{config: config, log: log, inJob: inJob, stdout: stdout}
 	return j.merge(sources)
 }
 

@@ -41,10 +41,11 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, std
 	if err != nil {
 		return complain(stderr, err)
 	}
-	job := &job{config: config, log: newLogger(stderr, config, environment), stdout: stdout}
+	log, inJob := newLogger(stderr, config, environment)
 	if shard := config.shard(); shard.Count > 1 {
-		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
+		log = log.With("shard", shard.Index, "shards", shard.Count)
 	}
+	job := &job{config: config, log: log, inJob: inJob, stdout: stdout}
 	return job.run(ctx)
 }
 
@@ -64,6 +65,7 @@ func complain(w io.Writer, err error) int {
 type job struct {
 	config *Config
 	log    *slog.Logger
+	inJob  *jobLog
 	stdout io.Writer
 }
 
@@ -86,8 +88,8 @@ func (j *job) run(ctx context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
-	summary, dead := j.summary(), new(report.Tally)
-	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log}}
+	summary, dead := j.summary(), &report.Tally{Links: j.inJob.links()}
+	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log, Links: j.inJob.links()}}
 	files, err := j.openFiles()
 	if err != nil {
 		j.log.Error(err.Error())
@@ -96,7 +98,9 @@ func (j *job) run(ctx context.Context) int {
 	if files != nil {
 		handlers = append(report.Handlers{files}, handlers...) // recorded first, then told
 	}
+	end := j.inJob.section("registry_gc_tags", "What becomes of the tags, one by one")
 	err = j.walk(ctx, client, handlers)
+	end()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
 	addStats(summary, client.Stats(), time.Since(started))

@@ -69,6 +69,9 @@ const (
 type Unreadable struct {
 	Name string // full path of the project or repository, or the name of a group
 	Err  error
+
+	Project      string // full path, unless it is more than one project
+	RepositoryID int64  // if it is a repository
 }
 
 // A Decision says what became of one tag. Every tag of a run has exactly one.

@@ -8,8 +8,12 @@ import (
 )
 
 // A Log writes events as log lines, one an event at most. What is kept and what goes
-// well with a whole repository is for the debug level.
-type Log struct{ *slog.Logger }
+// well with a whole repository is for the debug level. What somebody has to look at
+// carries a link, if there are any.
+type Log struct {
+	*slog.Logger
+	Links Links
+}
 
 // Handle implements [Handler].
 func (l Log) Handle(e Event) error {
@@ -29,7 +33,7 @@ func (l Log) Handle(e Event) error {
 		}
 		l.Log(context.Background(), level, "passed over", "name", e.Name, "why", string(e.Why))
 	case Unreadable:
-		l.Warn("could not be read", "name", e.Name, "error", e.Err)
+		l.Warn("could not be read", append([]any{"name", e.Name, "error", e.Err}, l.Links.attrs(e.Project, e.RepositoryID)...)...)
 	case Decision:
 		l.decision(e)
 	}
@@ -49,8 +53,8 @@ func (l Log) decision(d Decision) {
 	case d.Outcome == Deleted:
 		l.Info("tag deleted", attrs...)
 	case d.Action == policy.Delete:
-		l.Warn("tag not deleted", attrs...)
+		l.Warn("tag not deleted", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	default:
-		l.Warn("tag undecided", attrs...)
+		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}
 }

@@ -57,7 +57,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	if dryRun {
 		gone = Marked
 	}
-	r.tell(t, RegimeFound{policy.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{"acme/closed", errors.New("forbidden")})
+	r.tell(t, RegimeFound{policy.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{Name: "acme/closed", Err: errors.New("forbidden")})
 	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
 		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
 	}

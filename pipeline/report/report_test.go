@@ -27,7 +27,7 @@ func events() []Event {
 		Skipped{"g/old", ProjectArchived, true},
 		ProjectScanned{"g/p"},
 		RepositoryScanned{"g/p", "g/p/app", 5},
-		Unreadable{"g/q", errors.New("forbidden")},
+		Unreadable{Name: "g/q", Err: errors.New("forbidden")},
 		decision("a", policy.Keep, Kept, policy.Healthy),
 		decision("b", policy.Delete, Deleted, policy.MissingDetails),
 		decision("c", policy.Undecided, Undecided, policy.DetailsUnknown),

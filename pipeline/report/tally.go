@@ -14,6 +14,8 @@ import (
 // It remembers repositories with dead tags and no others, at some 250 bytes each with
 // the name: 3 MiB for 10,000 of them, whatever the number of tags.
 type Tally struct {
+	Links Links // of the repositories that are named
+
 	repositories map[string]*Dead
 	total        Dead
 }
@@ -23,6 +25,7 @@ type Dead struct {
 	Project    string
 	Repository string // full path
 	Tags       int
+	id         int64
 	Sized      int   // of them, those whose bytes are known
 	Bytes      int64 // that the sized ones reference, layers that they share counted for each
 	attested   int   // images with attestations
@@ -40,7 +43,7 @@ func (t *Tally) Handle(e Event) error {
 	}
 	repository, known := t.repositories[d.Repository]
 	if !known {
-		repository = &Dead{Project: d.Project, Repository: d.Repository}
+		repository = &Dead{Project: d.Project, Repository: d.Repository, id: d.RepositoryID}
 		t.repositories[d.Repository] = repository
 	}
 	repository.count(d)

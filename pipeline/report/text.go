@@ -151,7 +151,7 @@ func (t *Tally) writeTop(out *bytes.Buffer) {
 	var rest Dead
 	for i, repository := range t.Top(t.Repositories()) {
 		if i < topRepositories {
-			t.addRow(g, repository, plain(repository.Repository))
+			t.addRow(g, repository, plain(repository.Repository), t.Links.Repository(repository.Project, repository.id))
 		} else {
 			rest.add(repository)
 		}
@@ -171,16 +171,16 @@ func (t *Tally) writeTop(out *bytes.Buffer) {
 func (t *Tally) sized() bool { return t.total.Sized > 0 }
 
 // addRow adds a repository, with its bytes if those of any are known.
-func (t *Tally) addRow(g *grid, d Dead, name string) {
-	tags := strconv.Itoa(d.Tags)
+func (t *Tally) addRow(g *grid, d Dead, name ...string) {
+	cells := []string{strconv.Itoa(d.Tags)}
 	switch {
 	case !t.sized():
-		g.add(tags, name)
 	case d.Sized == 0:
-		g.add(tags, "unknown", name)
+		cells = append(cells, "unknown")
 	case d.Sized < d.Tags:
-		g.add(tags, "over "+size(d.Bytes), name)
+		cells = append(cells, "over "+size(d.Bytes))
 	default:
-		g.add(tags, size(d.Bytes), name)
+		cells = append(cells, size(d.Bytes))
 	}
+	g.add(append(cells, name...)...)
 }
