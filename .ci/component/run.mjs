@@ -60,6 +60,7 @@ async function main(instance) {
 	let got = pipeline("a merge request", [...mergeRequest, ...misleading]);
 	assert.deepEqual(got.jobs, ["PASS registry-gc-dry-run"], got.all);
 	show(got);
+	folded(got);
 	assert.deepEqual(await world(instance), before, "the dry run changed something");
 	const stats = await (await fetch(`${instance}/-/standin/stats`)).json();
 	assert(stats.total > 0 && stats.changing === 0, `the dry run sent ${stats.changing} requests that could change something`);
@@ -78,6 +79,7 @@ async function main(instance) {
 	got = pipeline("a schedule", schedule);
 	assert.deepEqual(got.jobs, ["PASS registry-gc"], got.all);
 	show(got);
+	folded(got);
 	assert.deepEqual(await world(instance), before.filter((tag) => !dead.includes(tag)), "not exactly the dead tags are gone");
 	reported(reports("registry-gc"), { dry_run: false, deleted: dead.length });
 	console.log(`\nAll ${dead.length} dead tags of ${before.length} are gone, and no other.`);
@@ -105,10 +107,10 @@ function reported(folder, want) {
 	const lines = readFileSync(join(folder, "decisions.jsonl"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
 	assert.equal(lines.length, want.deleted, "decisions.jsonl");
 	assert.match(readFileSync(join(folder, "metrics.txt"), "utf8"), /# EOF\n$/);
-	for (const file of ["summary.json", "decisions.jsonl", "metrics.txt"]) {
+	for (const file of ["summary.json", "decisions.jsonl", "metrics.txt", "report.html"]) {
 		assert.doesNotMatch(readFileSync(join(folder, file), "utf8"), /\x1b/, `${file} has escape sequences`);
 	}
-	console.log(`artefacts: summary.json, decisions.jsonl with ${lines.length} tags, metrics.txt`);
+	console.log(`artefacts: summary.json, decisions.jsonl with ${lines.length} tags, metrics.txt, report.html`);
 }
 
 // plain returns the lines of a log without colours and other marks.
@@ -129,8 +131,19 @@ function ended(got) {
 	});
 }
 
+// folded checks that the lines about tags are in a section, which gitlab-ci-local knows
+// by GitLab's marks and shows in its own way.
+function folded(got) {
+	const lines = plain(got);
+	const begins = lines.findIndex((line) => line.endsWith(" registry_gc_tags_started"));
+	const ends = lines.findIndex((line) => / registry_gc_tags took \d+ms$/.test(line));
+	const tags = lines.flatMap((line, i) => (/ INF tag (marked|deleted) /.test(line) ? [i] : []));
+	assert(tags.length > 0 && tags.every((i) => begins >= 0 && begins < i && i < ends), `the lines about tags are not in a section: ${got.all}`);
+	console.log(`section: ${tags.length} lines about tags are folded`);
+}
+
 // show prints the beginning of a job's log, and the summary's figures.
 function show(got) {
-	const lines = plain(got).filter((line) => /^registry-gc\S* +[>$] /.test(line));
+	const lines = plain(got).filter((line) => /^registry-gc\S* /.test(line));
 	console.log([...lines.slice(0, 7), "...", ...lines.filter((line) => /> {3}(tags|kept|marked|deleted|requests) +\d+(  api.*)?$/.test(line))].join("\n"));
 }

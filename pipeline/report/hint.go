@@ -63,21 +63,21 @@ func nameProjects(_ *Summary, dead *Tally) []string {
 	attested := dead.pushers(func(d *Dead) int { return d.attested })
 	if len(attested) > 0 {
 		lines = append(lines, "It would show images built with --provenance=false (docker buildx), unlike those of:")
-		lines = append(lines, listed(attested)...)
+		lines = append(lines, listed(attested, dead.Links)...)
 	}
 	caches := dead.pushers(func(d *Dead) int { return d.cacheIndex })
 	if len(caches) > 0 {
 		lines = append(lines, "It would show caches exported with image-manifest=true (--cache-to), unlike those of:")
-		lines = append(lines, listed(caches)...)
+		lines = append(lines, listed(caches, dead.Links)...)
 	}
 	return lines
 }
 
 // listed renders the worst of some projects.
-func listed(projects []pusher) []string {
+func listed(projects []pusher, links Links) []string {
 	g := &grid{right: []bool{true}}
 	for _, p := range projects[:min(namedPushers, len(projects))] {
-		g.add(strconv.Itoa(p.tags), plain(p.project))
+		g.add(strconv.Itoa(p.tags), plain(p.project), links.Repository(p.project, 0))
 	}
 	if n := len(projects) - namedPushers; n > 0 {
 		g.add("", fmt.Sprintf("and %d more", n))

@@ -62,14 +62,20 @@ func TestLinkedLines(t *testing.T) {
 	}
 }
 
-// TestLinkedSummary: the repositories that the summary names have links beside them.
+// TestLinkedSummary: the repositories and projects that the summary names have links
+// beside them.
 func TestLinkedSummary(t *testing.T) {
-	event := dead("acme/shop/web", "", 1<<20, Deleted)
+	event := dead("acme/shop/web", policy.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
-	summary, tally := tallied(t, false, event)
+	summary, tally := tallied(t, true, event)
 	tally.Links.Instance = "https://gitlab.example.com"
-	const want = "\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n"
-	if text := textOf(t, summary, tally); !strings.Contains(text, want) {
-		t.Errorf("no %q in\n%s", want, text)
+	text := textOf(t, summary, tally)
+	for _, want := range []string{
+		"\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n",
+		"\n    1  acme/shop  https://gitlab.example.com/acme/shop\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
 	}
 }
