@@ -26,7 +26,7 @@ const least = composed("the component with its one needed input", { image });
 assert.deepEqual(jobs(least), ["registry-gc", "registry-gc-dry-run"]);
 const own = {
 	image, stage: "deploy", job: "cleanup", groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", rate_limit: "0.5",
-	report_dir: "out/registry-gc", token_variable: "ADMIN_TOKEN", schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }],
+	report_dir: "out/registry-gc", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "READ_TOKEN", schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }],
 	merge_request_dry_run: false, resource_group: "production/registry",
 };
 assert.deepEqual(Object.keys(own).sort(), Object.keys(header.spec.inputs).sort(), "not every input is tried");

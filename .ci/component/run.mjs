@@ -32,7 +32,7 @@ try {
 
 async function main(instance) {
 	const folder = makeProject(scratch, root, instance, {
-		image: "registry.example.com/tools/registry-gc:1", rate_limit: "0", token_variable: "ADMIN_TOKEN",
+		image: "registry.example.com/tools/registry-gc:1", rate_limit: "0", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "ADMIN_TOKEN",
 	});
 	const pipeline = (what, variables, { token: given = token } = {}) => {
 		const all = ["GITLAB_CI=true", ...(given ? [`ADMIN_TOKEN=${given}`] : []), ...variables];
