@@ -49,6 +49,7 @@ var homes = map[string]string{
 	"github.com/lmittmann/tint":              "cmd/registry-gc",
 	"github.com/KimMachineGun/automemlimit":  "cmd/registry-gc",
 	"golang.org/x/term":                      "cmd/registry-gc",
+	"github.com/vbauerster/mpb":              "cmd/registry-gc",
 	"golang.org/x/sync":                      "pipeline",
 	"golang.org/x/time":                      "gitlabapi",
 	"gitlab.com/gitlab-org/api/client-go":    "gitlabapi",
@@ -61,6 +62,8 @@ var homes = map[string]string{
 
 // forTests are the dependencies of tests, which may be used in any.
 var forTests = []string{
+	"github.com/charmbracelet/x/vt",
+	"github.com/creack/pty",
 	"github.com/google/go-cmp",
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",

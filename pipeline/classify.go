@@ -66,6 +66,7 @@ func (c *classifier) finish(ctx context.Context, send emit[*batch]) error {
 func (c *classifier) pass(t tag, send emit[*batch]) {
 	if t.verdict.Action == policy.Delete {
 		t.repository.planned.add(t.facts.Tag)
+		c.run.progress.dead.found.Add(1)
 		c.fill(t, send)
 	} else {
 		c.run.settle(t)

@@ -38,6 +38,9 @@ var errLate = errors.New("its deletion could not be sent while the confirmation 
 // a dry run marks them. What could not be sent while its confirmation was fresh is
 // confirmed again.
 func (r *run) remove(ctx context.Context, p parcel, atOnce int) error {
+	size := len(p.tags())
+	r.progress.dead.begin(size)
+	defer r.progress.dead.finish(size)
 	for rounds := maxRounds; rounds > 0; rounds-- {
 		r.dropGone(ctx, p)
 		if err := r.confirmAll(ctx, p, atOnce); err != nil {
@@ -246,6 +249,7 @@ func (r *run) settle(t tag) {
 
 func (r *run) report(t tag, outcome report.Outcome, reason policy.Reason, detail string) {
 	kind, _ := t.facts.Kind.Get()
+	r.progress.decided(outcome)
 	r.tell(report.Decision{
 		Project:      t.repository.project.Path,
 		Repository:   t.repository.Path,

@@ -14,6 +14,7 @@ func (r *run) inspectStage(workers int) stage[tag, tag] {
 }
 
 func (r *run) inspect(ctx context.Context, t tag, send emit[tag]) error {
+	r.progress.tags.begin(1)
 	t.facts.Regime = t.repository.evidence.regime
 	if err := r.find(ctx, &t); err != nil {
 		t.doubt = err
@@ -23,6 +24,7 @@ func (r *run) inspect(ctx context.Context, t tag, send emit[tag]) error {
 	}
 	t.manifest = nil
 	t.read = r.pulse.now()
+	r.progress.tags.inFlight.Add(-1)
 	send(t)
 	return runError(t.doubt)
 }

@@ -27,6 +27,18 @@ type project struct {
 	view   *gitlabapi.Registry
 }
 
+// walkable returns how many of the project's repositories are walked, as far as they are
+// listed.
+func (p *project) walkable() int64 {
+	n := len(p.listed)
+	for _, repository := range p.listed {
+		if repository.Deleting {
+			n--
+		}
+	}
+	return int64(n)
+}
+
 // at returns the registry for questions about the project's repositories, which share
 // tokens.
 func (p *project) at(registry *gitlabapi.Registry) *gitlabapi.Registry {

@@ -40,7 +40,10 @@ func (e *ScopeError) Unwrap() error { return e.Err }
 // repositories listed in one request. It ends when the scope is listed or, on a stop,
 // with the next request.
 func (r *run) projectStage() stage[Scope, []*project] {
-	return stage[Scope, []*project]{workers: 1, work: r.listProjects}
+	return stage[Scope, []*project]{workers: 1, work: r.listProjects, end: func(ctx context.Context, _ emit[[]*project]) error {
+		r.progress.listed.Store(ctx.Err() == nil)
+		return nil
+	}}
 }
 
 func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
@@ -209,14 +212,26 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 	if !l.dense {
 		l.seen[p.ID] = true
 	}
-	switch {
-	case p.Archived:
-		return l.run.tell(report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named})
-	case !p.Registry:
-		return l.run.tell(report.Skipped{Name: p.Path, Why: report.RegistryDisabled, Asked: l.named})
-	case p.Repositories == 0:
-		return l.run.tell(report.ProjectScanned{Project: p.Path})
+	if event := l.passOver(p); event != nil {
+		l.run.progress.passedOver()
+		return l.run.tell(event)
 	}
+	l.run.progress.projects.found.Add(1)
 	l.next = append(l.next, &project{Project: p, listed: listed})
 	return len(l.next) < l.run.client.ProjectsAtOnce() || l.flush()
+}
+
+// passOver returns what is to be told of a project that has nothing to walk, and nil of
+// any other.
+func (l *projectLister) passOver(p gitlabapi.Project) report.Event {
+	switch {
+	case p.Archived:
+		return report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named}
+	case !p.Registry:
+		return report.Skipped{Name: p.Path, Why: report.RegistryDisabled, Asked: l.named}
+	case p.Repositories == 0:
+		return report.ProjectScanned{Project: p.Path}
+	default:
+		return nil
+	}
 }

@@ -20,7 +20,13 @@ func (r *run) repositoryStage(workers int) stage[[]*project, *repository] {
 }
 
 func (r *run) fetchRepositories(ctx context.Context, together []*project, send emit[*repository]) error {
-	if err := r.listRepositories(ctx, together); err != nil {
+	r.progress.projects.begin(len(together))
+	err := r.listRepositories(ctx, together)
+	for _, p := range together {
+		r.progress.repositories.found.Add(p.walkable())
+	}
+	r.progress.projects.finish(len(together))
+	if err != nil {
 		return err
 	}
 	for _, p := range together {

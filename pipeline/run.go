@@ -34,6 +34,8 @@ type Options struct {
 	RegistryURL string
 	// MinAge keeps build caches that are younger, where their age is known.
 	MinAge time.Duration
+	// Progress, if not nil, counts how far the run has come.
+	Progress *Progress
 }
 
 // Run walks the scope, decides on every tag and deletes the dead ones. It tells the
@@ -73,6 +75,8 @@ type run struct {
 	started time.Time
 	choice  chooser
 	pulse   pulse
+
+	progress *Progress
 }
 
 func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[report.Event]) *run {
@@ -83,6 +87,8 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[repo
 		hard:    e.hard,
 		started: time.Now(),
 		pulse:   pulse{client: client, turn: semaphore.NewWeighted(1)},
+
+		progress: cmp.Or(options.Progress, new(Progress)),
 	}
 	r.choice = chooser{run: r, turn: semaphore.NewWeighted(1)}
 	return r

@@ -43,12 +43,10 @@ func (r *run) tagStage(workers int) stage[*repository, tag] {
 // on, too, so that they are accounted for; nobody will delete them. After a stop the
 // rest is left: nothing has been found out about it.
 func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) error {
-	choice, err := r.choice.of(ctx, repo)
-	if err != nil {
+	tags, err := r.findTags(ctx, repo)
+	if repo.evidence == nil {
 		return err
 	}
-	repo.evidence = choice
-	tags, err := r.ownListing(ctx, repo)
 	if ctx.Err() != nil {
 		return runError(err)
 	}
@@ -66,6 +64,19 @@ func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) e
 		}
 	}
 	return runError(err)
+}
+
+// findTags chooses where the facts about a repository's tags come from, and lists them.
+func (r *run) findTags(ctx context.Context, repo *repository) (tags listing, err error) {
+	r.progress.repositories.begin(1)
+	defer func() {
+		r.progress.tags.found.Add(int64(len(tags)))
+		r.progress.repositories.finish(1)
+	}()
+	if repo.evidence, err = r.choice.of(ctx, repo); err != nil {
+		return nil, err
+	}
+	return r.ownListing(ctx, repo)
 }
 
 // ownListing returns the tags of a repository for its own scan. Where a cache

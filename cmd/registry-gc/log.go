@@ -70,6 +70,19 @@ func wantsColor(environment envconfig.Lookuper) bool {
 }
 
 func isTerminal(w io.Writer) bool {
+	if _, ok := w.(*screen); ok {
+		return true
+	}
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// screenFor returns the screen of a run that is to have a display, and nil for any other:
+// where nobody looks on, where a program reads, and where the cursor cannot be moved.
+func screenFor(w io.Writer, config *Config, environment envconfig.Lookuper) *screen {
+	kind, _ := environment.Lookup("TERM")
+	if !isTerminal(w) || config.LogFormat == "json" || kind == "dumb" {
+		return nil
+	}
+	return newScreen(w.(*os.File), wantsColor(environment))
 }

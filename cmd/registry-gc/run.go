@@ -41,11 +41,14 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, std
 	if err != nil {
 		return complain(stderr, err)
 	}
-	log, inJob := newLogger(stderr, config, environment)
-	if shard := config.shard(); shard.Count > 1 {
-		log = log.With("shard", shard.Index, "shards", shard.Count)
+	job := &job{config: config, stdout: stdout, screen: screenFor(stderr, config, environment)}
+	if job.screen != nil {
+		stderr = job.screen
 	}
-	job := &job{config: config, log: log, inJob: inJob, stdout: stdout}
+	job.log, job.inJob = newLogger(stderr, config, environment)
+	if shard := config.shard(); shard.Count > 1 {
+		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
+	}
 	return job.run(ctx)
 }
 
@@ -67,6 +70,7 @@ type job struct {
 	log    *slog.Logger
 	inJob  *jobLog
 	stdout io.Writer
+	screen *screen // nil where there is no display
 }
 
 // run checks the token, opens the reports, runs the pipeline and says how it went, in
@@ -153,8 +157,10 @@ func (j *job) client() gitlabapi.Config {
 	}
 }
 
-// walk runs the pipeline.
+// walk runs the pipeline and shows how it is getting on.
 func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
+	progress := new(pipeline.Progress)
+	defer j.showProgress(ctx, progress, client)()
 	return pipeline.Run(ctx, client, pipeline.Options{
 		Scope: pipeline.Scope{
 			Groups:     j.config.Groups,
@@ -169,6 +175,7 @@ func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report
 		Verify:      pipeline.Verify(j.config.Verify),
 		RegistryURL: j.config.RegistryURL,
 		MinAge:      j.config.MinAge,
+		Progress:    progress,
 	}, handler)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -29,9 +30,31 @@ func stopOnSignals(parent context.Context) context.Context {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		cancel(&signalError{(<-signals).(syscall.Signal)})
-		os.Exit(128 + int((<-signals).(syscall.Signal)))
+		second := (<-signals).(syscall.Signal)
+		tidyUp()
+		os.Exit(128 + int(second))
 	}()
 	return ctx
+}
+
+// onScreen is the screen that has a display on it just now. It is known to the whole
+// program, as the terminal is, for whoever ends it from outside the run.
+var onScreen atomic.Pointer[screen]
+
+// tidyUp takes the display off, unless the terminal takes nothing just now: that must not
+// keep the program from ending.
+func tidyUp() {
+	cleared := make(chan struct{})
+	go func() {
+		defer close(cleared)
+		if screen := onScreen.Load(); screen != nil {
+			screen.clear()
+		}
+	}()
+	select {
+	case <-cleared:
+	case <-time.After(100 * time.Millisecond):
+	}
 }
 
 // withMaxRuntime bounds a context by MAX_RUNTIME, 0 being no bound.

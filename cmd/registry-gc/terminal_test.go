@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/charmbracelet/x/vt"
+	"github.com/creack/pty"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+)
+
+// A terminal shows what was written to it as a person would see it.
+type terminal struct {
+	mu       sync.Mutex
+	emulator *vt.Emulator
+	raw      bytes.Buffer
+	changed  chan struct{}
+}
+
+func newTerminal(width, height int) *terminal {
+	return &terminal{emulator: vt.NewEmulator(width, height), changed: make(chan struct{}, 1)}
+}
+
+// Write implements io.Writer. Like a terminal's driver it begins every line at the left.
+func (tm *terminal) Write(text []byte) (int, error) {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	tm.raw.Write(text)
+	_, err := tm.emulator.Write(bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")))
+	select {
+	case tm.changed <- struct{}{}:
+	default:
+	}
+	return len(text), err
+}
+
+// rows returns all rows from the first one on, those that have scrolled away included.
+func (tm *terminal) rows() []string {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	away := tm.emulator.ScrollbackLen()
+	var rows []string
+	for y := range away + tm.emulator.Height() {
+		var row strings.Builder
+		for x := range tm.emulator.Width() {
+			cell := tm.emulator.CellAt(x, y-away)
+			if y < away {
+				cell = tm.emulator.ScrollbackCellAt(x, y)
+			}
+			switch {
+			case cell == nil:
+				row.WriteByte(' ')
+			default:
+				row.WriteString(cell.Content) // nothing for the right half of a wide one
+			}
+		}
+		rows = append(rows, row.String())
+	}
+	return rows
+}
+
+// String returns the rows without the blanks that nobody sees.
+func (tm *terminal) String() string {
+	var text strings.Builder
+	for _, row := range tm.rows() {
+		text.WriteString(strings.TrimRight(row, " ") + "\n")
+	}
+	return strings.TrimRight(text.String(), "\n") + "\n"
+}
+
+// resize changes the size. What no longer fits is cut off: this terminal folds nothing.
+func (tm *terminal) resize(width, height int) {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	tm.emulator.Resize(width, height)
+}
+
+// A session is the program running on a terminal.
+type session struct {
+	*terminal
+	t       *testing.T
+	server  *gitlabtest.Server
+	device  *os.File // the terminal's other end
+	command *exec.Cmd
+	read    chan struct{} // closed when the program has ended and all it wrote is there
+	reports string
+}
+
+// play starts the program on a terminal, over a stand-in in which everything takes a
+// while.
+func play(t *testing.T, width, height int, server *gitlabtest.Server, environment ...string) *session {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{terminal: newTerminal(width, height), t: t, server: server, read: make(chan struct{}), reports: t.TempDir()}
+	s.command = exec.Command(self)
+	s.command.Args = []string{"registry-gc"} // which is what TestMain goes by
+	s.command.Env = append([]string{"GITLAB_URL=" + listen(t, server), "GITLAB_TOKEN=" + gitlabtest.DefaultToken,
+		"REPORT_DIR=" + s.reports, "RATE_LIMIT=0", "CONCURRENCY=2", "TERM=xterm"}, environment...)
+	s.device, err = pty.StartWithSize(s.command, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.command.Process.Kill() // in case it still runs
+		_ = s.command.Wait()
+		_ = s.device.Close()
+	})
+	go func() {
+		defer close(s.read)
+		chunk := make([]byte, 4096)
+		for {
+			n, err := s.device.Read(chunk)
+			if err != nil {
+				return
+			}
+			_, _ = s.terminal.Write(bytes.ReplaceAll(chunk[:n], []byte("\r\n"), []byte("\n")))
+		}
+	}()
+	return s
+}
+
+// until waits until the terminal shows something.
+func (s *session) until(what string, shown func() bool) {
+	s.t.Helper()
+	for deadline := time.After(time.Minute); !shown(); {
+		select {
+		case <-s.changed:
+		case <-s.read:
+			if !shown() {
+				s.t.Fatalf("the program ended without %s:\n%s", what, s)
+			}
+		case <-deadline:
+			s.t.Fatalf("no %s after a minute:\n%s", what, s)
+		}
+	}
+}
+
+// wait waits for the program's end and returns its exit code.
+func (s *session) wait() int {
+	s.t.Helper()
+	select {
+	case <-s.read:
+	case <-time.After(time.Minute):
+		s.t.Fatalf("no end after a minute:\n%s", s)
+	}
+	_ = s.command.Wait() // the code says it
+	return s.command.ProcessState.ExitCode()
+}
+
+// resize resizes the terminal, of which the program is told.
+func (s *session) resize(width, height int) {
+	s.t.Helper()
+	s.terminal.resize(width, height)
+	if err := pty.Setsize(s.device, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// keep keeps what the terminal shows.
+func (s *session) keep(name string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.t.ArtifactDir(), name), []byte(s.String()), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+}
