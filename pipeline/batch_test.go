@@ -68,6 +68,17 @@ func TestDeletionsTravelTogether(t *testing.T) {
 	}
 }
 
+// TestTwentyATime: GitLab takes no more in one mutation, and a request has two at most
+// that are full.
+func TestTwentyATime(t *testing.T) {
+	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 95))
+	got := tr.runInBubble(t)
+	stats := tr.server.Stats()
+	if n := stats.ByEndpoint[mutations]; got.Deleted != 95 || stats.ByEndpoint[singleOut] != 0 || n < 3 || n > 5 {
+		t.Errorf("deleted %d in %d requests, and %d one by one", got.Deleted, n, stats.ByEndpoint[singleOut])
+	}
+}
+
 // TestOnlyWhatIsConfirmedCounts: what GitLab does not name among the deleted is deleted
 // over REST, which says why not.
 func TestOnlyWhatIsConfirmedCounts(t *testing.T) {
@@ -254,19 +265,19 @@ func TestNeitherStarves(t *testing.T) {
 	}
 	requests := tr.server.Requests()
 	first := make(map[string]bool)
-	var reads, deletions [5]int // by fifths of the run; reads are first ones
+	var reads, deletions [3]int // by thirds of the run; reads are first ones
 	for i, r := range requests {
-		switch fifth := i * 5 / len(requests); {
+		switch third := i * 3 / len(requests); {
 		case r.Method == "DELETE":
-			deletions[fifth]++
+			deletions[third]++
 		case strings.HasSuffix(r.Endpoint, "/tags/:name") && !first[r.Path]:
 			first[r.Path] = true
-			reads[fifth]++
+			reads[third]++
 		}
 	}
-	for fifth := range 4 {
-		if reads[fifth] < 10 || deletions[fifth] < 10 {
-			t.Errorf("by fifths of the run: first reads %v, deletions %v", reads, deletions)
+	for third := range 2 {
+		if reads[third] < 20 || deletions[third] < 20 {
+			t.Errorf("by thirds of the run: first reads %v, deletions %v", reads, deletions)
 			break
 		}
 	}
@@ -346,12 +357,18 @@ func TestWaitForAListing(t *testing.T) {
 	tr := newTrial(world, gitlabtest.WithFaults(
 		gitlabtest.Fault{Path: tagOf(app, "dead-1"), Skip: 1, Count: 1, Effect: gitlabtest.Latency(time.Second)},
 	))
-	var lists atomic.Int64
+	var lists, during atomic.Int64
+	var reading atomic.Bool
 	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if reading.Load() && (r.Operation == "mutation" || r.Method == "DELETE") {
+			during.Add(1)
+		}
 		isList := tagsOf(app).MatchString(r.Path) && !strings.Contains(r.Query, "keyset")
 		if !isList || lists.Add(1) != 2 {
 			return
 		}
+		reading.Store(true)
+		defer reading.Store(false)
 		time.Sleep(15 * time.Second)
 		if err := tr.server.Push("g/p", "app", "dead-1", gitlabtest.KindImage); err != nil {
 			t.Error(err)
@@ -364,6 +381,9 @@ func TestWaitForAListing(t *testing.T) {
 	}
 	if d := got.decisions["g/p/app:dead-1"]; d.Outcome != report.Undecided {
 		t.Errorf("%s for %s (%s)", d.Outcome, d.Reason, d.Detail)
+	}
+	if during.Load() > 0 {
+		t.Errorf("%d deletions shifted the pages of the listing", during.Load())
 	}
 }
 
@@ -485,5 +505,98 @@ func TestOneListingForAParcel(t *testing.T) {
 	// Twice ten pages at first, and ten for every forty deletions but for those at the start.
 	if lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]; got.Deleted != 400 || lists > 20+12*10+10 {
 		t.Errorf("deleted %d with %d pages of listings", got.Deleted, lists)
+	}
+}
+
+// TestDoubtAboutTheLastOneOnTheDatabase: whatever the registry says of a counterpart,
+// other than that there is none, keeps the cache.
+func TestDoubtAboutTheLastOneOnTheDatabase(t *testing.T) {
+	counterpart := regexp.MustCompile("^/v2/g/p/app0/manifests/o-00$")
+	for name, effect := range map[string]gitlabtest.Effect{
+		"it fails":            gitlabtest.Status(503),
+		"it refuses":          gitlabtest.Status(403),
+		"a proxy's 404":       gitlabtest.Reply(404, "not here", "Content-Type", "text/html"),
+		"a proxy's page":      gitlabtest.HTML(),
+		"it does not answer":  gitlabtest.Latency(time.Hour),
+		"the connection ends": gitlabtest.Cut(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := registryTrial(withOrphans(gitlabtest.Database, 1, 1), pipeline.VerifyRegistry,
+				gitlabtest.WithFaults(gitlabtest.Fault{Path: counterpart, Effect: effect}))
+			tr.client.MaxRetries = 1
+			got := tr.runInBubble(t)
+			d := got.decisions["g/p/app0.cache:o-00"]
+			if len(deleted(tr.server)) > 0 || d.Reason != policy.CounterpartUnknown && d.Reason != policy.HasCounterpart {
+				t.Errorf("%s for %s (%s)", d.Outcome, d.Reason, d.Detail)
+			}
+		})
+	}
+}
+
+// TestEveryReadingCounts: of the two readings before a deletion by the API alone neither
+// may be without an answer.
+func TestEveryReadingCounts(t *testing.T) {
+	for _, which := range []int{1, 2} {
+		world := gitlabtest.NewWorld(gitlabtest.Legacy)
+		app := world.AddProject("g/p").AddRepository("app")
+		app.AddTag("alive", gitlabtest.KindImage)
+		app.AddTag("dead", gitlabtest.KindCacheIndex)
+		tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{
+			Path: tagOf(app, "dead"), Skip: which, Count: 1, Effect: gitlabtest.Refuse(400)}))
+		tr.client.MaxRetries = 0
+		got := tr.runInBubble(t)
+		if d := got.decisions["g/p/app:dead"]; d.Reason != policy.DetailsUnknown || got.Deleted > 0 {
+			t.Errorf("reading %d failed: %s for %s (%s)", which, d.Outcome, d.Reason, d.Detail)
+		}
+	}
+}
+
+// TestDeletionInFlightMayFinish: the time that a confirmation is good for bounds when a
+// deletion is sent, not how long it takes.
+func TestDeletionInFlightMayFinish(t *testing.T) {
+	for name, options := range map[string][]gitlabtest.Option{
+		"together":   {gitlabtest.WithFaults(gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(25 * time.Second)})},
+		"one by one": {gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(25 * time.Second)})},
+	} {
+		tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 3), options...)
+		got := tr.runInBubble(t)
+		if n := tr.server.Stats().Changing; got.Deleted != 3 || n > 3 || name == "together" && n != 1 {
+			t.Errorf("%s: deleted %d in %d requests, failed %d", name, got.Deleted, n, got.Failed)
+		}
+	}
+}
+
+// TestListingWaitsForDeletions: a listing is not read afresh while tags of its repository
+// are being deleted, which would shift its pages.
+func TestListingWaitsForDeletions(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	app.AddTag("a", gitlabtest.KindImage)
+	app.AddTag("dead-1", gitlabtest.KindManifestMissing)
+	app.AddTag("dead-2", gitlabtest.KindManifestMissing)
+	cache.AddTag("a", gitlabtest.KindCacheManifest)
+	cache.AddTag("orphan", gitlabtest.KindCacheManifest)
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: tagOf(cache, "orphan"), Count: 1, Effect: gitlabtest.Latency(3 * time.Second)}))
+	tr.options.Workers = 8 // two deleters
+	var deleting atomic.Bool
+	var lists, during atomic.Int64
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		switch {
+		case r.Operation == "mutation":
+			deleting.Store(true)
+			time.Sleep(9 * time.Second)
+			deleting.Store(false)
+		case tagsOf(app).MatchString(r.Path) && !strings.Contains(r.Query, "keyset"):
+			lists.Add(1)
+			if deleting.Load() {
+				during.Add(1)
+			}
+		}
+	})
+	got := tr.runInBubble(t)
+	if got.Deleted != 3 || lists.Load() < 2 || during.Load() > 0 {
+		t.Errorf("deleted %d; of %d listings %d were read during a deletion", got.Deleted, lists.Load(), during.Load())
 	}
 }

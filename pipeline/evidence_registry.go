@@ -150,7 +150,7 @@ func (registryDatabase) alive(context.Context, *tag) error { return nil }
 func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, error) {
 	var tags []listed
 	for rows, err := range repo.project.at(e.registry).TagRows(ctx, repo.Path) {
-		if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+		if len(tags) == 0 && errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
 			break
 		}
 		if err != nil {

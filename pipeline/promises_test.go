@@ -189,23 +189,24 @@ func TestHandlerThatFailsStopsTheRun(t *testing.T) {
 
 // Promise 1, too: a deletion that never ends is cut off, and the run with it.
 func TestDeletionThatHangsIsCutOff(t *testing.T) {
-	world := gitlabtest.NewWorld(gitlabtest.Legacy)
-	world.AddProject("g/p").AddRepository("app").AddTag("dead", gitlabtest.KindCacheIndex)
-	tr := newTrial(world, gitlabtest.WithFaults(
-		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Hour)}))
-	tr.client.RequestTimeout = 0
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		started := time.Now()
-		got := tr.run(ctx, t)
-		if took := time.Since(started); took > 70*time.Second {
-			t.Errorf("took %s", took)
-		}
-		if got.Tags > 1 || got.Deleted > 0 {
-			t.Errorf("%+v", got.Summary)
-		}
-	})
+	for _, option := range []gitlabtest.Option{gitlabtest.WithoutGraphQL(), gitlabtest.WithSeed(1)} {
+		tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 3), option, gitlabtest.WithFaults(
+			gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Hour)},
+			gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(time.Hour)}))
+		tr.client.RequestTimeout = 0
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			started := time.Now()
+			got := tr.run(ctx, t)
+			if took := time.Since(started); took > 70*time.Second {
+				t.Errorf("took %s", took)
+			}
+			if sent := tr.server.Stats().Changing; sent == 0 || got.Deleted > 0 {
+				t.Errorf("%d deletions were sent: %+v", sent, got.Summary)
+			}
+		})
+	}
 }
 
 // Promise 3: what changes between the first reading of a tag and the last moment keeps
