@@ -22,22 +22,25 @@ type freshReading struct {
 	turn *semaphore.Weighted // one at a time
 
 	// What follows is for who has the turn.
-	at   time.Time
+	at   time.Time     // when it had been read
+	took time.Duration // that to do
 	tags listing
 	err  error
 }
 
-// get returns a reading that is fresh.
-func (f *freshReading) get(ctx context.Context, read func(context.Context) (listing, error)) (listing, error) {
+// get returns a reading that is fresh, and how long it took: its first page is older by
+// so much.
+func (f *freshReading) get(ctx context.Context, read func(context.Context) (listing, error)) (tags listing, took time.Duration, err error) {
 	if err := f.turn.Acquire(ctx, 1); err != nil {
-		return nil, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
 	defer f.turn.Release(1)
 	if f.at.IsZero() || time.Since(f.at) > maxFresh {
+		began := time.Now()
 		f.tags, f.err = read(ctx)
-		f.at = time.Now()
+		f.at, f.took = time.Now(), time.Since(began)
 	}
-	return f.tags, f.err
+	return f.tags, f.took, f.err
 }
 
 // readAfresh looks a second time at what the orphans of a cache repository lack. It

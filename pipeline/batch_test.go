@@ -600,3 +600,14 @@ func TestListingWaitsForDeletions(t *testing.T) {
 		t.Errorf("deleted %d; of %d listings %d were read during a deletion", got.Deleted, lists.Load(), during.Load())
 	}
 }
+
+// TestSlowListingProvesNothing: a second listing that took longer than it would be fresh
+// for shows nothing that is missing; the registry is asked for each tag.
+func TestSlowListingProvesNothing(t *testing.T) {
+	tr := registryTrial(withOrphans(gitlabtest.Database, 1, 4), pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile("app0/tags/list/?$"), Skip: 1, Effect: gitlabtest.Latency(11 * time.Second)}))
+	got := tr.runInBubble(t)
+	if n := tr.server.Stats().ByEndpoint["GET /v2/:path/manifests/:reference"]; got.Deleted != 4 || n != 4 {
+		t.Errorf("deleted %d, %d counterparts were asked for", got.Deleted, n)
+	}
+}

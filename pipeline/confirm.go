@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -139,15 +140,16 @@ func (r *run) counterpartByLists(ctx context.Context, t *tag) (policy.Fact[polic
 // counterpartListed looks for a tag's counterpart in the second reading that the orphans
 // of a cache repository share.
 func (r *run) counterpartListed(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
-	fresh, err := r.freshListing(ctx, t)
+	fresh, _, err := r.freshListing(ctx, t)
 	if _, exists := r.counterpartOf(t.repository); err == nil && !exists {
 		return policy.Known(policy.CounterpartRepositoryMissing), nil
 	}
 	return found(fresh, t, err)
 }
 
-// freshListing returns the second reading of a counterpart's listing.
-func (r *run) freshListing(ctx context.Context, t *tag) (listing, error) {
+// freshListing returns the second reading of a counterpart's listing, and how long that
+// took.
+func (r *run) freshListing(ctx context.Context, t *tag) (tags listing, took time.Duration, err error) {
 	return t.repository.fresh.get(ctx, func(ctx context.Context) (listing, error) {
 		return r.readAfresh(ctx, t.repository)
 	})

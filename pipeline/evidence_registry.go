@@ -260,7 +260,7 @@ func markOf(digest string) uint64 { return maphash.String(marks, digest) }
 
 // counterpart looks for the counterpart in a fresh listing, where one does for several
 // tags. That lists are cut short is a known fault, so a listing shows that a tag is
-// missing only if it goes on behind it. Otherwise the registry is asked for the tag
+// missing only if it goes on behind it, and was read without a pause. Otherwise the registry is asked for the tag
 // itself: its 404 says all, as no tag is without a manifest here.
 func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[policy.Counterpart], error) {
 	repo, exists := e.run.counterpartOf(t.repository)
@@ -269,8 +269,9 @@ func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[
 	}
 	listed, err := repo.list(ctx, e)
 	if err == nil && pagesOf(len(listed)) < len(t.batch.tags) {
-		fresh, err := e.run.freshListing(ctx, t)
-		if err != nil || fresh.has(t.facts.Tag) || fresh.reaches(t.facts.Tag) {
+		fresh, took, err := e.run.freshListing(ctx, t)
+		proof := took <= maxFresh && fresh.reaches(t.facts.Tag)
+		if err != nil || fresh.has(t.facts.Tag) || proof {
 			return found(fresh, t, err)
 		}
 	}
