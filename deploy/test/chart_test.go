@@ -189,8 +189,8 @@ func TestNoUser(t *testing.T) {
 	}
 }
 
-// TestShards: one pod is an ordinary Job. Several are an Indexed one, and where they share
-// a volume each has a folder of its own.
+// TestShards: one pod is an ordinary Job. Several are an Indexed one, and may share a
+// volume, in which the program gives each shard a folder of its own.
 func TestShards(t *testing.T) {
 	one, three := mustRender(t, "reports: {persistent: true}"), mustRender(t, everything)
 	if job := one.job.Spec.JobTemplate.Spec; job.CompletionMode != nil || job.Completions != nil || *job.BackoffLimit != 0 {
@@ -200,13 +200,10 @@ func TestShards(t *testing.T) {
 		t.Error("without shards the program is told of shards")
 	}
 	checkIndexed(t, three, 3)
-	for r, want := range map[*resources][2]string{
-		one:   {"", string(corev1.ReadWriteOnce)},
-		three: {"shard-$(JOB_COMPLETION_INDEX)", string(corev1.ReadWriteMany)},
-	} {
+	for r, want := range map[*resources]corev1.PersistentVolumeAccessMode{one: corev1.ReadWriteOnce, three: corev1.ReadWriteMany} {
 		mount, mode := r.container().VolumeMounts[1], r.claim.Spec.AccessModes[0]
-		if mount.SubPathExpr != want[0] || string(mode) != want[1] {
-			t.Errorf("reports go to %q of a volume that is %s; want %v", mount.SubPathExpr, mode, want)
+		if mount.SubPathExpr != "" || mount.SubPath != "" || mode != want {
+			t.Errorf("reports go to %q of a volume that is %s; want %v", mount.SubPathExpr+mount.SubPath, mode, want)
 		}
 		if claim := r.pod().Volumes[1].PersistentVolumeClaim; claim == nil || claim.ClaimName != r.claim.Name {
 			t.Errorf("the pod wants the claim %v, the chart makes %s", claim, r.claim.Name)

@@ -44,18 +44,14 @@ var settings = map[string]setting{
 	"LOG_FORMAT":           {`config: {LOG_FORMAT: text}`, "text"},
 	"LOG_LEVEL":            {`config: {LOG_LEVEL: debug}`, "debug"},
 	"REPORT_DIR":           {`reports: {path: /var/reports}`, "/var/reports"},
+	"SHARD_COUNT":          {`shards: 3`, "3"},
+	"PUSHGATEWAY_URL":      {`pushgateway: {url: "http://push.example.com:9091"}`, "http://push.example.com:9091"},
 }
 
 // never are the variables that the chart does not set, and why.
 var never = map[string]string{
 	"GITLAB_TOKEN": "variables of a pod are shown to whoever may read pods",
 	"SHARD_INDEX":  "each pod learns it from JOB_COMPLETION_INDEX, which Kubernetes sets",
-}
-
-// soon are settings of the chart that --help may not have yet.
-var soon = map[string]setting{
-	"SHARD_COUNT":     {`shards: 3`, "3"},
-	"PUSHGATEWAY_URL": {`pushgateway: {url: "http://push.example.com:9091"}`, "http://push.example.com:9091"},
 }
 
 // programVariables asks the program itself.
@@ -81,17 +77,13 @@ func programVariables(t *testing.T) (names []string) {
 func TestEveryVariableArrives(t *testing.T) {
 	known := programVariables(t)
 	for _, name := range known {
-		_, isSet := settings[name]
-		_, isSoon := soon[name]
-		if never[name] == "" && !isSet && !isSoon {
+		if _, isSet := settings[name]; never[name] == "" && !isSet {
 			t.Errorf("the chart has no value for %s: add it to values.yaml, values.schema.json and here", name)
 		}
 	}
-	for _, all := range []map[string]setting{settings, soon} {
-		for name, setting := range all {
-			if got := mustRender(t, setting.values).env()[name]; got != setting.want {
-				t.Errorf("with %s the program gets %s=%q; want %q", setting.values, name, got, setting.want)
-			}
+	for name, setting := range settings {
+		if got := mustRender(t, setting.values).env()[name]; got != setting.want {
+			t.Errorf("with %s the program gets %s=%q; want %q", setting.values, name, got, setting.want)
 		}
 	}
 	for name := range configSchema(t) {

@@ -44,10 +44,6 @@ containers:
         readOnly: true
       - name: reports
         mountPath: {{ .Values.reports.path | quote }}
-        {{- if and .Values.reports.persistent (gt (int .Values.shards) 1) }}
-        # One volume for all: each shard sees a folder of its own.
-        subPathExpr: shard-$(JOB_COMPLETION_INDEX)
-        {{- end }}
       {{- if .Values.caBundle.configMap }}
       - name: ca
         mountPath: /etc/registry-gc
