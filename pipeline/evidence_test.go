@@ -291,7 +291,7 @@ func TestDatabaseTagIsAskedForAgain(t *testing.T) {
 // refuses: nothing else will succeed.
 func TestTokenRefusedForTheRegistry(t *testing.T) {
 	tr := registryTrial(gitlabtest.DemoWorld(), pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
-		Path: regexp.MustCompile(`^/jwt/auth$`), Skip: 3, Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
+		Path: regexp.MustCompile(`^/jwt/auth$`), Skip: 1, Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
 	tr.options.Workers = 1
 	got := tr.runInBubble(t)
 	if !errors.Is(got.err, gitlabapi.ErrRegistryDenied) {

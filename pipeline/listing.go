@@ -23,8 +23,7 @@ type project struct {
 	// not changed after that.
 	byName map[string]*repository
 
-	viewed sync.Once
-	view   *gitlabapi.Registry
+	neighbours *neighbours
 }
 
 // walkable returns how many of the project's repositories are walked, as far as they are
@@ -39,17 +38,23 @@ func (p *project) walkable() int64 {
 	return int64(n)
 }
 
-// at returns the registry for questions about the project's repositories, which share
-// tokens.
+// at returns the registry for questions about the project's repositories.
 func (p *project) at(registry *gitlabapi.Registry) *gitlabapi.Registry {
-	p.viewed.Do(func() {
-		paths := make([]string, len(p.listed))
-		for i, repository := range p.listed {
-			paths[i] = repository.Path
-		}
-		p.view = registry.For(paths)
-	})
-	return p.view
+	return p.neighbours.at(registry)
+}
+
+// neighbours are the repositories of projects that travel together, and so are asked
+// about at about the same time. They share tokens of the registry.
+type neighbours struct {
+	paths []string
+
+	viewed sync.Once
+	view   *gitlabapi.Registry
+}
+
+func (n *neighbours) at(registry *gitlabapi.Registry) *gitlabapi.Registry {
+	n.viewed.Do(func() { n.view = registry.For(n.paths) })
+	return n.view
 }
 
 // A repository is one of a project's container repositories.

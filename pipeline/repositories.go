@@ -29,12 +29,24 @@ func (r *run) fetchRepositories(ctx context.Context, together []*project, send e
 	if err != nil {
 		return err
 	}
+	meet(together)
 	for _, p := range together {
 		if p.listed != nil && !r.open(p, send) {
 			break
 		}
 	}
 	return nil
+}
+
+// meet makes the repositories of projects neighbours.
+func meet(together []*project) {
+	all := new(neighbours)
+	for _, p := range together {
+		p.neighbours = all
+		for _, repository := range p.listed {
+			all.paths = append(all.paths, repository.Path)
+		}
+	}
 }
 
 // listRepositories lists the repositories of the projects whose scope has not done so. A
