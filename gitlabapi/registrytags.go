@@ -31,7 +31,8 @@ type TagRow struct {
 
 // Tags lists the names of a repository's tags, each once and in ascending order, on a
 // registry of whatever regime. A listing that fails half-way returns none. The error is
-// [ErrRepositoryNotFound] when the registry itself says that there is no such repository.
+// [ErrRepositoryNotFound] when the registry itself says that there is no such repository,
+// and says so at once: one that vanishes half-way is a [ListingError].
 func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 	list := registryListing[string]{
 		registry: r, path: path, address: "/v2/" + path + "/tags/list", expect: aTagList,
@@ -53,7 +54,8 @@ func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 // by page as they come, for those who keep less of a row; a tag can come twice when the
 // list changes meanwhile. The first error is the last thing that it yields, and means that
 // the listing was not whole. It is [ErrRepositoryNotFound] when the registry itself says
-// that there is no such repository.
+// that there is no such repository, and says so before any row: one that vanishes
+// half-way is a [ListingError].
 func (r *Registry) TagRows(ctx context.Context, path string) iter.Seq2[[]TagRow, error] {
 	mediaTypes := make(map[string]string)
 	list := registryListing[TagRow]{
@@ -99,6 +101,10 @@ func (l registryListing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 			var err error
 			if items, query, err = l.page(ctx, query); err == nil {
 				err = l.checkRepeat(seed, seen, items, query)
+			}
+			if len(seen) > 0 && errors.Is(err, ErrRepositoryNotFound) {
+				// A repository with tags is not one that has none.
+				err = &RequestError{http.MethodGet, l.address, &ListingError{"the repository vanished while its tags were listed"}}
 			}
 			if err != nil {
 				yield(nil, err)

@@ -154,6 +154,23 @@ func TestListsThatAreNotThere(t *testing.T) {
 	}
 }
 
+// TestARepositoryThatVanishesWhileItIsListed must not pass for one without tags.
+func TestARepositoryThatVanishesWhileItIsListed(t *testing.T) {
+	for lister, l := range listers {
+		first := pagesOf([2]string{l.page("a"), fmt.Sprintf(`<%s?last=a>; rel="next"`, l.path)})
+		h := &hub{serve: func(req *http.Request) *http.Response {
+			if req.URL.Query().Get("last") == "" {
+				return first(req)
+			}
+			return reply(req, 404, unknownName)
+		}}
+		_, err := l.list(t, h.connect(t, Config{}))
+		if _, breaks := errors.AsType[*ListingError](err); !breaks || errors.Is(err, ErrRepositoryNotFound) || errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", lister, err)
+		}
+	}
+}
+
 // TestTheListOfAnotherRepository is no answer, nor is one that has no list.
 func TestTheListOfAnotherRepository(t *testing.T) {
 	for _, body := range []string{`{"name":"group/other","tags":[]}`, `{"tags":[]}`, `{"name":"group/app"}`, `{"name":"group/app","tags":[null]}`, `{"name":"group/app","tags":[7]}`} {
