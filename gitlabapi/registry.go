@@ -28,8 +28,8 @@ type Registry struct {
 	client     *Client
 	base       *url.URL // scheme and host
 	challenges *flights[challenge]
-	grants     *flights[grant] // by the scopes asked for; "" for none
-	together   []string        // repositories that share a token
+	grants     *flights[grant]     // by the scopes asked for; "" for none
+	together   map[string][]string // for a repository, all that share its token
 }
 
 // Registry returns the registry at an address: that of REGISTRY_URL, or the host in a
@@ -76,31 +76,53 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
 }
 
-// maxTogether is how many repositories share a token. Each takes some 70 bytes of the
-// address that asks for it and more of the token itself, and proxies bound both to a
-// few kilobytes.
-const maxTogether = 10
+// How many repositories share a token at most, and how long their paths are together, in
+// bytes. Each adds its path and some 30 bytes to the address that asks for the token, and
+// its path and some 60 bytes to the token, which grows by a third when it is encoded.
+// With these figures the address stays below 2 KB and the header with the token below
+// 4 KB, which every proxy lets through; ten paths may have 2.5 KB.
+const (
+	maxTogether      = 10
+	maxTogetherPaths = 1 << 10
+)
 
 // For returns the same registry for somebody who is going to ask about several
 // repositories: one token does for up to ten of them, where each would have needed its
 // own. What the token's user may not read among them is refused as ever.
 func (r *Registry) For(repositories []string) *Registry {
 	view := *r
-	view.together = slices.DeleteFunc(slices.Clone(repositories), func(path string) bool {
+	view.together = make(map[string][]string, len(repositories))
+	left := slices.DeleteFunc(slices.Clone(repositories), func(path string) bool {
 		return checkRepositoryPath(path) != nil // it could add a scope of its own
 	})
+	for len(left) > 0 {
+		n := fitTogether(left)
+		for _, path := range left[:n] {
+			view.together[path] = left[:n:n]
+		}
+		left = left[n:]
+	}
 	return &view
+}
+
+// fitTogether returns how many of the first of some repositories share a token.
+func fitTogether(repositories []string) int {
+	length := len(repositories[0])
+	for n := 1; n < min(len(repositories), maxTogether); n++ {
+		if length += len(repositories[n]); length > maxTogetherPaths {
+			return n
+		}
+	}
+	return min(len(repositories), maxTogether)
 }
 
 // sharing returns the repositories whose token is that of the given one: itself and, if
 // it is among those that are asked about together, its neighbours.
 func (r *Registry) sharing(repository string) []string {
-	i := slices.Index(r.together, repository)
-	if i < 0 {
-		return []string{repository}
+	if together := r.together[repository]; together != nil {
+		return together
 	}
-	from := i - i%maxTogether
-	return r.together[from:min(from+maxTogether, len(r.together))]
+	return []string{repository}
 }
 
 // Host returns the registry's host, with a port if it has one.

@@ -1,6 +1,7 @@
 package gitlabapi
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -32,6 +33,44 @@ func TestARegistryFromEndToEnd(t *testing.T) {
 	}
 	if s := r.client.Stats(); s.Requests != 1 || s.RegistryRequests != 3 || s.Retries != 0 {
 		t.Errorf("Stats() = %+v", s)
+	}
+}
+
+// TestSharedTokensAreBounded by how many repositories share one, and by how long their
+// paths are; each repository has its part in one.
+func TestSharedTokensAreBounded(t *testing.T) {
+	for name, test := range map[string]struct {
+		repositories, length int   // of each path
+		want                 []int // how many share a token
+	}{
+		"none":            {0, 20, nil},
+		"short paths":     {23, 20, []int{10, 10, 3}},
+		"just fitting":    {11, 102, []int{10, 1}},
+		"long paths":      {11, 103, []int{9, 2}},
+		"longest paths":   {6, 255, []int{4, 2}},
+		"one long path":   {1, 255, []int{1}},
+		"too long a path": {2, 256, []int{1, 1}}, // which is not asked about
+	} {
+		r, _ := newTestClient(t, &hub{}, Config{}).Registry("registry.example")
+		var paths []string
+		for i := range test.repositories {
+			paths = append(paths, fmt.Sprintf("group/%0*d", test.length-len("group/"), i))
+		}
+		view := r.For(paths)
+		var got []int
+		for left := paths; len(left) > 0; {
+			together := view.sharing(left[0])
+			for _, path := range together {
+				if diff := cmp.Diff(together, view.sharing(path)); diff != "" || path != left[0] {
+					t.Fatalf("%s: %s stands for %s, which shares (-want +got):\n%s", name, path, left[0], diff)
+				}
+				left = left[1:]
+			}
+			got = append(got, len(together))
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
