@@ -16,7 +16,8 @@ const (
 	maxDeletions = 10
 )
 
-// A Deletion names tags of one repository, at most [MaxDeletion] of them.
+// A Deletion names tags of one repository, at most [MaxDeletion] of them, and no more
+// than [Client.MaxDeletionNow] says if all are to be deleted by one request.
 type Deletion struct {
 	Repository Repository
 	Tags       []string
@@ -37,10 +38,16 @@ func (c *Client) DeletionsAtOnce() int {
 	return c.graphQL.deletions.now()
 }
 
+// MaxDeletionNow is how many tags of one repository [Client.DeleteTags] deletes by one
+// mutation just now: [MaxDeletion], and fewer for a while when a single mutation has
+// taken longer than GitLab allows.
+func (c *Client) MaxDeletionNow() int { return c.graphQL.names.now() }
+
 // DeleteTags asks GitLab in one request to delete tags, and returns for each deletion
 // and tag whether GitLab confirmed it by name. What is not confirmed may be gone or
 // not; [Client.DeleteTag] says why not. That goes, too, for names that no tag can have
-// and for what exceeds [MaxDeletion] or ten deletions, which are not sent at all.
+// and for what exceeds [Client.MaxDeletionNow] or ten deletions, which are not sent at
+// all.
 //
 // The error says why there was no answer, or no whole one; what is confirmed counts in
 // spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted
@@ -51,7 +58,7 @@ func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirme
 	for i := range deletions {
 		confirmed[i] = make([]bool, len(deletions[i].Tags))
 	}
-	m := newMutation(deletions)
+	m := newMutation(deletions, c.MaxDeletionNow())
 	if len(m.fields) == 0 {
 		return confirmed, nil
 	}
@@ -71,11 +78,13 @@ func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirme
 // mutate sends a mutation and returns what came for each of its fields.
 func (c *Client) mutate(ctx context.Context, m *mutation) (map[string]deletedTags, error) {
 	data, err := queryGraphQL[map[string]*deletedTags](ctx, c, deletions, m.text, m.variables)
-	if tooMuch(err) {
-		c.graphQL.deletions.halve(len(m.fields))
-	}
-	if errors.Is(err, ErrTooComplex) && len(m.fields) == 1 {
+	c.graphQL.deletions.heard(len(m.fields), err)
+	alone := len(m.fields) == 1
+	switch {
+	case alone && errors.Is(err, ErrTooComplex):
 		c.graphQL.off[deletions].Store(true) // it takes none at all
+	case alone || err == nil:
+		c.graphQL.names.heard(m.most(), err)
 	}
 	answer := make(map[string]deletedTags)
 	if data == nil {
@@ -98,13 +107,14 @@ type mutation struct {
 	variables map[string]any
 }
 
-// newMutation makes the mutation for deletions, less what cannot be sent.
-func newMutation(deletions []Deletion) *mutation {
+// newMutation makes the mutation for deletions, of so many tags each at most, less what
+// cannot be sent.
+func newMutation(deletions []Deletion, most int) *mutation {
 	m := &mutation{variables: make(map[string]any)}
 	for i, deletion := range deletions[:min(len(deletions), maxDeletions)] {
 		var names []string
 		for _, tag := range deletion.Tags {
-			if checkTagName(tag) == nil && !slices.Contains(names, tag) && len(names) < MaxDeletion {
+			if checkTagName(tag) == nil && !slices.Contains(names, tag) && len(names) < most {
 				names = append(names, tag)
 			}
 		}
@@ -123,6 +133,15 @@ func alias(i int) string { return fmt.Sprintf("d%d", i) }
 func (m *mutation) names(i int) []string {
 	names, _ := m.variables[alias(i)+"names"].([]string)
 	return names
+}
+
+// most returns how many tags the largest of its deletions has.
+func (m *mutation) most() int {
+	most := 0
+	for i := range maxDeletions {
+		most = max(most, len(m.names(i)))
+	}
+	return most
 }
 
 func (m *mutation) text() string {

@@ -137,6 +137,64 @@ func TestTooManyDeletionsBecomeFewer(t *testing.T) {
 	}
 }
 
+// TestDeletionsComeBack after an outage, step by step, and be it by deletions over REST.
+func TestDeletionsComeBack(t *testing.T) {
+	k := knowing(0)
+	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
+		if q.number == 0 {
+			return reply(req, 503, ""), nil
+		}
+		return nil, nil
+	}
+	c := newTestClient(t, k, Config{})
+	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, 2)); err == nil || c.DeletionsAtOnce() != 1 {
+		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
+	}
+	if err := c.DeleteTag(t.Context(), somewhere, "x"); err != nil || c.DeletionsAtOnce() != 2 {
+		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
+	}
+	for _, want := range []int{3, 4, 6, 9, 10, 10} {
+		if _, err := c.DeleteTags(t.Context(), deletionsOf(c.DeletionsAtOnce(), 1)); err != nil || c.DeletionsAtOnce() != want {
+			t.Errorf("%d deletions at once, want %d; %v", c.DeletionsAtOnce(), want, err)
+		}
+	}
+}
+
+// TestASlowDeletionHasFewerTags: where GitLab does not even get through one mutation in
+// time, fewer names go into it, and the rest is not sent.
+func TestASlowDeletionHasFewerTags(t *testing.T) {
+	k := knowing(0)
+	most := 7
+	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
+		for i := range maxDeletions {
+			if names, _ := q.variables[alias(i)+"names"].([]any); len(names) > most {
+				return reply(req, 503, ""), nil
+			}
+		}
+		return nil, nil
+	}
+	c := newTestClient(t, k, Config{})
+	for i, want := range []struct{ confirmed, next int }{{0, 10}, {0, 5}, {5, 7}, {7, 10}, {0, 5}, {5, 5}, {5, 7}} {
+		confirmed, err := c.DeleteTags(t.Context(), deletionsOf(1, MaxDeletion))
+		if got := confirmations(confirmed)[0]; got != want.confirmed || (err == nil) != (got > 0) || c.MaxDeletionNow() != want.next {
+			t.Fatalf("%d: %d of 20 are confirmed, next %d at most, %v; want %+v", i, got, c.MaxDeletionNow(), err, want)
+		}
+	}
+	most = MaxDeletion
+	for range 10 {
+		if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.MaxDeletionNow(); got != MaxDeletion {
+		t.Errorf("later %d at most", got)
+	}
+	most = 0
+	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err == nil || c.MaxDeletionNow() != MaxDeletion {
+		t.Errorf("two mutations that take long make %d tags in each, %v", c.MaxDeletionNow(), err)
+	}
+}
+
 // TestWhatADeletionSends: names stand in variables, and only such as a tag can have.
 func TestWhatADeletionSends(t *testing.T) {
 	k := knowing(0)

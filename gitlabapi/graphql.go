@@ -27,8 +27,8 @@ type graphQL struct {
 	off [operations]atomic.Bool
 	// lacking are those of the optional fields that the version does not know.
 	lacking [len(optionalFields)]atomic.Bool
-	// How much goes into one request.
-	projects, deletions batch
+	// How much goes into one request: projects, deletions, and tags in each of these.
+	projects, deletions, names batch
 }
 
 // optionalFields are those that can be done without.
@@ -36,8 +36,9 @@ var optionalFields = [...]string{countField, scoreField, userField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{
-		projects:  batch{size: firstProjects, most: pageSize},
-		deletions: batch{size: maxDeletions, most: maxDeletions},
+		projects:  newBatch(firstProjects, pageSize),
+		deletions: newBatch(maxDeletions, maxDeletions),
+		names:     newBatch(MaxDeletion, MaxDeletion),
 	}
 }
 

@@ -122,9 +122,9 @@ func TestGraphQLFindsWhatRESTFinds(t *testing.T) {
 		{"null projects", []gitlabtest.Option{fault(gitlabtest.NullProjects(9))}, 9 + 8, 10 + 500/8 + refusals},
 		{"null repositories", []gitlabtest.Option{fault(gitlabtest.NullRepositories(5))}, 5 + 3, 1 + 72/5 + refusals},
 		{"errors", []gitlabtest.Option{fault(gitlabtest.GraphQLErrors("Internal server error"))}, 3 + 25, 5 + 500},
-		{"timeouts", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(503, 30*time.Second))}, 3 + 5, 5 + 500},
-		{"timeouts in words", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(200, 30*time.Second))}, 3 + 5, 5 + 500},
-		{"hiccups", []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Probability: 0.3, Effect: gitlabtest.Status(500)})}, 30, 5 + 500},
+		{"timeouts", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(503, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500},
+		{"timeouts in words", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(200, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500},
+		{"hiccups", []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Probability: 0.3, Effect: gitlabtest.Status(500)})}, 45, 5 + 500},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -38,13 +38,16 @@ func (c *Client) ProjectsAtOnce() int {
 // listed over REST, and that stands.
 func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []RepositoriesResult {
 	results := make([]RepositoriesResult, 0, len(projects))
+	most := len(projects)
 	for len(results) < len(projects) {
 		rest := projects[len(results):]
-		asked := rest[:min(c.ProjectsAtOnce(), len(rest))]
+		asked := rest[:min(c.ProjectsAtOnce(), most, len(rest))]
 		listed, err := c.repositoriesTogether(ctx, asked)
 		if err != nil && tooMuch(err) && len(asked) > 1 {
-			continue // which are fewer now
+			most = len(asked) / 2 // whatever others find meanwhile
+			continue
 		}
+		most = len(projects)
 		for _, project := range asked {
 			results = append(results, c.repositoriesResult(ctx, project, listed, err))
 		}
@@ -63,6 +66,9 @@ func (c *Client) repositoriesResult(ctx context.Context, project Project, listed
 		return RepositoriesResult{Err: err}
 	}
 	repositories, err = c.ProjectRepositories(ctx, project.ID)
+	if err == nil {
+		c.graphQL.projects.heard(1, nil)
+	}
 	return RepositoriesResult{repositories, err}
 }
 
@@ -79,14 +85,12 @@ func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (
 	}
 	data, err := queryGraphQL[repositoriesData](ctx, c, listings, c.repositoriesText,
 		map[string]any{"ids": ids, "first": len(ids)})
-	if tooMuch(err) {
-		c.graphQL.projects.halve(len(projects))
-	}
+	c.graphQL.projects.heard(len(projects), err)
 	if data == nil {
 		return nil, err
 	}
 	if cost := data.QueryComplexity; cost != nil && err == nil {
-		c.graphQL.projects.answered(len(projects), cost.Score, cost.Limit)
+		c.graphQL.projects.cost(len(projects), cost.Score, cost.Limit)
 	}
 	says, _ := errors.AsType[*GraphQLError](err)
 	return data.repositories(projects, says), nil

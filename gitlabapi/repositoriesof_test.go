@@ -1,11 +1,13 @@
 package gitlabapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -98,12 +100,12 @@ func TestRepositoriesOf(t *testing.T) {
 		{name: "too complex for two", projects: 20, spoil: over(1, object{"errors": complex}),
 			want: "1×list 20, 1×list 10, 1×list 5, 1×list 2, " + eachOverREST(20), after: 1},
 		{name: "a timeout, once", projects: 40, spoil: once(instead(object{"errors": saying("Timeout on Query.projects"), "data": nil})),
-			want: "1×list 20, 1×list 10, 1×list 15, 1×list 15", after: 19},
+			want: "1×list 20, 1×list 10, 1×list 15, 1×list 15", after: 20},
 		{name: "a schema without it", projects: 3, spoil: over(0, unknown("containerRepositories")), want: "1×list 3, " + eachOverREST(3), after: 1},
 		{name: "an error alone", projects: 3, spoil: over(0, object{"errors": saying("Internal server error")}), want: "1×list 3, " + eachOverREST(3), after: 20},
 		{name: "no endpoint", projects: 3, status: 404, want: "1×list 3, " + eachOverREST(3), after: 1},
 		{name: "a limit", projects: 3, status: 429, want: "1×list 3, " + eachOverREST(3), after: 20},
-		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, " + eachOverREST(6), after: 1},
+		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, 1×REST 10, 1×list 2, 1×REST 13, 1×REST 16, 1×list 2, 1×REST 19, 1×REST 22, 1×REST 25", after: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := owning(test.projects)
@@ -121,6 +123,55 @@ func TestRepositoriesOf(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnOutageIsNotForEver: when it is over GraphQL is asked again, for as many as before.
+func TestAnOutageIsNotForEver(t *testing.T) {
+	k := owning(60)
+	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
+		if q.number < 4 {
+			return reply(req, 503, ""), nil
+		}
+		return nil, nil
+	}
+	c := newTestClient(t, k, Config{})
+	list(t, k, c, true)
+	want := "1×list 20, 1×list 10, 1×list 5, 1×list 2, 1×REST 10, 1×list 2, 1×list 3, 1×list 4, 1×list 6, 1×list 9, 1×list 13, 1×list 19, 1×list 3"
+	if got := k.requests(); got != want {
+		t.Errorf("asked %s\nwant  %s", got, want)
+	}
+	if got := c.ProjectsAtOnce(); got != 20 {
+		t.Errorf("%d projects at once", got)
+	}
+}
+
+// TestOthersDoNotKeepACallFromGoingOn: however often their successes raise the number, a
+// call asks for ever fewer until it comes to REST.
+func TestOthersDoNotKeepACallFromGoingOn(t *testing.T) {
+	k := owning(60)
+	var before []string
+	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
+		ids := q.Variables.IDs
+		if len(before) > 0 && ids[0] == before[0] && len(ids) > len(before)/2 {
+			t.Errorf("%d projects, of which %d were too many", len(ids), len(before))
+			return reply(req, 404, ""), nil
+		}
+		before = ids
+		return reply(req, 503, ""), nil
+	}
+	c := newTestClient(t, k, Config{})
+	var others sync.WaitGroup
+	done, stop := context.WithCancel(t.Context())
+	for range 8 {
+		others.Go(func() {
+			for done.Err() == nil {
+				c.graphQL.projects.heard(c.graphQL.projects.now(), nil)
+			}
+		})
+	}
+	list(t, k, c, true)
+	stop()
+	others.Wait()
 }
 
 // eachOverREST is what is asked when each project is listed alone.

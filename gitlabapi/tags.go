@@ -131,6 +131,7 @@ func (c *Client) DeleteTag(ctx context.Context, repository Repository, tag strin
 	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
 		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
 	if err == nil {
+		c.graphQL.deletions.heard(1, nil)
 		return nil
 	}
 	err = c.failure(http.MethodDelete, tagPath(repository, tag), resp, err)
