@@ -25,6 +25,8 @@ const (
 // to be had is asked for once.
 type graphQL struct {
 	off [operations]atomic.Bool
+	// doubted are those whose last answer was none of GraphQL's.
+	doubted [operations]atomic.Bool
 	// lacking are those of the optional fields that the version does not know.
 	lacking [len(optionalFields)]atomic.Bool
 	// How much goes into one request: projects, deletions, and tags in each of these.
@@ -56,12 +58,12 @@ func queryGraphQL[D any](ctx context.Context, c *Client, by operation, text func
 		return nil, ErrNoGraphQL
 	}
 	for {
-		asked := text()
+		asked, doubted := text(), c.graphQL.doubted[by].Load()
 		data, err := postGraphQL[D](ctx, c, asked, variables)
 		if err != nil && c.graphQL.lacks(err) && text() != asked {
 			continue
 		}
-		return data, c.graphQL.learn(by, err)
+		return data, c.graphQL.learn(by, err, doubted)
 	}
 }
 
@@ -101,26 +103,43 @@ func (g *graphQL) knows(field string) bool {
 	return !g.lacking[slices.Index(optionalFields[:], field)].Load()
 }
 
-// learn remembers from an error what is not to be had, and gives it its class. A page
-// in place of JSON tells that, too, but not whether anything was done: it is left as
-// it is.
-func (g *graphQL) learn(by operation, err error) error {
+// learn remembers from an error what is not to be had, and gives it its class.
+//
+// A page in place of JSON tells that, too, when it comes twice in a row: once may be a
+// hiccup of a proxy. The second must have been asked for when GraphQL was doubted
+// already, as one hiccup meets all who ask at the time. It does not tell whether anything
+// was done, and is left as it is.
+func (g *graphQL) learn(by operation, err error, doubted bool) error {
 	status, answered := errors.AsType[*StatusError](err)
 	says, _ := errors.AsType[*GraphQLError](err)
-	_, mistaken := errors.AsType[*FormatError](err)
-	_, redirected := errors.AsType[*RedirectError](err)
 	switch {
-	case says != nil && says.schema:
+	case err == nil:
+		g.doubted[by].Store(false)
+		return nil
+	case isAlien(err):
+		if g.doubted[by].Swap(true) && doubted {
+			g.switchOff(by, false)
+		}
+		return err
+	case says != nil:
+		g.doubted[by].Store(false)
+		if !says.schema {
+			return err
+		}
 		g.off[by].Store(true)
 	case answered && refusesGraphQL(status):
 		g.switchOff(by, status.Status == http.StatusForbidden)
-	case mistaken || redirected:
-		g.switchOff(by, false)
-		return err
 	default:
 		return err
 	}
 	return &noGraphQLError{err}
+}
+
+// isAlien reports whether an answer was none that GraphQL gives.
+func isAlien(err error) bool {
+	_, mistaken := errors.AsType[*FormatError](err)
+	_, redirected := errors.AsType[*RedirectError](err)
+	return mistaken || redirected
 }
 
 // switchOff remembers that there is no GraphQL for an operation or, as a rule, for

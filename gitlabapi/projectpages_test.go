@@ -153,12 +153,18 @@ func TestProjectPages(t *testing.T) {
 		{name: "no such path", projects: 250, instead: answering(404, `{"error":"404 Not Found"}`), want: "1×full, 3×REST", off: all},
 		{name: "no such method", projects: 250, instead: answering(405, ``), want: "1×full, 3×REST", off: all},
 		{name: "forbidden", projects: 250, instead: answering(403, `{"error":"insufficient_scope"}`), want: "1×full, 3×REST", off: all},
-		{name: "HTML", projects: 250, instead: answering(200, "<html>", "Content-Type", "text/html"), want: "1×full, 3×REST", off: all},
-		{name: "text", projects: 250, instead: answering(200, "OK", "Content-Type", "text/plain"), want: "1×full, 3×REST", off: all},
-		{name: "no JSON", projects: 250, instead: answering(200, "OK"), want: "1×full, 3×REST", off: all},
-		{name: "null", projects: 250, instead: answering(200, "null"), want: "1×full, 3×REST", off: all},
-		{name: "neither data nor errors", projects: 250, instead: answering(200, `{"data":null,"errors":[]}`), want: "1×full, 3×REST", off: all},
-		{name: "a redirect", projects: 250, instead: answering(302, "", "Location", "https://gitlab.example/users/sign_in"), want: "1×full, 3×REST", off: all},
+		{name: "HTML", projects: 250, instead: answering(200, "<html>", "Content-Type", "text/html"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "text", projects: 250, instead: answering(200, "OK", "Content-Type", "text/plain"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "no JSON", projects: 250, instead: answering(200, "OK"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "null", projects: 250, instead: answering(200, "null"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "neither data nor errors", projects: 250, instead: answering(200, `{"data":null,"errors":[]}`), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "a redirect", projects: 250, instead: answering(302, "", "Location", "https://gitlab.example/users/sign_in"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "HTML, once", projects: 250, instead: func(q *query, req *http.Request) (*http.Response, error) {
+			if q.number > 0 {
+				return nil, nil
+			}
+			return reply(req, 200, "<html>", "Content-Type", "text/html"), nil
+		}, want: "1×full, 5×small, 2×bare", counted: 100},
 		{name: "a token that is not honoured", projects: 250, spoil: always(set(nil, "data", userField), anything...), want: "1×full, 3×REST", off: all},
 		{name: "a version that does not say whose token it is", projects: 250, spoil: func(q *query, answer object) {
 			if strings.Contains(q.Query, userField) {

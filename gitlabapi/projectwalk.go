@@ -55,11 +55,11 @@ func (w *projectWalk) step(ctx context.Context) bool {
 }
 
 // helpsToAskLess reports whether a page may come whole when it is asked for in another
-// way. A network that is out of order, or haste, is no matter of that.
+// way, or just again. A network that is out of order, or haste, is no matter of that.
 func (w *projectWalk) helpsToAskLess(err error) bool {
 	_, says := errors.AsType[*GraphQLError](err)
 	_, contradicts := errors.AsType[*ListingError](err)
-	return (tooMuch(err) || says || contradicts) && !w.client.graphQL.off[discovery].Load()
+	return (tooMuch(err) || says || contradicts || isAlien(err)) && !w.client.graphQL.off[discovery].Load()
 }
 
 // give yields projects, if there are any.
