@@ -77,6 +77,10 @@ func (w *projectWalk) goOn(page projectPage) bool {
 // overREST reads the stretch of a page that GraphQL did not give whole. Where the page
 // does not say where it ends and the next begins, REST goes on to the end: GraphQL's
 // cursors are its own, and one cannot be made of an id.
+//
+// An error over REST ends the walk even where the next page is known: GraphQL and REST
+// have both failed then, after all their attempts, and who listens could not tell from
+// an error in the middle which projects are missing.
 func (w *projectWalk) overREST(ctx context.Context, page projectPage) bool {
 	if page.last == 0 || page.next == "" {
 		page = projectPage{last: math.MaxInt64}
