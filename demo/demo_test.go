@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -45,6 +47,32 @@ func TestCheckSame(t *testing.T) {
 	expect(t, checkSame(whole, whole), "")
 	expect(t, checkSame(whole, without("dead:")), "a/b.cache:old is gone")
 	expect(t, checkSame(without("dead:"), whole), "a/b.cache:old is new")
+}
+
+// TestOutOfReach: only what a run passes over is left out of its count.
+func TestOutOfReach(t *testing.T) {
+	if n := parseWorld(table + "a/c  old  image  stays: out-of-reach\n").outOfReach(); n != 1 {
+		t.Errorf("%d tags of four are out of reach, want 1", n)
+	}
+}
+
+// TestLeave: the folder that was on the screen is gone or kept, and the screen says which.
+func TestLeave(t *testing.T) {
+	for keep, want := range map[bool]string{true: "Kept: ", false: "is removed"} {
+		dir := t.TempDir()
+		file, err := os.Create(filepath.Join(t.TempDir(), "screen"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		expect(t, leave(newScreen(file), dir, keep), "")
+		if _, err := os.Stat(dir); (err == nil) != keep {
+			t.Errorf("keep=%t: %v", keep, err)
+		}
+		if text, err := os.ReadFile(file.Name()); err != nil || !strings.Contains(string(text), want) || !strings.Contains(string(text), dir) {
+			t.Errorf("keep=%t: %q, %v", keep, text, err)
+		}
+	}
 }
 
 func expect(t *testing.T, err error, want string) {

@@ -2,17 +2,20 @@
 // GitLab, starts the stand-in on a free port of the loopback interface, makes a dry run
 // and then the real one, and holds what is left against what had to stay.
 //
-//	go run ./demo
+//	go run ./demo [-keep]
 //
 // It is run from the root of the module and needs nothing but Go. Whatever it started
-// or wrote is gone when it ends, however it ends.
+// is gone when it ends, however it ends, and so is what it wrote: -keep leaves the
+// programs and the runs' reports, and says where.
 //
-// Exit codes: 0 all was as it had to be, 1 something was not, 130 it was interrupted.
+// Exit codes: 0 all was as it had to be, 1 something was not, 2 bad usage, 130 it was
+// interrupted.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,8 +32,14 @@ import (
 const enough = time.Minute
 
 func main() {
+	keep := flag.Bool("keep", false, "keep the programs and the runs' reports")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "demo: it takes no argument but -keep")
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := demonstrate(ctx, newScreen(os.Stdout))
+	err := demonstrate(ctx, newScreen(os.Stdout), *keep)
 	interrupted := ctx.Err() != nil
 	stop()
 	switch {
@@ -44,12 +53,12 @@ func main() {
 }
 
 // demonstrate plays the whole demo in a temporary folder.
-func demonstrate(ctx context.Context, to *screen) (err error) {
+func demonstrate(ctx context.Context, to *screen, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "registry-gc-demo-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, leave(to, dir, keep)) }()
 
 	if err := build(ctx, to, dir); err != nil {
 		return err
@@ -62,6 +71,17 @@ func demonstrate(ctx context.Context, to *screen) (err error) {
 	}
 	defer func() { err = errors.Join(err, standin.stop()) }()
 	return play(ctx, to, dir, standin)
+}
+
+// leave removes the demo's folder, or says where it is kept. Paths were on the screen:
+// nobody should look for reports that are gone.
+func leave(to *screen, dir string, keep bool) error {
+	if keep {
+		to.printf("Kept: %s, with the reports of both runs in dry-run and run.\n", dir)
+		return nil
+	}
+	to.printf("%s is removed, with the reports of both runs; `go run ./demo -keep` keeps it.\n", dir)
+	return os.RemoveAll(dir)
 }
 
 // build makes both programs the way a release is made.
@@ -86,6 +106,9 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 		return err
 	}
 	to.printf("It holds %d tags, %d of them dead.\n", len(before), len(before)-len(before.alive()))
+	if n := before.outOfReach(); n > 0 {
+		to.printf("The runs count %d: the other %d lie where they do not look, such as archived projects.\n", len(before)-n, n)
+	}
 
 	to.heading("Dry run: decides and reports, deletes nothing")
 	dry, err := standin.clean(ctx, to, dir, "dry-run", "--dry-run")
@@ -113,6 +136,9 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 	after := parseWorld(table)
 	if err := checkLeft(before, after); err != nil {
 		return err
+	}
+	if counted := len(before) - before.outOfReach(); dry.Tags != counted || run.Tags != counted {
+		return fmt.Errorf("%d tags can be reached, but the dry run counted %d and the run %d", counted, dry.Tags, run.Tags)
 	}
 	if gone := len(before) - len(after); dry.Deleted != gone || run.Deleted != gone {
 		return fmt.Errorf("%d tags are gone, but the dry run marked %d and the run says that it deleted %d", gone, dry.Deleted, run.Deleted)

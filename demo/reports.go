@@ -17,6 +17,7 @@ import (
 // demo shows them. The names are those of the contract, written out once more, so that
 // a report that breaks it does not show up here as if nothing were wrong.
 type reports struct {
+	Tags      int `json:"tags"`
 	Deleted   int `json:"deleted"`
 	decisions []decision
 }

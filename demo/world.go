@@ -32,6 +32,17 @@ func (w world) alive() world {
 	return alive
 }
 
+// outOfReach returns how many tags no run counts: those of projects and repositories that
+// are passed over.
+func (w world) outOfReach() (n int) {
+	for _, truth := range w {
+		if truth == "stays: out-of-reach" {
+			n++
+		}
+	}
+	return n
+}
+
 // checkSame fails when a tag went or came.
 func checkSame(before, after world) error {
 	return errors.Join(missing("is gone", before, after), missing("is new", after, before))

@@ -38,8 +38,9 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 		_ = listener.Close()
 		return err
 	}
-	log.Info("serving", "url", url, "world", c.world, "regime", c.regime,
-		"try", "GITLAB_URL="+url+" GITLAB_TOKEN="+c.token+" registry-gc --dry-run")
+	// The program may not be built yet, and is on nobody's PATH then.
+	log.Info("serving until it is interrupted", "url", url, "world", c.world, "regime", c.regime,
+		"try_in_another_terminal", "GITLAB_URL="+url+" GITLAB_TOKEN="+c.token+" go run ./cmd/registry-gc --dry-run")
 	defer log.Info("stopped")
 	return serveUntil(ctx, server, listener)
 }
