@@ -56,6 +56,7 @@ for (const wrong of [
 	refused++;
 }
 console.log(`refused: ${refused} sets of inputs that are wrong`);
+sharedOut();
 ownPipeline();
 
 // schema takes GitLab's schema out of gitlab-ci-local, which has it as an object in its
@@ -103,6 +104,27 @@ function composed(what, inputs) {
 
 function jobs(document) {
 	return Object.keys(document).filter((name) => document[name].script);
+}
+
+// sharedOut checks the README's example of a run that several jobs share: what users paste
+// has to be whole.
+function sharedOut() {
+	const blocks = readFileSync(join(root, "README.md"), "utf8").match(/^```yaml\n[^]*?^```$/gm);
+	const block = blocks.find((text) => text.includes("parallel:"));
+	const { include: [{ inputs }], ...own } = yaml.load(block.replace(/^```.*$/gm, ""));
+	const got = run(makeProject(scratch, root, instance, inputs, own), "--preview");
+	assert.equal(got.code, 0, got.all);
+	const document = yaml.load(got.stdout);
+	valid("the README's jobs that share a run", document);
+	const { "registry-gc": replaced, "registry-gc-shard": shard, "registry-gc-report": report } = document;
+	assert.deepEqual(replaced.rules, [{ when: "never" }]);
+	assert(shard.parallel > 1 && !shard.resource_group && !report.resource_group, "shards in one resource group run one after the other");
+	assert.deepEqual(shard.rules, header.spec.inputs.schedule_rules.default);
+	assert.deepEqual(report.rules, shard.rules.map((rule) => ({ ...rule, when: "always" })), "a job that needs one which is not there breaks the pipeline");
+	assert.deepEqual([report.needs[0].job, report.dependencies], ["registry-gc-shard", ["registry-gc-shard"]], "the shards' reports do not arrive");
+	for (const job of [shard, report]) {
+		for (const key of ["image", "variables", "allow_failure", "artifacts", "timeout"]) assert.deepEqual(job[key], replaced[key], key);
+	}
 }
 
 // ownPipeline checks what the project itself runs.

@@ -8,8 +8,8 @@ import { dirname, join } from "node:path";
 export const bundle = createRequire(import.meta.url).resolve("gitlab-ci-local");
 
 // makeProject makes the project acme/tools of the instance in a folder below the
-// scratch folder, and returns its folder.
-export function makeProject(scratch, root, instance, inputs) {
+// scratch folder, and returns its folder. It may have jobs of its own, too.
+export function makeProject(scratch, root, instance, inputs, jobs = {}) {
 	const folder = mkdtempSync(join(scratch, "project-"));
 	mkdirSync(join(folder, "templates"));
 	cpSync(join(root, "templates/registry-gc.yml"), join(folder, "templates/registry-gc.yml"));
@@ -25,7 +25,7 @@ export function makeProject(scratch, root, instance, inputs) {
 	// The component of the commit that is checked out: the only one that needs no network.
 	const component = `${new URL(instance).host}/acme/tools/registry-gc@${git("rev-parse", "HEAD").trim()}`;
 	// JSON is YAML, and quotes whatever an input holds.
-	writeFileSync(join(folder, ".gitlab-ci.yml"), JSON.stringify({ include: [{ component, inputs }] }));
+	writeFileSync(join(folder, ".gitlab-ci.yml"), JSON.stringify({ include: [{ component, inputs }], ...jobs }));
 	return folder;
 }
 
