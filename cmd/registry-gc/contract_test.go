@@ -241,6 +241,32 @@ func TestManifestSecurity(t *testing.T) {
 	}
 }
 
+// TestReader: the pod that hands out reports may read what the program's user wrote, and
+// can do nothing else.
+func TestReader(t *testing.T) {
+	const file = moduleRoot + "/deploy/kubernetes/reader.yaml"
+	var pod corev1.Pod
+	decodeStrictly(t, file, readText(t, file), &pod)
+	all, container := pod.Spec.SecurityContext, pod.Spec.Containers[0]
+	wantValue(t, "automountServiceAccountToken", pod.Spec.AutomountServiceAccountToken, false)
+	wantValue(t, "runAsNonRoot", all.RunAsNonRoot, true)
+	wantValue(t, "runAsUser", all.RunAsUser, unprivileged)
+	wantValue(t, "fsGroup", all.FSGroup, unprivileged)
+	wantValue(t, "seccompProfile", &all.SeccompProfile.Type, corev1.SeccompProfileTypeRuntimeDefault)
+	wantValue(t, "allowPrivilegeEscalation", container.SecurityContext.AllowPrivilegeEscalation, false)
+	wantValue(t, "readOnlyRootFilesystem", container.SecurityContext.ReadOnlyRootFilesystem, true)
+	if drop := container.SecurityContext.Capabilities.Drop; !slices.Equal(drop, []corev1.Capability{"ALL"}) {
+		t.Errorf("it drops %v, want all capabilities", drop)
+	}
+	mount, volume := container.VolumeMounts[0], pod.Spec.Volumes[0]
+	if mount.Name != volume.Name || !mount.ReadOnly || volume.PersistentVolumeClaim == nil {
+		t.Fatalf("it mounts %+v of %+v, want a claim to read from", mount, volume)
+	}
+	if claim := "claimName: " + volume.PersistentVolumeClaim.ClaimName; !strings.Contains(readText(t, moduleRoot+"/deploy/kubernetes/README.md"), claim+"\n") {
+		t.Errorf("deploy/kubernetes/README.md does not give the runs the volume %s", claim)
+	}
+}
+
 func TestManifestResources(t *testing.T) {
 	container := readManifests(t).container(t)
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {

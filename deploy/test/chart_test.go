@@ -247,3 +247,17 @@ func TestNotes(t *testing.T) {
 		t.Errorf("the notes of a real run are\n%s", notes)
 	}
 }
+
+// TestNotesOnLogs: a pod that has not begun has no log yet, so the command asks again, and
+// names the Job that the one before created; shards have more logs than it follows.
+func TestNotesOnLogs(t *testing.T) {
+	follow, all := "until kubectl -n tools logs -f job/nightly-registry-gc-first; do", "logs -l batch.kubernetes.io/job-name=nightly-registry-gc-first"
+	for values, want := range map[string]struct{ all, kept bool }{
+		"": {}, "shards: 3": {all: true}, "reports: {persistent: true}": {kept: true},
+	} {
+		notes := mustRender(t, values).notes
+		if !strings.Contains(notes, follow) || strings.Contains(notes, all) != want.all || strings.Contains(notes, "end with their pod") == want.kept {
+			t.Errorf("with %q the notes are\n%s", values, notes)
+		}
+	}
+}
