@@ -564,6 +564,23 @@ func TestReadmeReasons(t *testing.T) {
 	}
 }
 
+// TestReadmeKinds: the table whose first column is headed "kind" has every kind that a line
+// of decisions.jsonl can name, and no other.
+func TestReadmeKinds(t *testing.T) {
+	source := readText(t, moduleRoot+"/pipeline/policy/facts.go")
+	var got, want []string
+	for _, match := range regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "([^"]+)"`).FindAllStringSubmatch(source, -1) {
+		want = append(want, match[1])
+	}
+	for _, row := range readmeTable(t, "kind") {
+		got = append(got, codeSpans(row[0])...)
+	}
+	slices.Sort(got)
+	if slices.Sort(want); len(want) == 0 || !slices.Equal(got, want) {
+		t.Errorf("README.md names the kinds %v; want %v", got, want)
+	}
+}
+
 // readmeTable returns the rows of the README's table whose first column has a heading.
 func readmeTable(t *testing.T, heading string) (rows [][]string) {
 	t.Helper()
