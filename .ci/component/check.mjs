@@ -10,7 +10,7 @@ import { join } from "node:path";
 import vm from "node:vm";
 import Ajv from "ajv";
 import yaml from "js-yaml";
-import { bundle, makeProject, run } from "./project.mjs";
+import { bundle, makeProject, run, sharedOut } from "./project.mjs";
 
 const [root, scratch] = process.argv.slice(2);
 assert(root && scratch, "usage: node check.mjs ROOT SCRATCH");
@@ -56,7 +56,7 @@ for (const wrong of [
 	refused++;
 }
 console.log(`refused: ${refused} sets of inputs that are wrong`);
-sharedOut();
+sharedRun();
 ownPipeline();
 
 // schema takes GitLab's schema out of gitlab-ci-local, which has it as an object in its
@@ -106,13 +106,11 @@ function jobs(document) {
 	return Object.keys(document).filter((name) => document[name].script);
 }
 
-// sharedOut checks the README's example of a run that several jobs share: what users paste
+// sharedRun checks the README's example of a run that several jobs share: what users paste
 // has to be whole.
-function sharedOut() {
-	const blocks = readFileSync(join(root, "README.md"), "utf8").match(/^```yaml\n[^]*?^```$/gm);
-	const block = blocks.find((text) => text.includes("parallel:"));
-	const { include: [{ inputs }], ...own } = yaml.load(block.replace(/^```.*$/gm, ""));
-	const got = run(makeProject(scratch, root, instance, inputs, own), "--preview");
+function sharedRun() {
+	const { inputs, jobs } = sharedOut(root);
+	const got = run(makeProject(scratch, root, instance, inputs, jobs), "--preview");
 	assert.equal(got.code, 0, got.all);
 	const document = yaml.load(got.stdout);
 	valid("the README's jobs that share a run", document);

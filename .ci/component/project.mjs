@@ -1,8 +1,9 @@
 // A project that includes the component the way its users do, and gitlab-ci-local in it.
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import yaml from "js-yaml";
 
 // bundle is the file that gitlab-ci-local is shipped as.
 export const bundle = createRequire(import.meta.url).resolve("gitlab-ci-local");
@@ -27,6 +28,15 @@ export function makeProject(scratch, root, instance, inputs, jobs = {}) {
 	// JSON is YAML, and quotes whatever an input holds.
 	writeFileSync(join(folder, ".gitlab-ci.yml"), JSON.stringify({ include: [{ component, inputs }], ...jobs }));
 	return folder;
+}
+
+// sharedOut returns the README's example of a run that several jobs share: the inputs of
+// the component, and the jobs beside it.
+export function sharedOut(root) {
+	const blocks = readFileSync(join(root, "README.md"), "utf8").match(/^```yaml\n[^]*?^```$/gm);
+	const block = blocks.find((text) => text.includes("parallel:"));
+	const { include: [{ inputs }], ...jobs } = yaml.load(block.replace(/^```.*$/gm, ""));
+	return { inputs, jobs };
 }
 
 // run runs gitlab-ci-local in a folder and returns how it ended and what it printed.

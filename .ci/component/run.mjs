@@ -10,7 +10,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeProject, run } from "./project.mjs";
+import { makeProject, run, sharedOut } from "./project.mjs";
 
 const [root, scratch, bin] = process.argv.slice(2);
 assert(root && scratch && bin, "usage: node run.mjs ROOT SCRATCH BIN");
@@ -34,16 +34,16 @@ async function main(instance) {
 	const folder = makeProject(scratch, root, instance, {
 		image: "registry.example.com/tools/registry-gc:1", rate_limit: "0", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "ADMIN_TOKEN",
 	});
-	const pipeline = (what, variables, { token: given = token } = {}) => {
+	const pipeline = (what, variables, { token: given = token, of = folder } = {}) => {
 		const all = ["GITLAB_CI=true", ...(given ? [`ADMIN_TOKEN=${given}`] : []), ...variables];
-		const got = run(folder, "--force-shell-executor", "--shell-isolation", "--ignore-predefined-vars=GITLAB_CI,CI_PIPELINE_SOURCE,CI_COMMIT_REF_NAME,CI_COMMIT_BRANCH",
+		const got = run(of, "--force-shell-executor", "--shell-isolation", "--ignore-predefined-vars=GITLAB_CI,CI_PIPELINE_SOURCE,CI_COMMIT_REF_NAME,CI_COMMIT_BRANCH",
 			...all.flatMap((variable) => ["--variable", variable]));
 		assert(!got.all.includes(token), `${what}: the token is in the log`);
 		got.jobs = ended(got);
 		console.log(`\n-- ${what}: ${got.jobs.join(", ") || "no job"}`);
 		return got;
 	};
-	const reports = (job) => join(folder, ".gitlab-ci-local/artifacts", job, "reports");
+	const reports = (job, of = folder) => join(of, ".gitlab-ci-local/artifacts", job, "reports");
 	const before = await world(instance);
 	const dead = before.filter((tag) => tag.includes(" dead: "));
 	assert(dead.length > 0 && dead.length < before.length, "the stand-in has nothing to show");
@@ -75,6 +75,12 @@ async function main(instance) {
 	got = pipeline("a schedule whose time is over at once", [...schedule, "MAX_RUNTIME=1ns"]);
 	assert.deepEqual(got.jobs, ["WARN registry-gc, exit code 3"], `allowed to fail: ${got.all}`);
 	assert.deepEqual(await world(instance), before, "a run that failed changed something");
+
+	const example = sharedOut(root);
+	const shared = makeProject(scratch, root, instance, example.inputs, example.jobs);
+	got = pipeline("a schedule whose run several jobs share", [...schedule, `GITLAB_TOKEN=${token}`, "RATE_LIMIT=0", "DRY_RUN=true"], { of: shared });
+	assert.deepEqual(got.jobs, [...Array(example.jobs["registry-gc-shard"].parallel).fill("PASS registry-gc-shard:"), "PASS registry-gc-report"], got.all);
+	reported(reports("registry-gc-report", shared), { dry_run: true, deleted: dead.length });
 
 	got = pipeline("a schedule", schedule);
 	assert.deepEqual(got.jobs, ["PASS registry-gc"], got.all);
