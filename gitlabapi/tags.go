@@ -86,9 +86,12 @@ func tagOf(t *gitlab.RegistryRepositoryTag) Tag {
 // specification of OCI). Anything else in a path could name another thing than a tag.
 var tagName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
+// IsTagName reports whether a tag can have this name at all.
+func IsTagName(name string) bool { return tagName.MatchString(name) }
+
 // checkTagName refuses, before anything is sent, a name that no tag can have.
 func checkTagName(tag string) error {
-	if !tagName.MatchString(tag) {
+	if !IsTagName(tag) {
 		return &FormatError{"no tag can have this name"}
 	}
 	return nil

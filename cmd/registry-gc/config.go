@@ -30,7 +30,7 @@ type Config struct {
 	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
 	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
 	Membership         string           `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least; a pattern that matches nothing, such as ^$, goes into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
+	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
 	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
 	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
 	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
@@ -78,6 +78,7 @@ var acceptable = map[string]func(*Config) bool{
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
 	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
+	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
 	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isRegistry(c.RegistryURL) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
 	"Pushgateway":    func(c *Config) bool { return c.Pushgateway.IsZero() || isGateway(c.Pushgateway.Reveal()) },
@@ -87,6 +88,10 @@ var acceptable = map[string]func(*Config) bool{
 var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindMultiArch}
 
 func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(name)) }
+
+// isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
+// would protect nothing, and nobody would notice before the tags are gone.
+func isNoTag(name string) bool { return !gitlabapi.IsTagName(name) }
 
 func isRegistry(text string) bool {
 	_, err := gitlabapi.ParseRegistryURL(text)
