@@ -11,5 +11,5 @@ import (
 func main() {
 	heedMemoryLimit(memlimit.FromCgroup)
 	ctx := stopOnSignals(context.Background())
-	os.Exit(run(ctx, os.Args[1:], envconfig.OsLookuper(), os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], envconfig.OsLookuper(), variableNames(os.Environ()), os.Stdout, os.Stderr))
 }

@@ -20,9 +20,9 @@ import (
 // version is set by the linker in released builds.
 var version = "dev"
 
-// run is the program: it does what the command line and the environment say and
-// returns the exit code.
-func run(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
+// run is the program: it does what the command line and the environment say, whose
+// variables have these names, and returns the exit code.
+func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "merge" {
 		return merge(ctx, args[1:], environment, stdout, stderr)
 	}
@@ -37,8 +37,10 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, std
 		_, err := fmt.Fprintln(stdout, "registry-gc", version)
 		return codeOf(err)
 	}
-	config, err := loadConfig(ctx, line.over(environment))
-	if err != nil {
+	settings := line.over(environment)
+	config, err := loadConfig(ctx, settings)
+	mistyped := mistypings(names, settings)
+	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
 		return complain(stderr, err)
 	}
 	job := &job{config: config, stdout: stdout, screen: screenFor(stderr, config, environment)}
@@ -49,18 +51,19 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, std
 	if shard := config.shard(); shard.Count > 1 {
 		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
 	}
+	warnOfMistyped(job.log, mistyped)
 	return job.run(ctx)
 }
 
 // complain prints each problem of a configuration on a line of its own.
 func complain(w io.Writer, err error) int {
-	problems := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		problems = joined.Unwrap()
+		for _, problem := range joined.Unwrap() {
+			complain(w, problem)
+		}
+		return exitUsage
 	}
-	for _, problem := range problems {
-		fmt.Fprintf(w, "registry-gc: %v\n", problem)
-	}
+	fmt.Fprintf(w, "registry-gc: %v\n", err)
 	return exitUsage
 }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sethvargo/go-envconfig"
+)
+
+func TestMistypings(t *testing.T) {
+	for name, test := range map[string]struct {
+		environment map[string]string
+		meant       map[string]string
+		refused     bool // where nothing is said of DRY_RUN
+	}{
+		"an underscore less":    {map[string]string{"DRYRUN": "true"}, map[string]string{"DRYRUN": "DRY_RUN"}, true},
+		"a dash":                {map[string]string{"DRY-RUN": "1"}, map[string]string{"DRY-RUN": "DRY_RUN"}, true},
+		"small letters":         {map[string]string{"dry_run": "yes"}, map[string]string{"dry_run": "DRY_RUN"}, true},
+		"neighbours swapped":    {map[string]string{"DYR_RUN": "true"}, map[string]string{"DYR_RUN": "DRY_RUN"}, true},
+		"no dry run asked for":  {map[string]string{"DRYRUN": "false"}, map[string]string{"DRYRUN": "DRY_RUN"}, false},
+		"both":                  {map[string]string{"DRYRUN": "true", "DRY_RUN": "false"}, map[string]string{"DRYRUN": "DRY_RUN"}, true},
+		"set to nothing":        {map[string]string{"DRYRUN": ""}, nil, false},
+		"two edits from it":     {map[string]string{"PRE_RUN": "true"}, map[string]string{"PRE_RUN": "DRY_RUN"}, false},
+		"a letter less":         {map[string]string{"PROTECTED_TAG": "x"}, map[string]string{"PROTECTED_TAG": "PROTECTED_TAGS"}, false},
+		"the right one is set":  {map[string]string{"PROTECTED_TAG": "x", "PROTECTED_TAGS": "y"}, nil, false},
+		"of the predecessor":    {map[string]string{"APITOKEN": "x"}, map[string]string{"APITOKEN": "API_TOKEN"}, false},
+		"a short one, far":      {map[string]string{"VERILY": "x"}, nil, false},
+		"a short one, the same": {map[string]string{"Verify": "x"}, map[string]string{"Verify": "VERIFY"}, false},
+		"of others": {map[string]string{"PATH": "x", "CI_REGISTRY": "x", "GITLAB_CI": "true", "GITLAB_USER_ID": "1", "LOGNAME": "x",
+			"HTTPS_PROXY": "x", "CI_NODE_INDEX": "1", "CI_NODE_TOTAL": "1", "GITLAB_HOST": "x", "CI_COMMIT_TAG": "x"}, nil, false},
+		"three edits": {map[string]string{"PROTECTED": "x"}, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := (&commandLine{}).over(envconfig.MapLookuper(test.environment))
+			found := mistypings(slices.Collect(maps.Keys(test.environment)), environment)
+			var meant map[string]string
+			for _, m := range found {
+				if meant == nil {
+					meant = make(map[string]string)
+				}
+				meant[m.name] = m.variable
+			}
+			if diff := cmp.Diff(test.meant, meant); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if err := new(Config).refuseMistyped(found, environment); (err != nil) != test.refused {
+				t.Errorf("a real run: %v", err)
+			}
+			if err := (&Config{DryRun: true}).refuseMistyped(found, environment); err != nil {
+				t.Errorf("a dry run: %v", err)
+			}
+		})
+	}
+}
+
+func TestEditsBetween(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"", "AB", 2}, {"AB", "", 2}, {"DRYRUN", "DRYRUN", 0},
+		{"DYRRUN", "DRYRUN", 1}, {"DRYRN", "DRYRUN", 1}, {"DRYRUNS", "DRYRUN", 1}, {"TRYRUN", "DRYRUN", 1},
+		{"MAXAGE", "MINAGE", 2}, {"PROTECTED", "PROTECTEDTAGS", 4}, {"AB", "BA", 1}, {"ABAB", "BABA", 2},
+	} {
+		if got := editsBetween(test.a, test.b); got != test.want {
+			t.Errorf("editsBetween(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}
