@@ -83,7 +83,11 @@ func (j *job) run(ctx context.Context) int {
 	started, untilSignal := time.Now(), ctx
 	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
 	defer cancel()
-	j.log.Info("starting", "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
+	intent := "starting: dead tags will be deleted"
+	if j.config.DryRun {
+		intent = "starting a dry run: nothing will be changed"
+	}
+	j.log.Info(intent, "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
 	client, err := gitlabapi.New(j.client())
 	if err == nil {
 		err = client.CheckToken(ctx, !j.config.DryRun)
