@@ -25,7 +25,7 @@ import (
 type Config struct {
 	GitLabURL          string           `env:"GITLAB_URL,default=$CI_SERVER_URL" must:"be the address of the instance, such as https://gitlab.example.com, with its path if it has one" is:"the instance, with a path if it has one"`
 	Token              gitlabapi.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
-	TokenFile          string           `env:"GITLAB_TOKEN_FILE" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
+	TokenFile          string           `env:"GITLAB_TOKEN_FILE" default:"none" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
 	DryRun             bool             `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
 	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
 	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`

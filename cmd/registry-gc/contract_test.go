@@ -419,6 +419,11 @@ func TestHelpVariables(t *testing.T) {
 		got[match[1]] = match[2]
 	}
 	compareVariables(t, "--help", got, configVariables())
+	for line := range strings.Lines(text) {
+		if len(line) > helpWidth+1 {
+			t.Errorf("--help is wider than a terminal: %s", line)
+		}
+	}
 }
 
 // TestReadmeVariables: the table whose first column is headed "variable". A cell may name

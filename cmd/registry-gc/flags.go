@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"text/tabwriter"
+	"strings"
 
 	"github.com/sethvargo/go-envconfig"
 )
@@ -71,6 +71,32 @@ func (l nonEmpty) Lookup(key string) (string, bool) {
 	return value, ok && value != ""
 }
 
+// helpWidth is how wide --help is at most, in columns.
+const helpWidth = 100
+
+// writeVariables prints the variables, each with its default and what it is for. A default
+// that is wide pushes the rest of its line to the right, and not the column of all others.
+func writeVariables(w io.Writer) {
+	const name, value = 22, 23 // how wide these columns are
+	below := strings.Repeat(" ", 2+name+value)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		variable, standard := variableOf(field)
+		if standard == "" {
+			standard = field.Tag.Get("default")
+		}
+		line := fmt.Sprintf("  %-*s%-*s", name, variable, value, standard+"  ")
+		margin := len(line)
+		for word := range strings.FieldsSeq(field.Tag.Get("is")) {
+			if len(line) > margin && len(line)+len(word) > helpWidth {
+				fmt.Fprintln(w, strings.TrimRight(line, " "))
+				line, margin = below, len(below)
+			}
+			line += word + " "
+		}
+		fmt.Fprintln(w, strings.TrimRight(line, " "))
+	}
+}
+
 // writeHelp prints the contract: flags, variables and exit codes.
 func writeHelp(w io.Writer) error {
 	fmt.Fprint(w, `registry-gc removes dead tags from GitLab's container registry: build caches whose
@@ -89,15 +115,7 @@ which stands for REPORT_DIR. It sends no request, and needs no other variable.
 
 variables:
 `)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for field := range reflect.TypeFor[Config]().Fields() {
-		name, value := variableOf(field)
-		if value == "" {
-			value = field.Tag.Get("default")
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\n", name, value, field.Tag.Get("is"))
-	}
-	table.Flush()
+	writeVariables(w)
 	_, err := fmt.Fprint(w, `
 Proxy and certificate settings are the usual ones: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.
 

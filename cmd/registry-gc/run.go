@@ -52,6 +52,9 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
 	}
 	warnOfMistyped(job.log, mistyped)
+	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
+		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
+	}
 	return job.run(ctx)
 }
 
