@@ -275,6 +275,16 @@ func variableOf(field reflect.StructField) (name, value string) {
 	return name, strings.TrimPrefix(options, "default=")
 }
 
+// variableNamed returns the field of a variable, if there is one.
+func variableNamed(name string) (found reflect.StructField, ok bool) {
+	for field := range reflect.TypeFor[Config]().Fields() {
+		if variable, _ := variableOf(field); variable == name {
+			return field, true
+		}
+	}
+	return found, false
+}
+
 func fieldOf(name string) reflect.StructField {
 	field, _ := reflect.TypeFor[Config]().FieldByName(name)
 	return field

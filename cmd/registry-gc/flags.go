@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/sethvargo/go-envconfig"
@@ -25,7 +26,42 @@ var flagVariables = []struct{ flag, variable, usage string }{
 	{"token", "GITLAB_TOKEN", "access token; other users of the machine can see it, the variable they cannot"},
 }
 
-var errUnknownFlag = errors.New("there is a flag that is none, or without its value; registry-gc --help lists what there is")
+var (
+	// plainFlag is what the name of a flag looks like. Only what does is shown.
+	plainFlag = regexp.MustCompile(`^--?([a-z]+(?:-[a-z]+)*)$`)
+	noFlag    = regexp.MustCompile(`^--?[-=]`)
+)
+
+// flagError says what is wrong with the argument that flags stumbled over, the last one
+// before the rest. It shows a name at most: what stands there may be the token, also glued
+// to the name of a flag that takes one.
+func flagError(flags *flag.FlagSet, args []string) error {
+	const help = "; registry-gc --help lists what there is"
+	// One of a form that no flag has, such as ---x, is still in the rest.
+	given, _, _ := strings.Cut(args[max(0, len(args)-flags.NArg()-1)], "=")
+	if rest := flags.Args(); len(rest) > 0 && noFlag.MatchString(rest[0]) {
+		given = rest[0]
+	}
+	match := plainFlag.FindStringSubmatch(given)
+	if match == nil || len(match[1]) > 20 {
+		return errors.New("there is a flag that is none" + help)
+	}
+	name := match[1]
+	if flags.Lookup(name) != nil {
+		return fmt.Errorf("--%s lacks its value, or has one that it cannot have%s", name, help)
+	}
+	glued := false
+	flags.VisitAll(func(f *flag.Flag) { glued = glued || strings.HasPrefix(name, f.Name) && len(f.Name) > 1 })
+	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	switch _, known := variableNamed(variable); {
+	case glued:
+		return errors.New("there is a flag that is none" + help)
+	case known:
+		return fmt.Errorf("--%s is no flag: set the variable %s%s", name, variable, help)
+	default:
+		return fmt.Errorf("--%s is no flag%s", name, help)
+	}
+}
 
 // parseFlags reads the command line. Its errors do not repeat what was given, which may
 // be the token in the wrong place.
@@ -49,9 +85,9 @@ func parseFlags(args []string) (*commandLine, error) {
 	case errors.Is(err, flag.ErrHelp):
 		line.help = true
 	case err != nil:
-		return nil, errUnknownFlag
+		return nil, flagError(flags, args)
 	case flags.NArg() > 0:
-		return nil, errors.New("there is an argument that is no flag; registry-gc --help lists what there is")
+		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
 	}
 	return line, nil
 }
@@ -97,6 +133,28 @@ func writeVariables(w io.Writer) {
 	}
 }
 
+// What merge is for and how it ends, in its own help and in that of the program.
+const (
+	mergeText = `merge makes one report out of those of the shards of one run: it reads each DIR, or the
+folders of shards in it, prints one summary and writes the reports to --report-dir (-o),
+which stands for REPORT_DIR. It sends no request, and needs no other variable.
+`
+	mergeCodes = `merge ends as one run would have: with 1 also if a shard is missing or was killed, with
+3 also if one was interrupted.
+`
+)
+
+// writeMergeHelp prints what merge needs to be told.
+func writeMergeHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc merge [--report-dir DIR] DIR...
+
+`+mergeText+`LOG_FORMAT and LOG_LEVEL are obeyed.
+
+`+mergeCodes+`registry-gc --help lists the exit codes.
+`)
+	return err
+}
+
 // writeHelp prints the contract: flags, variables and exit codes.
 func writeHelp(w io.Writer) error {
 	fmt.Fprint(w, `registry-gc removes dead tags from GitLab's container registry: build caches whose
@@ -109,10 +167,7 @@ The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. A to
 the command line can be seen by other users of the machine; prefer the variable.
 --help prints this text, --version the version.
 
-merge makes one report out of those of the shards of one run: it reads each DIR, or the
-folders of shards in it, prints one summary and writes the reports to --report-dir (-o),
-which stands for REPORT_DIR. It sends no request, and needs no other variable.
-
+`+mergeText+`
 variables:
 `)
 	writeVariables(w)
@@ -128,8 +183,6 @@ exit codes:
   4      a guard stopped the deletions: the registry seems to be failing
   128+n  interrupted by signal n
 
-merge ends as one run would have: with 1 also if a shard is missing or was killed, with
-3 also if one was interrupted.
-`)
+`+mergeCodes)
 	return err
 }

@@ -26,10 +26,13 @@ func merge(ctx context.Context, args []string, environment envconfig.Lookuper, s
 		return complain(stderr, err)
 	}
 	if line.help {
-		return codeOf(writeHelp(stdout))
+		return codeOf(writeMergeHelp(stdout))
 	}
 	config := new(Config)
 	if err := errors.Join(config.load(ctx, line.over(environment), mergeSettings)...); err != nil {
+		return complain(stderr, err)
+	}
+	if err := areFolders(folders); err != nil {
 		return complain(stderr, err)
 	}
 	sources, err := report.OpenSources(folders)
@@ -61,16 +64,27 @@ func parseMerge(args []string) (line *commandLine, folders []string, err error) 
 			line.help = true
 			return line, nil, nil
 		case err != nil:
-			return nil, nil, errUnknownFlag
+			return nil, nil, flagError(flags, args)
 		}
 		if args = flags.Args(); len(args) > 0 {
 			folders, args = append(folders, args[0]), args[1:]
 		}
 	}
 	if len(folders) == 0 {
-		return nil, nil, errors.New("merge needs the folders with the reports of the shards; registry-gc --help says how")
+		return nil, nil, errors.New("merge needs the folders with the reports of the shards; registry-gc merge --help says how")
 	}
 	return line, folders, nil
+}
+
+// areFolders refuses files: a shell's reports/* names those that lie beside the folders.
+func areFolders(paths []string) error {
+	var problems []error
+	for _, path := range paths {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			problems = append(problems, fmt.Errorf("%s is a file; merge reads folders, and finds the reports in them itself", path))
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // notAmong makes sure that merging does not overwrite what it reads.
