@@ -7,6 +7,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -36,16 +37,16 @@ type Config struct {
 	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
 	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked twice; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
 	RegistryURL        string           `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
-	DeleteKinds        []string         `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
+	DeleteKinds        []string         `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
 	ShardIndex         shardNumber      `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
 	ShardCount         shardNumber      `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
-	MinAge             time.Duration    `env:"MIN_AGE,default=1h" must:"be a time such as 1h or 30m; 0 for none" is:"build caches that are younger stay, where their age is known"`
+	MinAge             time.Duration    `env:"MIN_AGE,default=1h" must:"be a time in hours, minutes or seconds, such as 24h or 30m, and not in days; 0 for none" is:"build caches that are younger stay, where their age is known"`
 	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
 	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
 	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
-	RequestTimeout     time.Duration    `env:"REQUEST_TIMEOUT,default=30s" must:"be a time such as 30s or 2m" is:"how long one attempt of a request may take"`
+	RequestTimeout     time.Duration    `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
 	MaxRetries         int              `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
-	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time such as 90m or 11h; 0 for none" is:"stop in good order after this long; 0: never"`
+	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time in hours, minutes or seconds, such as 90m or 24h, and not in days; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
 	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
 	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
@@ -122,7 +123,7 @@ func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []
 			continue
 		}
 		if !loadField(ctx, field, value, lookuper) || !c.accepts(field, value) {
-			problems = append(problems, mustBe(field))
+			problems = append(problems, mustBe(field, lookuper))
 		}
 	}
 	if err := checkFolder(c.ReportDir); err != nil {
@@ -260,13 +261,47 @@ func (p *problem) Error() string { return p.variable + ": " + p.text }
 
 // mustBe returns the problem of a field whose value is not what it has to be. It does
 // not show the value, which may be a secret in the wrong place.
-func mustBe(field reflect.StructField) *problem {
+func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 	name, _ := variableOf(field)
 	must := field.Tag.Get("must")
 	if choices, ok := field.Tag.Lookup("one_of"); ok {
 		must = "be one of " + strings.ReplaceAll(choices, ",", ", ")
 	}
+	if reason, ok := reasons[field.Name]; ok {
+		value, _ := lookuper.Lookup(name)
+		must += reason(value)
+	}
 	return &problem{name, "must " + must}
+}
+
+// reasons say of a value what exactly is wrong with it, without showing more of it than
+// cannot be a secret.
+var reasons = map[string]func(value string) string{
+	"DeleteKinds":        noKindIn,
+	"ProtectedTagsRegex": noPatternIn,
+}
+
+// word is what a kind looks like. No access token does.
+var word = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)*$`)
+
+// noKindIn names the first entry that is no kind, if it is a short word.
+func noKindIn(list string) string {
+	for _, entry := range trimmed(strings.Split(list, ",")) {
+		if isNoKind(entry) && word.MatchString(entry) && len(entry) <= 20 {
+			return "; " + entry + " is none of them"
+		}
+	}
+	return ""
+}
+
+// noPatternIn names the rule of regular expressions that is broken. The library's error
+// also quotes the text.
+func noPatternIn(text string) string {
+	_, err := regexp.Compile(text)
+	if broken, ok := errors.AsType[*syntax.Error](err); ok {
+		return ": " + broken.Code.String()
+	}
+	return ""
 }
 
 // variableOf returns the variable of a field and its default.
