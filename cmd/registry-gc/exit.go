@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
@@ -82,9 +84,9 @@ func advice(err error) string {
 	case err == nil:
 		return ""
 	case isScope && scope.Kind == "group":
-		return "GITLAB_GROUPS: " + scope.Error()
+		return "GITLAB_GROUPS: " + scope.Error() + slip(scope)
 	case isScope:
-		return "GITLAB_PROJECTS: " + scope.Error()
+		return "GITLAB_PROJECTS: " + scope.Error() + slip(scope)
 	case errors.Is(err, gitlabapi.ErrUnauthorized), errors.Is(err, gitlabapi.ErrRegistryDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, gitlabapi.ErrInsufficientScope):
@@ -93,6 +95,10 @@ func advice(err error) string {
 		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
 	case isUntrusted(err):
 		return fmt.Sprintf("cannot trust GitLab's certificate, SSL_CERT_FILE must name a file with the authority that signed it: %v", request)
+	case isFailing(err):
+		return fmt.Sprintf("GitLab or a proxy before it is failing, which says nothing about token or settings; run again when it is well: %v", err)
+	case errors.Is(err, gitlabapi.ErrForbidden):
+		return fmt.Sprintf("GitLab refuses this to the token's user: are its scopes and its user's rights enough, and may this machine's IP address use the API? %v", err)
 	case errors.Is(err, gitlabapi.ErrNotFound):
 		return fmt.Sprintf("is GITLAB_URL right, with its path if the instance has one? %v", err)
 	case isRequest && !isFormat(err):
@@ -100,6 +106,30 @@ func advice(err error) string {
 	default:
 		return err.Error()
 	}
+}
+
+// slip returns what is likely to be wrong with a name that stands for nothing.
+func slip(scope *pipeline.ScopeError) string {
+	switch {
+	case strings.Contains(scope.Name, "://"):
+		return "; want a full path, such as acme/shop, or an id, and no address"
+	case strings.HasPrefix(scope.Name, "/"), strings.HasSuffix(scope.Name, "/"):
+		return "; a full path neither begins nor ends with /"
+	case strings.HasSuffix(scope.Name, ".git"):
+		return "; a full path does not end in .git"
+	case scope.Kind == "group" && strings.Contains(scope.Name, "/"):
+		return "; if it is a project, it goes into GITLAB_PROJECTS"
+	case scope.Kind == "project":
+		return "; if it is a group, it goes into GITLAB_GROUPS"
+	default:
+		return ""
+	}
+}
+
+// isFailing reports whether the instance answered that it cannot answer.
+func isFailing(err error) bool {
+	status, ok := errors.AsType[*gitlabapi.StatusError](err)
+	return ok && status.Status >= http.StatusInternalServerError
 }
 
 func isUntrusted(err error) bool {

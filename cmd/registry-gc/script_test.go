@@ -68,6 +68,10 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	},
 	"revoked-later": func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Skip: 20, Effect: gitlabtest.Status(401)}) },
 	"html":          func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Effect: gitlabtest.HTML()}) },
+	"failing":       func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Effect: gitlabtest.Status(502)}) },
+	"forbidden": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/(projects|graphql)$`), Effect: gitlabtest.Refuse(403)})
+	},
 	"redirect": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Effect: gitlabtest.Redirect("https://elsewhere.example/sign_in")})
 	},

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+)
+
+// TestAdviceOnScope: what is likely to be wrong with a name is said behind it.
+func TestAdviceOnScope(t *testing.T) {
+	for _, test := range []struct{ kind, name, want string }{
+		{"group", "https://gitlab.example.com/acme", "and no address"},
+		{"project", "https://gitlab.example.com/acme/shop", "and no address"},
+		{"group", "acme/shop/", "neither begins nor ends with /"},
+		{"project", "/acme/shop", "neither begins nor ends with /"},
+		{"project", "acme/shop.git", "does not end in .git"},
+		{"group", "acme/shop", "it goes into GITLAB_PROJECTS"},
+		{"project", "acme", "it goes into GITLAB_GROUPS"},
+		{"group", "acme", "that the token can see"},
+	} {
+		got := advice(&pipeline.ScopeError{Kind: test.kind, Name: test.name, Err: gitlabapi.ErrNotFound})
+		if !strings.HasSuffix(got, test.want) {
+			t.Errorf("%s %s: %s; want %s", test.kind, test.name, got, test.want)
+		}
+	}
+}
+
+// TestAdviceOnCertificates: an authority of one's own is told where it goes.
+func TestAdviceOnCertificates(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	client, err := gitlabapi.New(gitlabapi.Config{URL: server.URL, Token: gitlabapi.NewSecret("glpat-0123456789")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := advice(client.CheckToken(t.Context(), true)); !strings.Contains(got, "SSL_CERT_FILE") {
+		t.Error(got)
+	}
+}
