@@ -2,6 +2,7 @@ package gitlabapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,7 +118,7 @@ func New(config Config) (*Client, error) {
 		gitlab.WithHTTPClient(&http.Client{CheckRedirect: refuseRedirects, Transport: layers}),
 		gitlab.WithUserAgent(config.UserAgent),
 		gitlab.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)), // ours is in the transport
-		gitlab.WithCustomRetry(shouldRetry),
+		gitlab.WithCustomRetry(c.retries),
 		gitlab.WithCustomRetryMax(config.MaxRetries),
 		gitlab.WithCustomBackoff(backoff),
 		gitlab.WithRequestLogHook(c.countRetry),
@@ -181,17 +182,50 @@ func (c *Client) registryClient(layers *transport, maxRetries int) *retryablehtt
 	return &retryablehttp.Client{
 		HTTPClient:     &http.Client{CheckRedirect: refuseEveryRedirect, Transport: layers},
 		RetryMax:       maxRetries,
-		CheckRetry:     shouldRetry,
+		CheckRetry:     c.retries,
 		Backoff:        backoff,
 		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
 		RequestLogHook: c.countRetry,
 	}
 }
 
-// countRetry is told of every attempt, the first one being 0.
+// A failed attempt is noted here for the log line about the next one, to which the hook
+// of that one has only the request.
+type lastFailure struct{ cause string }
+
+type lastFailureKey struct{}
+
+// countRetry is told of every attempt, the first one being 0, before it is made. It is the
+// one place that sees a request of either client before all of its attempts.
 func (c *Client) countRetry(_ retryablehttp.Logger, req *http.Request, attempt int) {
-	if attempt > 0 {
-		c.count.retries.Add(1)
-		c.log.Info("trying again", "method", req.Method, "path", req.URL.EscapedPath(), "attempt", attempt+1)
+	if attempt == 0 {
+		*req = *req.WithContext(context.WithValue(req.Context(), lastFailureKey{}, new(lastFailure)))
+		return
 	}
+	c.count.retries.Add(1)
+	cause := ""
+	if last, ok := req.Context().Value(lastFailureKey{}).(*lastFailure); ok {
+		cause = c.harmless(credentialOf(req).scrub(last.cause)) // a broken answer may be quoted
+	}
+	c.log.Info("trying again", "method", req.Method, "path", req.URL.EscapedPath(), "attempt", attempt+1, "cause", cause)
+}
+
+// retries is the CheckRetry of both clients: it decides as shouldRetry does, and notes
+// what the next attempt is made for.
+func (c *Client) retries(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if last, ok := ctx.Value(lastFailureKey{}).(*lastFailure); ok {
+		last.cause = causeOf(resp, err)
+	}
+	return shouldRetry(ctx, resp, err)
+}
+
+// causeOf says in short why an attempt was no success.
+func causeOf(resp *http.Response, err error) string {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err // without the address, whose query may hold anything
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("status %d", resp.StatusCode)
 }

@@ -1,6 +1,7 @@
 package gitlabapi
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,7 +114,13 @@ type RequestError struct {
 }
 
 // Error implements error.
-func (e *RequestError) Error() string { return fmt.Sprintf("%s %s: %v", e.Method, e.Path, e.Err) }
+func (e *RequestError) Error() string {
+	text := fmt.Sprintf("%s %s: %v", e.Method, e.Path, e.Err)
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](e.Err); untrusted {
+		text += ": SSL_CERT_FILE must name a file with the authority that signed it"
+	}
+	return text
+}
 
 // Unwrap returns what went wrong.
 func (e *RequestError) Unwrap() error { return e.Err }
@@ -127,13 +134,17 @@ func (e *FormatError) Error() string { return e.Problem }
 
 // A RedirectError is a redirect that was not followed.
 type RedirectError struct {
-	To   string // without query
-	from party
+	To     string // without query
+	from   party
+	secure bool // it leads to the same host, by HTTPS instead of HTTP
 }
 
 // Error implements error.
 func (e *RedirectError) Error() string {
 	variable, whose := e.from.setting()
+	if e.secure {
+		return fmt.Sprintf("refused a redirect to %s: %s must begin with https://", e.To, variable)
+	}
 	return fmt.Sprintf("refused a redirect to %s: %s must be %s's own address", e.To, variable, whose)
 }
 

@@ -27,7 +27,7 @@ func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	secret := credentialOf(req)
 	if redirect, ok := errors.AsType[*RedirectError](err); ok {
-		err = &RedirectError{To: c.harmless(secret.scrub(redirect.To)), from: redirect.from}
+		err = &RedirectError{To: c.harmless(secret.scrub(redirect.To)), from: redirect.from, secure: redirect.secure}
 	} else if text := err.Error(); text != secret.scrub(text) {
 		err = errors.New(secret.scrub(text))
 	}

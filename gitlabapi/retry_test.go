@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -204,5 +205,70 @@ func TestRealCertificateErrorsAreNotRepeated(t *testing.T) {
 				t.Errorf("%d requests, want 1: %v", got, err)
 			}
 		})
+	}
+}
+
+// TestTheCauseOfARetryIsLogged, each attempt's own, and neither the token nor an address
+// with its query.
+func TestTheCauseOfARetryIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary()
+		network := wire(func(req *http.Request) (*http.Response, error) {
+			switch d.note() {
+			case 0:
+				return reply(req, 502, ""), nil
+			case 1:
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused " + secretToken)}
+			default:
+				return reply(req, 200, "[]"), nil
+			}
+		})
+		var text strings.Builder
+		c := newTestClient(t, network, Config{MaxRetries: 3, Log: slog.New(slog.NewTextHandler(&text, nil))})
+		if err := ask(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+		if len(lines) != 2 || !strings.HasSuffix(lines[0], `attempt=2 cause="status 502"`) ||
+			!strings.HasSuffix(lines[1], `attempt=3 cause="dial tcp: refused [redacted]"`) {
+			t.Errorf("%s", text.String())
+		}
+	})
+}
+
+// TestAdviceInErrors: an error that one setting mends names it.
+func TestAdviceInErrors(t *testing.T) {
+	plain := Config{URL: "http://gitlab.example"}
+	for name, test := range map[string]struct {
+		network wire
+		config  Config
+		want    string
+	}{
+		"https of the same host": {answering(301, "", "Location", "https://gitlab.example/api/v4/x"), plain, ": GITLAB_URL must begin with https://"},
+		"https of another":       {answering(301, "", "Location", "https://elsewhere.example/"), plain, ": GITLAB_URL must be the instance's own address"},
+		"an authority": {func(*http.Request) (*http.Response, error) {
+			return nil, &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
+		}, Config{}, ": SSL_CERT_FILE must name a file with the authority that signed it"},
+	} {
+		err := ask(t.Context(), newTestClient(t, test.network, test.config))
+		if err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTheCauseOfARetryHidesTheCredential of the registry, which is not the access token.
+func TestTheCauseOfARetryHidesTheCredential(t *testing.T) {
+	var text strings.Builder
+	c := newTestClient(t, answering(200, ""), Config{Log: slog.New(slog.NewTextHandler(&text, nil))})
+	req := httptest.NewRequest(http.MethodGet, "https://registry.example/v2/", nil)
+	req.Header.Set("Authorization", "Bearer s3cretcredential")
+	c.countRetry(nil, req, 0)
+	if again, err := c.retries(req.Context(), nil, errors.New(`malformed HTTP response "s3cretcredential"`)); !again || err != nil {
+		t.Fatal(again, err)
+	}
+	c.countRetry(nil, req, 1)
+	if got := text.String(); !strings.Contains(got, "malformed HTTP response") || strings.Contains(got, "s3cret") {
+		t.Error(got)
 	}
 }

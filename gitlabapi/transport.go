@@ -114,7 +114,7 @@ func refuseRedirects(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	sameOrigin := req.URL.Scheme == first.URL.Scheme && req.URL.Host == first.URL.Host
 	if first.Method != http.MethodGet || !sameOrigin || len(via) > 3 {
-		return redirected(req)
+		return redirected(req, first)
 	}
 	return nil
 }
@@ -122,12 +122,16 @@ func refuseRedirects(req *http.Request, via []*http.Request) error {
 // refuseEveryRedirect is the CheckRedirect of requests to the registry and for its
 // tokens: all of them carry a secret, and none is known to be redirected but those for
 // blobs, to a store that wants no token and that nobody has configured.
-func refuseEveryRedirect(req *http.Request, _ []*http.Request) error { return redirected(req) }
+func refuseEveryRedirect(req *http.Request, via []*http.Request) error {
+	return redirected(req, via[0])
+}
 
 // redirected describes where a redirect leads, without its query, which may be signed.
-func redirected(req *http.Request) *RedirectError {
+func redirected(req, first *http.Request) *RedirectError {
+	sameHost := req.URL.Hostname() == first.URL.Hostname()
 	return &RedirectError{
-		To:   oneLine(req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath()),
-		from: expectationOf(req.Context()).from,
+		To:     oneLine(req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath()),
+		from:   expectationOf(req.Context()).from,
+		secure: first.URL.Scheme == "http" && req.URL.Scheme == "https" && sameHost,
 	}
 }

@@ -94,7 +94,7 @@ func advice(err error) string {
 	case errors.Is(err, pipeline.ErrNoRegistry):
 		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
 	case isUntrusted(err):
-		return fmt.Sprintf("cannot trust GitLab's certificate, SSL_CERT_FILE must name a file with the authority that signed it: %v", request)
+		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case isFailing(err):
 		return fmt.Sprintf("GitLab or a proxy before it is failing, which says nothing about token or settings; run again when it is well: %v", err)
 	case errors.Is(err, gitlabapi.ErrForbidden):
