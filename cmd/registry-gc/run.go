@@ -127,6 +127,9 @@ func (j *job) run(ctx context.Context) int {
 // summary returns an empty summary, which names the shard if there are several.
 func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
+	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
+		summary.Verify = report.ByAPI
+	}
 	if shard := j.config.shard(); shard.Count > 1 {
 		summary.Shard = &shard
 	}

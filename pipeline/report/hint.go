@@ -16,6 +16,7 @@ const namedPushers = 5
 // first that applies is given, and no other.
 //
 //   - While the registry seems to be failing nothing else that was found can be relied on.
+//   - What was taken for dead without a look at the registry may be alive.
 //   - A token that may delete nothing has to be changed before anything else helps.
 //   - Where most of what goes is pushed anew by the next build, that is worth more than
 //     clearing up after it. In a dry run any of it is: those tags pull perfectly, and
@@ -27,6 +28,7 @@ var hints = []struct {
 	lines   func(*Summary, *Tally) []string
 }{
 	{outageSuspected, lookAtRegistry},
+	{blindly, reachRegistry},
 	{mayDeleteNothing, giveRole},
 	{mostlyPushed, nameProjects},
 	{mustBeCollected, collectGarbage},
@@ -50,6 +52,16 @@ func lookAtRegistry(*Summary, *Tally) []string {
 	return []string{
 		"Look at the registry behind GitLab before the next run: it seems to be failing, so",
 		"that tags look dead that may not be.",
+	}
+}
+
+func blindly(s *Summary, dead *Tally) bool { return s.blind() && dead.total.Tags > 0 }
+
+func reachRegistry(*Summary, *Tally) []string {
+	return []string{
+		"Let the registry be asked before more goes: images for several platforms may be among",
+		"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
+		"VERIFY=registry nothing goes without the registry's word.",
 	}
 }
 

@@ -19,6 +19,7 @@ func TestHint(t *testing.T) {
 	const (
 		dryRun, realRun = true, false
 		look            = "Look at the registry"
+		ask             = "Let the registry be asked"
 		role            = "GitLab let the token's user delete nothing"
 		pushed          = "Some projects push"
 		collect         = "No space is free yet"
@@ -46,6 +47,10 @@ func TestHint(t *testing.T) {
 		"an outage outweighs what went":             {realRun, []Event{legacy, deleted(""), outage}, look},
 		"an outage outweighs what may not":          {realRun, []Event{legacy, forbidden, outage}, look},
 		"an outage outweighs what would go":         {dryRun, []Event{legacy, marked(policy.KindAttestedImage), outage}, look},
+		"a registry out of reach outweighs":         {realRun, []Event{legacy, RegistryOutOfReach{}, deleted("")}, ask},
+		"a registry out of reach of a dry run":      {dryRun, []Event{legacy, RegistryOutOfReach{}, marked("")}, ask},
+		"on database it matters less":               {realRun, []Event{database, RegistryOutOfReach{}, deleted("")}, wait},
+		"an outage outweighs a registry not asked":  {realRun, []Event{legacy, RegistryOutOfReach{}, deleted(""), outage}, look},
 		"what cannot be deleted outweighs who made": {realRun, []Event{legacy, forbidden, forbidden}, role},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -23,7 +23,7 @@ func (l Log) Handle(e Event) error {
 	case RegimeUnclear:
 		l.Warn("signs of the regime contradict each other, taking the stricter reading", "api", e.API, "header", e.Header, "v1", e.V1)
 	case RegistryOutOfReach:
-		l.Warn("the registry cannot be asked, deletions are confirmed by asking GitLab again; VERIFY=api accepts that", "error", e.Err)
+		l.Warn("the registry cannot be asked, what goes rests on the word of GitLab's API alone: without a metadata database, images for several platforms cannot be told from dead tags then, and go with them; VERIFY=registry ends such a run instead", "error", e.Err)
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:

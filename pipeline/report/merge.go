@@ -127,6 +127,10 @@ func (m *merger) takeRegime(sources []Source) {
 // add adds the figures of another summary.
 func (s *Summary) add(o *Summary) {
 	s.Interrupted = s.Interrupted || o.Interrupted
+	s.OutOfReach = s.OutOfReach || o.OutOfReach
+	if o.Verify == ByAPI {
+		s.Verify = ByAPI // the weaker word is what can be said of all
+	}
 	s.Projects += o.Projects
 	s.Repositories += o.Repositories
 	s.Tags += o.Tags

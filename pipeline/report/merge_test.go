@@ -20,7 +20,7 @@ import (
 // fullSummary is a summary in which nothing is zero, of one deleted tag.
 func fullSummary() *Summary {
 	return &Summary{
-		Schema: 1, Shard: &Shard{0, 1}, DryRun: true, Interrupted: true, Error: "interrupted by signal 15", Regime: "legacy",
+		Schema: 1, Shard: &Shard{0, 1}, DryRun: true, Interrupted: true, Error: "interrupted by signal 15", Regime: "legacy", Verify: ByAPI, OutOfReach: true,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Reasons: map[policy.Reason]int{policy.Healthy: 4}, Skipped: map[SkipReason]int{ProjectArchived: 7},
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,

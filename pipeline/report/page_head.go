@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -18,6 +19,9 @@ func notices(s *Summary, unread int) []notice {
 	if n := s.Reasons[policy.OutageSuspected]; n > 0 {
 		all = append(all, notice{"failed", "A guard stopped deletions",
 			tags(n) + " look dead, but so do tags that are not, or there was none to compare. Look at the registry behind GitLab, then run again."})
+	}
+	if s.OutOfReach {
+		all = append(all, notice{"failed", "The registry was out of reach", strings.Join(s.outOfReachWords(), " ")})
 	}
 	switch {
 	case s.Interrupted:
@@ -97,6 +101,14 @@ func (p *page) regimeWords() string {
 	default:
 		return p.Regime
 	}
+}
+
+// verifyWords says whose word the deletions rest on.
+func (p *page) verifyWords() string {
+	if p.Verify == ByAPI {
+		return "api: by the word of GitLab’s API alone"
+	}
+	return "registry: by the registry’s own word"
 }
 
 // requestsWords says how many requests the run took.

@@ -21,6 +21,7 @@ func (p *page) markup() markup {
 		"duration":        rounded(p.Duration),
 		"requests":        p.requestsWords(),
 		"regime":          p.regimeWords(),
+		"verify":          p.verifyWords(),
 		"referenced":      p.referenced(),
 		"passed-over":     joined(slices.Sorted(maps.Keys(p.Skipped)), p.skipped),
 		"chart":           joined(p.charts(), chart.markup),

@@ -54,7 +54,7 @@ func TestFiles(t *testing.T) {
 	if err := files.Close(summary); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":1,"dry_run":false,"interrupted":false,"regime":"legacy","projects":1,"repositories":1,` +
+	want := `{"schema":1,"dry_run":false,"interrupted":false,"regime":"legacy","verify":"registry","registry_out_of_reach":false,"projects":1,"repositories":1,` +
 		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
 		`"reasons":{"delete-forbidden":1,"details-missing":2,"details-unknown":1,"healthy":1},` +
 		`"skipped":{"project-archived":1},"unreadable":1,"requests":{"api":3400,"registry":1200},` +

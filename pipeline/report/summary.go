@@ -19,6 +19,8 @@ type Summary struct {
 	Interrupted  bool                  `json:"interrupted"`
 	Error        string                `json:"error,omitempty"` // what ended the run before its time
 	Regime       string                `json:"regime"`
+	Verify       Evidence              `json:"verify"`
+	OutOfReach   bool                  `json:"registry_out_of_reach"` // it should have been asked and could not be
 	Projects     int                   `json:"projects"`
 	Repositories int                   `json:"repositories"`
 	Tags         int                   `json:"tags"`
@@ -34,6 +36,15 @@ type Summary struct {
 	Throttled    Seconds               `json:"throttled_s"`
 	Duration     Seconds               `json:"duration_s"`
 }
+
+// Evidence is whose word the deletions rest on. The codes are part of the reports.
+type Evidence string
+
+// Whose word it is.
+const (
+	ByRegistry Evidence = "registry" // the registry's own
+	ByAPI      Evidence = "api"      // that of GitLab's API alone
+)
 
 // Requests are the HTTP requests sent, retries included.
 type Requests struct {
@@ -63,6 +74,7 @@ func NewSummary(dryRun bool) *Summary {
 		Schema:  1,
 		DryRun:  dryRun,
 		Regime:  "unknown",
+		Verify:  ByRegistry,
 		Reasons: make(map[policy.Reason]int),
 		Skipped: make(map[SkipReason]int),
 	}
@@ -73,6 +85,8 @@ func (s *Summary) Handle(e Event) error {
 	switch e := e.(type) {
 	case RegimeFound:
 		s.Regime = e.Regime.String()
+	case RegistryOutOfReach:
+		s.Verify, s.OutOfReach = ByAPI, true
 	case ProjectScanned:
 		s.Projects++
 	case RepositoryScanned:
@@ -85,6 +99,20 @@ func (s *Summary) Handle(e Event) error {
 		s.count(e)
 	}
 	return nil
+}
+
+// blind reports whether images for several platforms may be among the dead tags unseen,
+// because the registry could not be asked. Where it has a metadata database GitLab can
+// show them.
+func (s *Summary) blind() bool { return s.OutOfReach && s.Regime != policy.Database.String() }
+
+// outOfReachWords says what it means that the registry could not be asked.
+func (s *Summary) outOfReachWords() []string {
+	words := []string{"The registry could not be asked: what goes rests on the word of GitLab's API alone."}
+	if s.blind() {
+		words = append(words, "Images for several platforms cannot be told from dead tags then, and go with them.")
+	}
+	return words
 }
 
 func (s *Summary) count(d Decision) {

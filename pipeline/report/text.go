@@ -23,6 +23,9 @@ func (s *Summary) WriteText(w io.Writer, dead *Tally) error {
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
 	s.writeFigures(&out)
+	if s.OutOfReach {
+		fmt.Fprintf(&out, "\nbeware\n  %s\n", strings.Join(s.outOfReachWords(), "\n  "))
+	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
 	if hint := s.hint(dead); len(hint) > 0 {

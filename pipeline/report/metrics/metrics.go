@@ -51,6 +51,7 @@ func (r *Run) registry() *prometheus.Registry {
 	g.set("projects", "Projects whose repositories are known.", float64(s.Projects))
 	g.set("repositories", "Repositories whose tags are known.", float64(s.Repositories))
 	g.set("unreadable", "Groups, projects and repositories that could not be read.", float64(s.Unreadable))
+	g.set("registry_out_of_reach", "Whether the registry should have been asked and could not be; 1 if so.", oneIf(s.OutOfReach))
 	g.by("outcome", "tags", "Tags by what became of them; marked stands for deleted in a dry run.", r.outcomes())
 	g.by("reason", "decisions", "Tags by the reason for what became of them.", r.reasons())
 	r.measureDead(g)
@@ -66,6 +67,13 @@ func (r *Run) registry() *prometheus.Registry {
 	}, []string{"dry_run", "regime", "version"}).
 		WithLabelValues(strconv.FormatBool(s.DryRun), s.Regime, r.Version).Set(1)
 	return registry
+}
+
+func oneIf(condition bool) float64 {
+	if condition {
+		return 1
+	}
+	return 0
 }
 
 // measureDead tells of the dead tags, deleted or not.
