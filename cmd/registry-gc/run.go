@@ -206,7 +206,7 @@ func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
 	if text := verdict(ended.ExitCode, ended.Summary); text != "" {
 		j.log.Error(text)
 	}
-	failed := ended.Summary.WriteText(j.stdout, ended.Dead)
+	failed := ended.Summary.WriteText(j.stdout, ended.Dead, files.Dir())
 	if files != nil {
 		failed = errors.Join(failed, files.Close(ended.Summary), writeMetrics(files, ended))
 	}

@@ -59,6 +59,14 @@ type decisionLine struct {
 	Detail       string        `json:"detail,omitempty"`
 }
 
+// Dir returns the folder, and nothing for nil Files.
+func (f *Files) Dir() string {
+	if f == nil {
+		return ""
+	}
+	return f.dir
+}
+
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
 // once and whole, so that a run that is killed leaves readable lines.
 func (f *Files) Handle(e Event) error {

@@ -12,38 +12,47 @@ import (
 // namedPushers is how many projects a hint names of each kind.
 const namedPushers = 5
 
-// hints are what somebody may want to do after a run, the most important first: the
-// first that applies is given, and no other.
+// hints are what somebody may want to do after a run, the most important first. All that
+// apply are given, but nothing behind one that is final.
 //
 //   - While the registry seems to be failing nothing else that was found can be relied on.
-//   - What was taken for dead without a look at the registry may be alive.
+//   - What was taken for dead without a look at the registry may be alive, and what a run
+//     did not reach is not known: neither is a list to go by.
 //   - A token that may delete nothing has to be changed before anything else helps.
+//   - Images that can still be pulled are what somebody may miss.
 //   - Where most of what goes is pushed anew by the next build, that is worth more than
-//     clearing up after it. In a dry run any of it is: those tags pull perfectly, and
-//     whoever builds them may want to hear of it before they go.
+//     clearing up after it. In a dry run any of it is: whoever builds them may want to hear
+//     of it before they go.
 //   - A registry without its database frees nothing by itself, so that without an
 //     administrator a run was in vain.
+//   - Whoever has tried a dry run for the first time has to learn how it becomes real.
 var hints = []struct {
 	applies func(*Summary, *Tally) bool
 	lines   func(*Summary, *Tally) []string
+	final   bool
 }{
-	{outageSuspected, lookAtRegistry},
-	{blindly, reachRegistry},
-	{mayDeleteNothing, giveRole},
-	{mostlyPushed, nameProjects},
-	{mustBeCollected, collectGarbage},
-	{wouldDelete, runForReal},
-	{hasDeleted, waitForCollector},
+	{outageSuspected, lookAtRegistry, true},
+	{blindly, reachRegistry, false},
+	{cutShort, comeToEnd, false},
+	{mayDeleteNothing, giveRole, true},
+	{pullable, keepImages, false},
+	{mostlyPushed, nameProjects, false},
+	{mustBeCollected, collectGarbage, false},
+	{freesItself, waitForCollector, false},
+	{wouldDelete, runForReal, false},
 }
 
-// hint returns what to do next, if there is anything, in lines.
-func (s *Summary) hint(dead *Tally) []string {
+// hint returns what to do next, if there is anything, each in lines of its own.
+func (s *Summary) hint(dead *Tally) (all [][]string) {
 	for _, hint := range hints {
 		if hint.applies(s, dead) {
-			return hint.lines(s, dead)
+			all = append(all, hint.lines(s, dead))
+			if hint.final {
+				break
+			}
 		}
 	}
-	return nil
+	return all
 }
 
 func outageSuspected(s *Summary, _ *Tally) bool { return s.Reasons[policy.OutageSuspected] > 0 }
@@ -62,6 +71,28 @@ func reachRegistry(*Summary, *Tally) []string {
 		"Let the registry be asked before more goes: images for several platforms may be among",
 		"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
 		"VERIFY=registry nothing goes without the registry's word.",
+	}
+}
+
+// cutShort reports whether the run, or one of the shards that it was merged from, did not
+// come to its end.
+func cutShort(s *Summary, _ *Tally) bool { return s.Interrupted || s.Error != "" }
+
+func comeToEnd(s *Summary, _ *Tally) []string {
+	first := "The list is incomplete: the run, or a part of it, ended before its time."
+	if s.DryRun {
+		return []string{first, "Let a dry run come to its end before a real one."}
+	}
+	return []string{first, "The next run takes up what this one did not reach."}
+}
+
+func pullable(_ *Summary, dead *Tally) bool { return dead.total.attested > 0 }
+
+func keepImages(_ *Summary, dead *Tally) []string {
+	return []string{
+		fmt.Sprintf("Dead tags that are images and can be pulled while they are there (attested-image): %d.", dead.total.attested),
+		"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
+		"DELETE_KINDS without attested-image.",
 	}
 }
 
@@ -114,22 +145,35 @@ func collectGarbage(s *Summary, _ *Tally) []string {
 		first,
 		"garbage by itself. An administrator has to run, on its host:",
 		"  gitlab-ctl registry-garbage-collect -m",
+		"With -m it also removes what no tag names any more, and so what is pulled by digest",
+		"alone. Read GitLab's documentation of it first. Where there is no gitlab-ctl (GitLab's",
+		"Helm chart, installations from source) the registry's own command garbage-collect does it.",
 	}
 }
 
-func wouldDelete(s *Summary, _ *Tally) bool { return s.DryRun && s.Deleted > 0 }
+// wouldDelete reports whether a dry run is one to go by, and found something.
+func wouldDelete(s *Summary, dead *Tally) bool {
+	return s.DryRun && s.Deleted > 0 && !blindly(s, dead) && !cutShort(s, dead)
+}
 
-func runForReal(*Summary, *Tally) []string {
-	return []string{
-		"Nothing was deleted. If these are the right tags (decisions.jsonl in REPORT_DIR names",
-		"each), run again without --dry-run, or with DRY_RUN=false. It cannot be undone.",
+func runForReal(s *Summary, _ *Tally) []string {
+	if s.Shard != nil {
+		return []string{"Nothing was deleted. registry-gc merge makes one list of those of all shards."}
 	}
+	return []string{
+		"Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
+		"DRY_RUN=false. It cannot be undone.",
+	}
+}
+
+func freesItself(s *Summary, dead *Tally) bool {
+	return hasDeleted(s, dead) && s.Regime == policy.Database.String()
 }
 
 func waitForCollector(*Summary, *Tally) []string {
 	return []string{
-		"There is nothing to do: this registry frees by itself what nothing references any",
-		"more, a day after the deletion unless it is set otherwise.",
+		"This registry frees by itself what nothing references any more, a day after the deletion",
+		"unless it is set otherwise.",
 	}
 }
 

@@ -2,13 +2,14 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// TestHint pins which hint is given, and so what is more important than what.
+// TestHint pins which hints are given, and so what is more important than what.
 func TestHint(t *testing.T) {
 	legacy, database := RegimeFound{policy.Legacy}, RegimeFound{policy.Database}
 	outage := Decision{Repository: "o", Action: policy.Undecided, Outcome: Undecided, Reason: policy.OutageSuspected}
@@ -16,47 +17,61 @@ func TestHint(t *testing.T) {
 	forbidden.Reason = DeleteForbidden
 	deleted := func(kind policy.Kind) Event { return dead("a", kind, 0, Deleted) }
 	marked := func(kind policy.Kind) Event { return dead("a", kind, 0, Marked) }
+	stopped := func(s *Summary) { s.Interrupted = true }
+	broken := func(s *Summary) { s.Error = "shard 1 of 3: is missing" }
+	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
 	const (
 		dryRun, realRun = true, false
 		look            = "Look at the registry"
 		ask             = "Let the registry be asked"
+		cut             = "The list is incomplete"
 		role            = "GitLab let the token's user delete nothing"
+		images          = "Dead tags that are images"
 		pushed          = "Some projects push"
 		collect         = "No space is free yet"
+		wait            = "This registry frees by itself"
 		forReal         = "Nothing was deleted. If these"
-		wait            = "There is nothing to do"
+		merge           = "Nothing was deleted. registry-gc merge"
 	)
 	for name, test := range map[string]struct {
 		dryRun bool
+		change func(*Summary)
 		events []Event
-		want   string
+		want   []string
 	}{
-		"nothing is dead":                           {realRun, []Event{legacy}, ""},
-		"nothing would go":                          {dryRun, []Event{legacy}, ""},
-		"it goes on legacy":                         {realRun, []Event{legacy, deleted(policy.KindCacheManifest)}, collect},
-		"it goes, and who knows where":              {realRun, []Event{deleted("")}, collect},
-		"it goes on database":                       {realRun, []Event{database, deleted("")}, wait},
-		"it would go":                               {dryRun, []Event{legacy, marked(policy.KindMissingManifest)}, forReal},
-		"an attested image would go":                {dryRun, []Event{legacy, marked(""), marked(""), marked(policy.KindAttestedImage)}, pushed},
-		"one of three that went is an index":        {realRun, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindCacheIndex)}, collect},
-		"one of two that went is an index":          {realRun, []Event{legacy, deleted(""), deleted(policy.KindCacheIndex)}, pushed},
-		"a multi-arch image went":                   {realRun, []Event{legacy, deleted(policy.KindMultiArch)}, collect},
-		"an index went, on database":                {realRun, []Event{database, deleted(policy.KindCacheIndex)}, pushed},
-		"nothing may be deleted":                    {realRun, []Event{legacy, forbidden}, role},
-		"some may not be deleted":                   {realRun, []Event{legacy, forbidden, deleted(""), deleted("")}, collect},
-		"an outage outweighs what went":             {realRun, []Event{legacy, deleted(""), outage}, look},
-		"an outage outweighs what may not":          {realRun, []Event{legacy, forbidden, outage}, look},
-		"an outage outweighs what would go":         {dryRun, []Event{legacy, marked(policy.KindAttestedImage), outage}, look},
-		"a registry out of reach outweighs":         {realRun, []Event{legacy, RegistryOutOfReach{}, deleted("")}, ask},
-		"a registry out of reach of a dry run":      {dryRun, []Event{legacy, RegistryOutOfReach{}, marked("")}, ask},
-		"on database it matters less":               {realRun, []Event{database, RegistryOutOfReach{}, deleted("")}, wait},
-		"an outage outweighs a registry not asked":  {realRun, []Event{legacy, RegistryOutOfReach{}, deleted(""), outage}, look},
-		"what cannot be deleted outweighs who made": {realRun, []Event{legacy, forbidden, forbidden}, role},
+		"nothing is dead":                     {realRun, nil, []Event{legacy}, nil},
+		"nothing would go":                    {dryRun, nil, []Event{legacy}, nil},
+		"it goes on legacy":                   {realRun, nil, []Event{legacy, deleted(policy.KindCacheManifest)}, []string{collect}},
+		"it goes, and who knows where":        {realRun, nil, []Event{deleted("")}, []string{collect}},
+		"it goes on database":                 {realRun, nil, []Event{database, deleted("")}, []string{wait}},
+		"it would go":                         {dryRun, nil, []Event{legacy, marked(policy.KindMissingManifest)}, []string{forReal}},
+		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(policy.KindAttestedImage)}, []string{images, pushed, forReal}},
+		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindAttestedImage)}, []string{images, collect}},
+		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindCacheIndex)}, []string{collect}},
+		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(policy.KindCacheIndex)}, []string{pushed, collect}},
+		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(policy.KindMultiArch)}, []string{collect}},
+		"an index went, on database":          {realRun, nil, []Event{database, deleted(policy.KindCacheIndex)}, []string{pushed, wait}},
+		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
+		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{images, collect}},
+		"an outage outweighs what went":       {realRun, nil, []Event{legacy, deleted(""), outage}, []string{look}},
+		"an outage outweighs what may not":    {realRun, nil, []Event{legacy, forbidden, outage}, []string{look}},
+		"an outage outweighs what would go":   {dryRun, stopped, []Event{legacy, RegistryOutOfReach{}, marked(""), outage}, []string{look}},
+		"it was interrupted":                  {realRun, stopped, []Event{legacy, deleted("")}, []string{cut, collect}},
+		"it was interrupted at the beginning": {realRun, stopped, nil, []string{cut}},
+		"a dry run was interrupted":           {dryRun, stopped, []Event{legacy, marked("")}, []string{cut}},
+		"a shard is missing":                  {dryRun, broken, []Event{legacy, marked("")}, []string{cut}},
+		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
+		"the registry was out of reach":       {realRun, nil, []Event{legacy, RegistryOutOfReach{}, deleted("")}, []string{ask, collect}},
+		"the same in a dry run":               {dryRun, nil, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
+		"the same on database":                {dryRun, nil, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			summary, tally := tallied(t, test.dryRun, test.events...)
-			got := strings.Join(summary.hint(tally), "\n")
-			if !strings.HasPrefix(got, test.want) || test.want == "" && got != "" {
+			if test.change != nil {
+				test.change(summary)
+			}
+			got := summary.hint(tally)
+			if !slices.EqualFunc(got, test.want, func(lines []string, want string) bool { return strings.HasPrefix(lines[0], want) }) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
@@ -76,7 +91,7 @@ func TestHintNamesProjects(t *testing.T) {
 		}
 	}
 	summary, tally := tallied(t, false, append(all, dead("c", policy.KindCacheIndex, 0, Deleted))...)
-	got := strings.Join(summary.hint(tally), "\n")
+	got := strings.Join(summary.hint(tally)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 It would show images built with --provenance=false (docker buildx), unlike those of:
   7  g/p6

@@ -72,7 +72,7 @@ func TestLinkedSummary(t *testing.T) {
 	text := textOf(t, summary, tally)
 	for _, want := range []string{
 		"\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n",
-		"\n    1  acme/shop  https://gitlab.example.com/acme/shop\n",
+		"\n      1  acme/shop  https://gitlab.example.com/acme/shop\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +16,9 @@ import (
 const topRepositories = 10
 
 // WriteText prints the summary for people: the figures, the reasons, where most dead
-// tags are, and what to do next. Without a tally only what the summary knows is shown.
-func (s *Summary) WriteText(w io.Writer, dead *Tally) error {
+// tags are, what to do next, and where the reports are unless dir is empty. Without a
+// tally only what the summary knows is shown.
+func (s *Summary) WriteText(w io.Writer, dead *Tally, dir string) error {
 	if dead == nil {
 		dead = new(Tally)
 	}
@@ -28,8 +30,15 @@ func (s *Summary) WriteText(w io.Writer, dead *Tally) error {
 	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
-	if hint := s.hint(dead); len(hint) > 0 {
-		fmt.Fprintf(&out, "\nnext\n  %s\n", strings.Join(hint, "\n  "))
+	for i, hint := range s.hint(dead) {
+		if i == 0 {
+			fmt.Fprint(&out, "\nnext\n")
+		}
+		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
+	}
+	if dir != "" {
+		fmt.Fprintf(&out, "\nreports\n  %s for a browser\n  %s names each tag that is not kept\n",
+			filepath.Join(dir, PageFile), filepath.Join(dir, DecisionsFile))
 	}
 	_, err := w.Write(out.Bytes())
 	return err
