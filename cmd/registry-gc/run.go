@@ -103,6 +103,7 @@ func (j *job) run(ctx context.Context) int {
 		return exitCode(err, j.summary())
 	}
 	summary, dead := j.summary(), &report.Tally{Links: j.inJob.links()}
+	summary.Started = started.UTC().Truncate(time.Second)
 	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log, Links: j.inJob.links()}}
 	files, err := j.openFiles()
 	if err != nil {
@@ -127,6 +128,7 @@ func (j *job) run(ctx context.Context) int {
 // summary returns an empty summary, which names the shard if there are several.
 func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
+	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
 	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
 		summary.Verify = report.ByAPI
 	}

@@ -64,7 +64,7 @@ func (m *merger) add(source Source) {
 		return
 	}
 	m.sum.add(s)
-	m.sum.DryRun = s.DryRun
+	m.sum.DryRun, m.sum.GitLabURL, m.sum.Version = s.DryRun, s.GitLabURL, s.Version // the same for all
 	switch {
 	case s.Interrupted:
 		m.stops = append(m.stops, fmt.Sprintf("%v: %s", source.Shard, s.Error))
@@ -127,6 +127,9 @@ func (m *merger) takeRegime(sources []Source) {
 // add adds the figures of another summary.
 func (s *Summary) add(o *Summary) {
 	s.Interrupted = s.Interrupted || o.Interrupted
+	if s.Started.IsZero() || !o.Started.IsZero() && o.Started.Before(s.Started) {
+		s.Started = o.Started
+	}
 	s.OutOfReach = s.OutOfReach || o.OutOfReach
 	if o.Verify == ByAPI {
 		s.Verify = ByAPI // the weaker word is what can be said of all

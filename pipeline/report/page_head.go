@@ -91,6 +91,21 @@ func skipWords(why SkipReason) string {
 	return cmp.Or(words[why], string(why))
 }
 
+// origin says which run this is: when it began, of which instance, by which version.
+func (p *page) origin() string {
+	var words []string
+	if !p.Started.IsZero() {
+		words = append(words, "begun "+p.Started.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	if p.GitLabURL != "" {
+		words = append(words, "on "+p.GitLabURL)
+	}
+	if p.Version != "" {
+		words = append(words, "by registry-gc "+p.Version)
+	}
+	return strings.Join(words, ", ")
+}
+
 // regimeWords says how the instance stores what it knows about tags.
 func (p *page) regimeWords() string {
 	switch p.Regime {

@@ -16,6 +16,7 @@ func (p *page) markup() markup {
 		"style-hash":      contentHash(pageStyle),
 		"script":          markup{pageScript},
 		"script-hash":     contentHash(pageScript),
+		"origin":          pageParts.fillIf(p.origin() != "", "origin", slots{"text": p.origin()}),
 		"notice":          joined(notices(p.Summary, p.unread), notice.markup),
 		"figure":          joined(figures(p.Summary), figure.markup),
 		"duration":        rounded(p.Duration),

@@ -44,6 +44,7 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	summary := NewSummary(false)
+	summary.Started, summary.GitLabURL, summary.Version = time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC), "https://gitlab.example.com", "1.2.3"
 	for _, event := range events() {
 		if err := (Handlers{summary, files}).Handle(event); err != nil {
 			t.Fatal(err)
@@ -54,7 +55,7 @@ func TestFiles(t *testing.T) {
 	if err := files.Close(summary); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":1,"dry_run":false,"interrupted":false,"regime":"legacy","verify":"registry","registry_out_of_reach":false,"projects":1,"repositories":1,` +
+	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","version":"1.2.3","dry_run":false,"interrupted":false,"regime":"legacy","verify":"registry","registry_out_of_reach":false,"projects":1,"repositories":1,` +
 		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
 		`"reasons":{"delete-forbidden":1,"details-missing":2,"details-unknown":1,"healthy":1},` +
 		`"skipped":{"project-archived":1},"unreadable":1,"requests":{"api":3400,"registry":1200},` +

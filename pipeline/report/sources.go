@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // A Source is a folder with the reports of one shard.
@@ -119,12 +120,35 @@ func disagreements(sources []Source) (problems []error) {
 		case source.Summary == nil:
 		case first == nil:
 			first = source
-		case source.Summary.DryRun != first.Summary.DryRun:
-			problems = append(problems, fmt.Errorf("of %s and %s one is a dry run and the other is not", first.Dir, source.Dir))
+		default:
+			problems = append(problems, first.differences(source)...)
 		}
 	}
 	if first == nil {
 		problems = append(problems, errors.New("none of the shards has a summary"))
+	}
+	return problems
+}
+
+// farthestStarts is how far apart the starts of one run's shards may lie. Some may have
+// waited for others to end, but yesterday's of a daily schedule are none of today's.
+const farthestStarts = 20 * time.Hour
+
+// differences returns what shows that two shards with a summary are not of the same run.
+// What agrees proves nothing: runs have no name of their own.
+func (s *Source) differences(other *Source) (problems []error) {
+	one, another := s.Summary, other.Summary
+	if one.DryRun != another.DryRun {
+		problems = append(problems, fmt.Errorf("of %s and %s one is a dry run and the other is not", s.Dir, other.Dir))
+	}
+	if one.GitLabURL != another.GitLabURL {
+		problems = append(problems, fmt.Errorf("%s is of the instance %q, and %s of %q", s.Dir, one.GitLabURL, other.Dir, another.GitLabURL))
+	}
+	if one.Version != another.Version {
+		problems = append(problems, fmt.Errorf("%s was written by version %q, and %s by %q", s.Dir, one.Version, other.Dir, another.Version))
+	}
+	if apart := one.Started.Sub(another.Started).Abs(); apart > farthestStarts {
+		problems = append(problems, fmt.Errorf("%s and %s began more than %v apart: they are not of the same run", s.Dir, other.Dir, farthestStarts))
 	}
 	return problems
 }

@@ -15,6 +15,9 @@ import (
 type Summary struct {
 	Schema       int                   `json:"schema"`
 	Shard        *Shard                `json:"shard,omitempty"` // nil for a run that is not shared out
+	Started      time.Time             `json:"started,omitzero"`
+	GitLabURL    string                `json:"gitlab_url,omitempty"`
+	Version      string                `json:"version,omitempty"` // of the program
 	DryRun       bool                  `json:"dry_run"`
 	Interrupted  bool                  `json:"interrupted"`
 	Error        string                `json:"error,omitempty"` // what ended the run before its time
