@@ -47,7 +47,7 @@ func TestSignalEndsPush(t *testing.T) {
 		<-r.Context().Done()
 	})
 	job.push(ctx, ended())
-	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "interrupted by signal 15") {
+	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "interrupted by SIGTERM") {
 		t.Errorf("%s", log)
 	}
 }

@@ -18,7 +18,16 @@ var errMaxRuntime = errors.New("MAX_RUNTIME is over")
 type signalError struct{ signal syscall.Signal }
 
 // Error implements error.
-func (e *signalError) Error() string { return fmt.Sprintf("interrupted by signal %d", e.signal) }
+func (e *signalError) Error() string {
+	switch e.signal {
+	case syscall.SIGINT:
+		return "interrupted by SIGINT (Ctrl-C)"
+	case syscall.SIGTERM:
+		return "interrupted by SIGTERM"
+	default:
+		return fmt.Sprintf("interrupted by signal %d", e.signal)
+	}
+}
 
 // stopOnSignals returns a context that SIGINT or SIGTERM ends. The second signal ends
 // the program, whatever it is doing.

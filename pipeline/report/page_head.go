@@ -25,7 +25,7 @@ func notices(s *Summary, unread int) []notice {
 	}
 	switch {
 	case s.Interrupted:
-		all = append(all, notice{"undecided", "Interrupted", "The run was stopped before its end: figures and table are what it knew by then. " + s.Error})
+		all = append(all, notice{"undecided", "Interrupted", "The run ended before its time (" + s.Error + "): figures and table are what it knew by then."})
 	case s.Error != "":
 		all = append(all, notice{"failed", "Stopped by an error", s.Error})
 	}

@@ -107,7 +107,7 @@ func TestPageSaysHowTheRunWent(t *testing.T) {
 	}{
 		"done":        {func(*pageRun) {}, nil},
 		"dry":         {func(r *pageRun) { r.DryRun = true }, []string{dry}},
-		"interrupted": {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{interrupted}},
+		"interrupted": {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{interrupted, "before its time (signal): figures"}},
 		"error":       {func(r *pageRun) { r.Error = "broken" }, []string{stopped, "broken"}},
 		"outage":      {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 3 }, []string{guard, "3 tags"}},
 		"unreadable":  {func(r *pageRun) { r.Unreadable = 2 }, []string{unreadable}},
