@@ -3,6 +3,8 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -61,11 +63,19 @@ func figures(s *Summary) []figure {
 		{"", "projects", number(s.Projects), passedOver},
 		{"", "repositories", number(s.Repositories), ""},
 		{"", "tags", number(s.Tags), ""},
-		{"kept", "kept", number(s.Kept), share(s.Kept, s.Tags)},
-		{"gone", string(s.shown(Deleted)), number(s.Deleted), share(s.Deleted, s.Tags)},
-		{"undecided", "undecided", number(s.Undecided), share(s.Undecided, s.Tags)},
-		{"failed", "failed", number(s.Failed), share(s.Failed, s.Tags)},
+		outcomeFigure("kept", "kept", s.Kept, s.Tags),
+		outcomeFigure("gone", string(s.shown(Deleted)), s.Deleted, s.Tags),
+		outcomeFigure("undecided", "undecided", s.Undecided, s.Tags),
+		outcomeFigure("failed", "failed", s.Failed, s.Tags),
 	}
+}
+
+// outcomeFigure is how many of all tags have an outcome. Its colour is for those that do.
+func outcomeFigure(class, name string, n, all int) figure {
+	if n == 0 {
+		class = ""
+	}
+	return figure{class, name, number(n), share(n, all)}
 }
 
 // share returns a part of all in percent, or nothing where that says nothing.
@@ -79,6 +89,15 @@ func share(part, all int) string {
 	default:
 		return fmt.Sprintf("%.1f %%", percent)
 	}
+}
+
+// passedOverWords says how much was passed over, and why.
+func (p *page) passedOverWords() string {
+	var words []string
+	for _, why := range slices.Sorted(maps.Keys(p.Skipped)) {
+		words = append(words, skipWords(why)+": "+number(p.Skipped[why]))
+	}
+	return strings.Join(words, ", ")
 }
 
 // skipWords says why something was passed over on purpose.

@@ -1,11 +1,6 @@
 package report
 
-import (
-	"maps"
-	"slices"
-
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
-)
+import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
 
 // Each function here fills one part of page.html and the smaller ones that it holds.
 
@@ -24,7 +19,7 @@ func (p *page) markup() markup {
 		"regime":          p.regimeWords(),
 		"verify":          p.verifyWords(),
 		"referenced":      p.referenced(),
-		"passed-over":     joined(slices.Sorted(maps.Keys(p.Skipped)), p.skipped),
+		"passed-over":     pageParts.fillIf(len(p.Skipped) > 0, "passed-over", slots{"text": p.passedOverWords()}),
 		"chart":           joined(p.charts(), chart.markup),
 		"advice":          joined(p.advice, advice.markup),
 		"no-advice":       pageParts.fillIf(len(p.advice) == 0, "no-advice", nil),
@@ -52,10 +47,6 @@ func (p *page) referenced() markup {
 	return pageParts.fillIf(p.found.Bytes > 0, "referenced", slots{
 		"bytes": size(p.found.Bytes), "fate": fate, "tags": number(p.found.Sized),
 	})
-}
-
-func (p *page) skipped(why SkipReason) markup {
-	return pageParts.fill("passed-over", slots{"number": number(p.Skipped[why]), "what": skipWords(why)})
 }
 
 func (p *page) decisions() markup {

@@ -131,6 +131,21 @@ func TestPageSaysHowTheRunWent(t *testing.T) {
 	}
 }
 
+// TestPageFigures: what did not happen has no colour, and what was passed over one line.
+func TestPageFigures(t *testing.T) {
+	run := newPageRun(false)
+	run.tell(t, Skipped{"g/a", ProjectArchived, false}, Skipped{"g/b", RegistryDisabled, false}, dead("a", "", 0, Failed))
+	page := string(run.page(t))
+	for _, want := range []string{
+		`<div class=""><dt>undecided</dt><dd>0</dd>`, `<div class="failed"><dt>failed</dt><dd>1</dd>`,
+		`<dt>Passed over</dt><dd><bdi>archived projects: 1, projects without a container registry: 1</bdi></dd>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+}
+
 // TestPageMemory: the page is written while the decisions are read.
 func TestPageMemory(t *testing.T) {
 	const rows, most = 50_000, 6 << 20

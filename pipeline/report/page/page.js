@@ -124,7 +124,8 @@
 		const most = Math.min(shown.length, limit());
 		let first = 0, end = most;
 		if (!printing.matches) {
-			end = Math.min(most, Math.ceil((view.scrollTop + view.clientHeight) / height) + SPARE);
+			// The box grows with its rows, but is never higher than the window.
+			end = Math.min(most, Math.ceil((view.scrollTop + innerHeight) / height) + SPARE);
 			first = Math.min(end, Math.max(0, Math.floor(view.scrollTop / height) - SPARE));
 		}
 		for (const [i, tr] of drawn) {
