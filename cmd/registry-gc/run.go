@@ -104,7 +104,8 @@ func (j *job) run(ctx context.Context) int {
 	}
 	summary, dead := j.summary(), &report.Tally{Links: j.inJob.links()}
 	summary.Started = started.UTC().Truncate(time.Second)
-	handlers := report.Handlers{summary, dead, report.Log{Logger: j.log, Links: j.inJob.links()}}
+	told := &report.Log{Logger: j.log, Links: j.inJob.links(), Stopped: func() bool { return ctx.Err() != nil }}
+	handlers := report.Handlers{summary, dead, told}
 	files, err := j.openFiles()
 	if err != nil {
 		j.log.Error(err.Error())
@@ -115,6 +116,7 @@ func (j *job) run(ctx context.Context) int {
 	}
 	end := j.inJob.section("registry_gc_tags", "What becomes of the tags, one by one")
 	err = j.walk(ctx, client, handlers)
+	told.End()
 	end()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)

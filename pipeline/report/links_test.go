@@ -52,7 +52,7 @@ func TestLinkedLines(t *testing.T) {
 	} {
 		for _, links := range []Links{{}, {Instance: "https://gitlab.example.com"}} {
 			var out bytes.Buffer
-			if err := (Log{slog.New(slog.NewTextHandler(&out, nil)), links}).Handle(test.event); err != nil {
+			if err := (&Log{Logger: slog.New(slog.NewTextHandler(&out, nil)), Links: links}).Handle(test.event); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := strings.Contains(out.String(), " link="+link), test.linked && links.Instance != ""; got != want || out.Len() == 0 {

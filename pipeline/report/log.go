@@ -10,13 +10,27 @@ import (
 // A Log writes events as log lines, one an event at most. What is kept and what goes
 // well with a whole repository is for the debug level. What somebody has to look at
 // carries a link, if there are any.
+//
+// What a stop leaves undecided is as many lines as there were tags under way, says
+// nothing new, and pushes what was found off the screen: it is counted, and told by
+// [Log.End]. The files have each of them.
 type Log struct {
 	*slog.Logger
-	Links Links
+	Links   Links
+	Stopped func() bool // whether the run has been asked to end; nil if it never is
+
+	left int // tags undecided since then
+}
+
+// End says how many tags a stop has left undecided, if it has any.
+func (l *Log) End() {
+	if l.left > 0 {
+		l.Warn("tags were left undecided, as the run was asked to end", "tags", l.left)
+	}
 }
 
 // Handle implements [Handler].
-func (l Log) Handle(e Event) error {
+func (l *Log) Handle(e Event) error {
 	switch e := e.(type) {
 	case RegimeFound:
 		l.Info("regime found", "regime", e.Regime.String())
@@ -40,8 +54,11 @@ func (l Log) Handle(e Event) error {
 	return nil
 }
 
-func (l Log) decision(d Decision) {
+func (l *Log) decision(d Decision) {
 	attrs := []any{"repository", d.Repository, "tag", d.Tag, "reason", string(d.Reason)}
+	if d.Kind != "" {
+		attrs = append(attrs, "kind", d.Kind)
+	}
 	if d.Detail != "" {
 		attrs = append(attrs, "detail", d.Detail)
 	}
@@ -54,6 +71,8 @@ func (l Log) decision(d Decision) {
 		l.Info("tag deleted", attrs...)
 	case d.Action == policy.Delete:
 		l.Warn("tag not deleted", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
+	case l.Stopped != nil && l.Stopped():
+		l.left++
 	default:
 		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// logged returns the lines that events give, when the run is asked to end before the last
+// of them.
+func logged(t *testing.T, before []Event, after ...Event) string {
+	t.Helper()
+	var out bytes.Buffer
+	stopped := false
+	log := &Log{Logger: slog.New(slog.NewTextHandler(&out, nil)), Stopped: func() bool { return stopped }}
+	for i, e := range append(before, after...) {
+		stopped = i >= len(before)
+		if err := log.Handle(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log.End()
+	return out.String()
+}
+
+// TestLogOfStop: what a stop leaves undecided is one line, what it fails to delete is not
+// lost among it, and what was undecided before has its own.
+func TestLogOfStop(t *testing.T) {
+	undecided := func(tag string) Event {
+		return Decision{Repository: "g/p", Tag: tag, Action: policy.Undecided, Outcome: Undecided, Reason: policy.DetailsUnknown}
+	}
+	text := logged(t, []Event{undecided("early")}, undecided("late-1"), dead("g/p", "", 0, Failed), undecided("late-2"), undecided("late-3"))
+	for _, want := range []string{"tag=early", `msg="tag not deleted"`, `msg="tags were left undecided, as the run was asked to end" tags=3`} {
+		if strings.Count(text, want) != 1 {
+			t.Errorf("not once %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "late") {
+		t.Errorf("tags of the stop have lines of their own:\n%s", text)
+	}
+	if text := logged(t, []Event{undecided("early")}); strings.Contains(text, "left undecided") {
+		t.Errorf("a run that nobody stopped says\n%s", text)
+	}
+}
+
+// TestLogKind: which of the deleted tags were images is in their lines.
+func TestLogKind(t *testing.T) {
+	text := logged(t, []Event{dead("g/p", policy.KindAttestedImage, 0, Deleted), dead("g/p", "", 0, Marked)})
+	if !strings.Contains(text, `msg="tag deleted" repository=g/p`) || strings.Count(text, "kind=") != 1 || !strings.Contains(text, "kind=attested-image") {
+		t.Errorf("%s", text)
+	}
+}
