@@ -88,9 +88,13 @@ func comeToEnd(s *Summary, _ *Tally) []string {
 
 func pullable(_ *Summary, dead *Tally) bool { return dead.total.attested > 0 }
 
-func keepImages(_ *Summary, dead *Tally) []string {
+func keepImages(s *Summary, dead *Tally) []string {
+	first := "Dead tags that were images which could still be pulled (attested-image): %d."
+	if s.DryRun {
+		first = "Dead tags that are images which can still be pulled (attested-image): %d."
+	}
 	return []string{
-		fmt.Sprintf("Dead tags that are images and can be pulled while they are there (attested-image): %d.", dead.total.attested),
+		fmt.Sprintf(first, dead.total.attested),
 		"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
 		"DELETE_KINDS without attested-image.",
 	}

@@ -27,6 +27,7 @@ func TestHint(t *testing.T) {
 		cut             = "The list is incomplete"
 		role            = "GitLab let the token's user delete nothing"
 		images          = "Dead tags that are images"
+		wereImages      = "Dead tags that were images"
 		pushed          = "Some projects push"
 		collect         = "No space is free yet"
 		wait            = "This registry frees by itself"
@@ -46,13 +47,13 @@ func TestHint(t *testing.T) {
 		"it goes on database":                 {realRun, nil, []Event{database, deleted("")}, []string{wait}},
 		"it would go":                         {dryRun, nil, []Event{legacy, marked(policy.KindMissingManifest)}, []string{forReal}},
 		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(policy.KindAttestedImage)}, []string{images, pushed, forReal}},
-		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindAttestedImage)}, []string{images, collect}},
+		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindAttestedImage)}, []string{wereImages, collect}},
 		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindCacheIndex)}, []string{collect}},
 		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(policy.KindCacheIndex)}, []string{pushed, collect}},
 		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(policy.KindMultiArch)}, []string{collect}},
 		"an index went, on database":          {realRun, nil, []Event{database, deleted(policy.KindCacheIndex)}, []string{pushed, wait}},
 		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
-		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{images, collect}},
+		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{wereImages, collect}},
 		"an outage outweighs what went":       {realRun, nil, []Event{legacy, deleted(""), outage}, []string{look}},
 		"an outage outweighs what may not":    {realRun, nil, []Event{legacy, forbidden, outage}, []string{look}},
 		"an outage outweighs what would go":   {dryRun, stopped, []Event{legacy, RegistryOutOfReach{}, marked(""), outage}, []string{look}},
