@@ -89,6 +89,8 @@ func TestListsThatFailQuietly(t *testing.T) {
 	}{
 		{"two readings, and the third is whole",
 			gitlabtest.Fault{Count: 2, Effect: gitlabtest.CutList(0)}, gitlabtest.Fault{}},
+		{"four readings, and the fifth is whole",
+			gitlabtest.Fault{Count: 4, Effect: gitlabtest.CutList(0)}, gitlabtest.Fault{}},
 		{"all readings, after the cache was listed",
 			gitlabtest.Fault{Effect: gitlabtest.RegistryOutage()}, gitlabtest.Fault{Skip: 2, Effect: gitlabtest.RegistryOutage()}},
 	}
