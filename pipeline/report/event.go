@@ -1,28 +1,32 @@
 package report
 
-import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
+import (
+	"errors"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
 
 // An Event is something that happened in a run: one of the types below.
 type Event interface{ event() }
 
 // A Handler is told what happens. An error means that it cannot do its work any
-// more, and stops the run: no deletion is begun after that. Those under way then, at
-// most forty tags for every four workers, may go unrecorded.
+// more, and stops the run: no deletion is begun after that. It is still told of those
+// under way then, at most forty tags for every four workers.
 type Handler interface {
 	Handle(Event) error
 }
 
-// Handlers tells several handlers, in order, and stops at the first error.
+// Handlers tells several handlers, in order. All of them hear of an event, also when one
+// cannot do its work any more: what has happened is counted where it still can be.
 type Handlers []Handler
 
 // Handle implements [Handler].
 func (hs Handlers) Handle(e Event) error {
+	var errs []error
 	for _, h := range hs {
-		if err := h.Handle(e); err != nil {
-			return err
-		}
+		errs = append(errs, h.Handle(e))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // RegimeFound says how the instance stores the metadata of tags.

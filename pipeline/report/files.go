@@ -24,6 +24,7 @@ const (
 type Files struct {
 	dir       string
 	decisions *os.File
+	err       error // why no further decision can be written
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -68,20 +69,21 @@ func (f *Files) Dir() string {
 }
 
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
-// once and whole, so that a run that is killed leaves readable lines.
+// once and whole, so that a run that is killed leaves readable lines. After an error it
+// writes no more: the next line would be glued to one that may have been cut off.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
-	if !ok || d.Outcome == Kept {
-		return nil
+	if !ok || d.Outcome == Kept || f.err != nil {
+		return f.err
 	}
 	line, err := json.Marshal(decisionLine(d))
 	if err == nil {
 		_, err = f.decisions.Write(append(line, '\n'))
 	}
 	if err != nil {
-		return fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
+		f.err = fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
 	}
-	return nil
+	return f.err
 }
 
 // Close ends the decisions, and writes the summary and the page.

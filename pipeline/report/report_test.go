@@ -128,16 +128,27 @@ func TestKilledRunLeavesReadableLines(t *testing.T) {
 	}
 }
 
-// TestFullDisk: a decision that cannot be recorded is an error, which ends the run.
+// TestFullDisk: a decision that cannot be recorded is an error, which ends the run. What is
+// decided until then is counted all the same, and nothing is written behind half a line.
 func TestFullDisk(t *testing.T) {
 	files, err := OpenFiles(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := files.decisions.Close(); err != nil {
+	writable, summary := files.decisions, NewSummary(false)
+	if files.decisions, err = os.Open(writable.Name()); err != nil {
 		t.Fatal(err)
 	}
-	if err := files.Handle(events()[6]); err == nil || !strings.Contains(err.Error(), "g/p/app:b") {
-		t.Errorf("error %v", err)
+	for _, e := range events()[6:] {
+		if err := (Handlers{files, summary}).Handle(e); err == nil || !strings.Contains(err.Error(), "g/p/app:b") {
+			t.Errorf("error %v", err)
+		}
+		files.decisions = writable // there is room again
+	}
+	if summary.Tags != 4 || summary.Deleted != 2 {
+		t.Errorf("%d tags and %d deleted are counted", summary.Tags, summary.Deleted)
+	}
+	if text := read(t, files.dir, DecisionsFile); len(text) > 0 {
+		t.Errorf("written: %s", text)
 	}
 }
