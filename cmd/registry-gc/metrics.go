@@ -55,8 +55,8 @@ func (j *job) push(ctx context.Context, ended *metrics.Run) {
 }
 
 // gateway returns the Pushgateway, with what tells this run's metrics from those of
-// others: the instance, and the part of it that is walked. Runs with the same settings
-// replace each other's.
+// others: the instance, the part of it that is walked, and whether it is a dry run. Runs
+// with the same settings replace each other's.
 func (j *job) gateway() (*metrics.Gateway, error) {
 	gateway, err := metrics.ParseGateway(j.config.Pushgateway.Reveal())
 	if err != nil {
@@ -68,6 +68,7 @@ func (j *job) gateway() (*metrics.Gateway, error) {
 	}
 	scope := slices.Concat(j.config.Groups, j.config.Projects)
 	slices.Sort(scope)
+	gateway.DryRun = j.config.DryRun
 	gateway.Instance = instance.Host + instance.Path
 	gateway.Scope = strings.Join(slices.Compact(scope), ",")
 	if shard := j.config.shard(); shard.Count > 1 {

@@ -24,6 +24,9 @@ type Gateway struct {
 	Scope string
 	// Shard is the index of one of several processes that walk it together.
 	Shard string
+	// DryRun keeps the metrics of dry runs apart: what watches the age and the exit code of
+	// the real ones would otherwise see theirs.
+	DryRun bool
 }
 
 // ErrAddress says that an address cannot be that of a Pushgateway. The address, which
@@ -58,6 +61,9 @@ func (g *Gateway) Push(ctx context.Context, run *Run) error {
 	}
 	if g.Shard != "" {
 		pusher.Grouping("shard", g.Shard)
+	}
+	if g.DryRun {
+		pusher.Grouping("mode", "dry-run") // dry_run is a label of a metric already
 	}
 	if g.user != nil {
 		password, _ := g.user.Password()

@@ -61,17 +61,20 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// TestPushOfAPart: a run for one group has metrics of its own, and so has a shard.
+// TestPushOfAPart: a run for one group has metrics of its own, and so have a shard and a dry
+// run.
 func TestPushOfAPart(t *testing.T) {
 	var path string
 	gateway := serve(t, func(_ http.ResponseWriter, r *http.Request) { path = r.URL.Path })
-	gateway.Scope, gateway.Shard = "shop", "2"
+	gateway.Scope, gateway.Shard, gateway.DryRun = "shop", "2", true
 	if err := gateway.Push(t.Context(), run(t, false)); err != nil {
 		t.Fatal(err)
 	}
 	// Which label comes first is not settled.
-	if !strings.Contains(path, "/scope/shop") || !strings.Contains(path, "/shard/2") || !strings.Contains(path, "/instance/gitlab.example.com") {
-		t.Errorf("pushed to %s", path)
+	for _, label := range []string{"/scope/shop", "/shard/2", "/mode/dry-run", "/instance/gitlab.example.com"} {
+		if !strings.Contains(path, label) {
+			t.Errorf("pushed to %s, without %s", path, label)
+		}
 	}
 }
 
