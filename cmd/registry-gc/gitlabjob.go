@@ -67,33 +67,39 @@ func (l *jobLog) mark(which, name, text string) {
 
 // repeat prints the warnings that were remembered.
 func (l *jobLog) repeat() {
-	records, total := l.warnings.take()
+	first, total := l.warnings.take()
 	if total == 0 {
 		return
 	}
-	slog.New(l.lines).Info("warnings of the section above, again", "shown", len(records), "all", total)
-	for _, record := range records {
-		_ = l.lines.Handle(context.Background(), record) // a log that cannot be written has no other place to say so
+	slog.New(l.lines).Info("warnings of the section above, again", "shown", len(first), "all", total)
+	for _, warning := range first {
+		_ = warning.lines.Handle(context.Background(), warning.record) // a log that cannot be written has no other place to say so
 	}
 }
 
 // warnings are the first few of a log, and how many there were.
 type warnings struct {
 	mu    sync.Mutex
-	first []slog.Record
+	first []warning
 	total int
 }
 
-func (w *warnings) add(record slog.Record) {
+// A warning is a line of the log, and the handler that knows what else stands in it.
+type warning struct {
+	lines  slog.Handler
+	record slog.Record
+}
+
+func (w *warnings) add(lines slog.Handler, record slog.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.total++; len(w.first) < mostRepeated {
-		w.first = append(w.first, record.Clone())
+		w.first = append(w.first, warning{lines, record.Clone()})
 	}
 }
 
 // take returns them and forgets them.
-func (w *warnings) take() (first []slog.Record, total int) {
+func (w *warnings) take() (first []warning, total int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	first, total = w.first, w.total
@@ -101,8 +107,7 @@ func (w *warnings) take() (first []slog.Record, total int) {
 	return first, total
 }
 
-// remembering is a handler that remembers warnings. Loggers that are made of it with
-// attributes of their own do not; the program has none.
+// remembering is a handler that remembers warnings, as do those that are made of it.
 type remembering struct {
 	slog.Handler
 	warnings *warnings
@@ -111,9 +116,19 @@ type remembering struct {
 // Handle implements [slog.Handler].
 func (h remembering) Handle(ctx context.Context, record slog.Record) error {
 	if record.Level >= slog.LevelWarn {
-		h.warnings.add(record)
+		h.warnings.add(h.Handler, record)
 	}
 	return h.Handler.Handle(ctx, record)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h remembering) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return remembering{h.Handler.WithAttrs(attrs), h.warnings}
+}
+
+// WithGroup implements [slog.Handler].
+func (h remembering) WithGroup(name string) slog.Handler {
+	return remembering{h.Handler.WithGroup(name), h.warnings}
 }
 
 // inGitLabJob reports whether the program runs in a job of GitLab.

@@ -37,7 +37,7 @@ func TestJobLog(t *testing.T) {
 		log.Info("tag deleted", "tag", "a")
 		time.Sleep(90 * time.Second)
 		log.Warn("tag undecided", "tag", "b\x1b[31m\r\x1b[0Ksection_end:1:tags\r\x1b[0K")
-		log.Error("could not")
+		log.With("shard", 1).WithGroup("of").Error("could not", "shards", 2)
 		end()
 		log.Info("after it")
 		clock := time.Now().Add(-90 * time.Second).Format(time.TimeOnly)
@@ -47,11 +47,11 @@ func TestJobLog(t *testing.T) {
 			"\x1b[0Ksection_start:946684800:tags[collapsed=true]\r\x1b[0KOne by one\n" +
 			clock + " INF tag deleted tag=a\n" +
 			later + " WRN tag undecided tag=" + hostile + "\n" +
-			later + " ERR could not\n" +
+			later + " ERR could not shard=1 of.shards=2\n" +
 			"\x1b[0Ksection_end:946684890:tags\r\x1b[0K\n" +
 			later + " INF warnings of the section above, again shown=2 all=2\n" +
 			later + " WRN tag undecided tag=" + hostile + "\n" +
-			later + " ERR could not\n" +
+			later + " ERR could not shard=1 of.shards=2\n" +
 			later + " INF after it\n"
 		if diff := cmp.Diff(want, out.String()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
