@@ -133,7 +133,7 @@ func compareMerged(t *testing.T, root string, want *report.Summary) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	merged, err := report.Merge(sources, files, slog.New(slog.DiscardHandler))
+	merged, err := report.Merge(t.Context(), sources, files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Error(err)
 	}

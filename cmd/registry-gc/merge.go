@@ -44,7 +44,7 @@ func merge(ctx context.Context, args []string, environment envconfig.Lookuper, s
 	}
 	log, inJob := newLogger(stderr, config, environment)
 	j := &job{config: config, log: log, inJob: inJob, stdout: stdout}
-	return j.merge(sources)
+	return j.merge(ctx, sources)
 }
 
 // parseMerge reads the command line of merge: folders, and flags before or after them.
@@ -102,7 +102,7 @@ func notAmong(sources []report.Source, target string) error {
 }
 
 // merge merges the reports of shards into those of the job.
-func (j *job) merge(sources []report.Source) int {
+func (j *job) merge(ctx context.Context, sources []report.Source) int {
 	files, err := j.openFiles()
 	if err != nil {
 		j.log.Error(err.Error())
@@ -113,6 +113,6 @@ func (j *job) merge(sources []report.Source) int {
 	if files != nil {
 		handlers = append(handlers, files)
 	}
-	ended.Summary, err = report.Merge(sources, handlers, j.log)
+	ended.Summary, err = report.Merge(ctx, sources, handlers, j.log)
 	return j.finish(ended, files, err)
 }

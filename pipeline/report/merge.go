@@ -1,6 +1,7 @@
 package report
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,12 +21,18 @@ import (
 // such as a group, counts for each.
 //
 // The error says why the summary is not that of a whole run: a shard is missing, was
-// killed or stopped by an error, or has not written down all that it decided. The
-// summary stands, with the same in its Error.
-func Merge(sources []Source, handler Handler, log *slog.Logger) (*Summary, error) {
+// killed or stopped by an error, or has not written down all that it decided, or the
+// context ended. The summary stands, with the same in its Error.
+func Merge(ctx context.Context, sources []Source, handler Handler, log *slog.Logger) (*Summary, error) {
 	m := &merger{sum: NewSummary(false), handler: handler, log: log}
 	for _, source := range sources {
-		m.add(source)
+		if ctx.Err() == nil {
+			m.add(ctx, source)
+		}
+	}
+	if ctx.Err() != nil {
+		m.sum.Interrupted = true
+		m.problems = append(m.problems, fmt.Errorf("merging the shards: %w", context.Cause(ctx)))
 	}
 	m.findMissing(sources)
 	m.takeRegime(sources)
@@ -52,10 +59,10 @@ func (m *merger) fail(shard Shard, err error) {
 
 // add adds one shard. Of a run that was killed what it wrote down counts, for those tags
 // are gone.
-func (m *merger) add(source Source) {
+func (m *merger) add(ctx context.Context, source Source) {
 	written, s := NewSummary(false), source.Summary
-	err := m.pass(source, Handlers{written, m.handler})
-	if err != nil {
+	err := m.pass(ctx, source, Handlers{written, m.handler})
+	if err != nil && ctx.Err() == nil {
 		m.fail(source.Shard, err)
 	}
 	if s == nil {
@@ -76,8 +83,9 @@ func (m *merger) add(source Source) {
 	}
 }
 
-// pass hands the decisions of a shard on.
-func (m *merger) pass(source Source, handler Handler) error {
+// pass hands the decisions of a shard on: all of them, also when the handler cannot do its
+// work any more, unless the context ends.
+func (m *merger) pass(ctx context.Context, source Source, handler Handler) error {
 	path := filepath.Join(source.Dir, DecisionsFile)
 	lines, err := os.Open(path)
 	if source.Summary == nil && errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +95,16 @@ func (m *merger) pass(source Source, handler Handler) error {
 		return err
 	}
 	defer lines.Close()
-	unread, err := eachDecision(lines, func(d *decisionLine) error { return handler.Handle(Decision(*d)) })
+	var failed error
+	unread, err := eachDecision(lines, func(d *decisionLine) error {
+		if err := handler.Handle(Decision(*d)); failed == nil {
+			failed = err
+		}
+		return context.Cause(ctx)
+	})
+	if err == nil {
+		err = failed
+	}
 	if unread > 0 {
 		m.log.Warn("passed over what is no decision, as a run that is killed leaves at the end", "file", path, "lines", unread)
 	}

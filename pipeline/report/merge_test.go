@@ -3,7 +3,9 @@ package report
 import (
 	"bytes"
 	stdcmp "cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -85,7 +87,7 @@ func TestMergeForgetsNoField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Merge(sources, new(handed), slog.New(slog.DiscardHandler))
+	got, err := Merge(t.Context(), sources, new(handed), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Error(err)
 	}
@@ -110,7 +112,7 @@ func TestMergeSums(t *testing.T) {
 		t.Fatal(err)
 	}
 	var names handed
-	got, err := Merge(sources, &names, slog.New(slog.DiscardHandler))
+	got, err := Merge(t.Context(), sources, &names, slog.New(slog.DiscardHandler))
 	if err != nil || len(names) != 36 || names[0] != "shard-0-of-3-0" || names[35] != "shard-2-of-3-11" {
 		t.Errorf("error %v, decisions %v", err, names)
 	}
@@ -161,7 +163,7 @@ func TestMergeSaysWhatIsMissing(t *testing.T) {
 				t.Fatal(err)
 			}
 			var names handed
-			got, err := Merge(sources, &names, slog.New(slog.DiscardHandler))
+			got, err := Merge(t.Context(), sources, &names, slog.New(slog.DiscardHandler))
 			if got.Error != test.text || (err != nil) != test.fails || got.Interrupted != (name == "time") {
 				t.Errorf("error %v, interrupted %t, summary: %q", err, got.Interrupted, got.Error)
 			}
@@ -189,7 +191,7 @@ func TestMergeRegimes(t *testing.T) {
 			dir := putReports(t, filepath.Join(t.TempDir(), s.Shard.Folder()), s, 0)
 			sources = append(sources, Source{dir, *s.Shard, s})
 		}
-		got, err := Merge(sources, new(handed), slog.New(slog.NewTextHandler(&log, nil)))
+		got, err := Merge(t.Context(), sources, new(handed), slog.New(slog.NewTextHandler(&log, nil)))
 		differ := strings.Contains(fmt.Sprint(regimes), "legacy") && strings.Contains(fmt.Sprint(regimes), "database")
 		if got.Regime != want || err != nil || strings.Contains(log.String(), "different regimes") != differ {
 			t.Errorf("%v: regime %s, error %v, log %s", regimes, got.Regime, err, log.String())
@@ -213,7 +215,7 @@ func TestTornLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Merge(sources, &names, slog.New(slog.NewTextHandler(&log, nil)))
+	got, err := Merge(t.Context(), sources, &names, slog.New(slog.NewTextHandler(&log, nil)))
 	if err == nil || got.Deleted != 3 || len(names) != 3 || !strings.Contains(log.String(), "lines=1") {
 		t.Errorf("error %v, deleted %d, decisions %q, log %s", err, got.Deleted, names, log.String())
 	}
@@ -229,10 +231,40 @@ func TestFullDiskWhileMerging(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := shardSummary(0, 1, 1)
-	got, err := Merge([]Source{{putReports(t, t.TempDir(), s, 1), *s.Shard, s}}, files, slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(got.Error, "writing the decision on g/p/app:") {
-		t.Errorf("error %v, summary %q", err, got.Error)
+	for deleted, summary := range map[int]*Summary{1: s, 3: nil} { // one that was killed is counted here
+		got, err := Merge(t.Context(), []Source{{putReports(t, t.TempDir(), summary, deleted), *s.Shard, summary}}, files, slog.New(slog.DiscardHandler))
+		if err == nil || !strings.Contains(got.Error, "writing the decision on g/p/app:") || got.Deleted != deleted {
+			t.Errorf("error %v, summary %q, deleted %d", err, got.Error, got.Deleted)
+		}
 	}
+}
+
+// TestMergeEndsWithItsContext: what was not merged by then is not counted.
+func TestMergeEndsWithItsContext(t *testing.T) {
+	dir, asked := t.TempDir(), errors.New("asked to end")
+	for index := range 2 {
+		s := shardSummary(index, 2, 3)
+		putReports(t, filepath.Join(dir, s.Shard.Folder()), s, 3)
+	}
+	sources, err := OpenSources([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	seen := 0
+	got, err := Merge(ctx, sources, handlerFunc(func(Event) { seen++; cancel(asked) }), slog.New(slog.DiscardHandler))
+	if !errors.Is(err, asked) || !got.Interrupted || got.Error != "merging the shards: asked to end" || got.Tags != 3 || seen != 1 {
+		t.Errorf("error %v, summary: %q, %d tags, %d handed on", err, got.Error, got.Tags, seen)
+	}
+}
+
+// A handlerFunc is a handler that always can do its work.
+type handlerFunc func(Event)
+
+// Handle implements [Handler].
+func (f handlerFunc) Handle(e Event) error {
+	f(e)
+	return nil
 }
 
 // TestSourcesThatDoNotBelongTogether: without an answer to what a whole run would have
@@ -301,7 +333,7 @@ func FuzzMerge(f *testing.F) {
 			return
 		}
 		var names handed
-		if s, _ := Merge(sources, &names, slog.New(slog.DiscardHandler)); s == nil {
+		if s, _ := Merge(t.Context(), sources, &names, slog.New(slog.DiscardHandler)); s == nil {
 			t.Fatal("no summary")
 		}
 		if len(names) > 1+bytes.Count(decisions, []byte("\n")) {
