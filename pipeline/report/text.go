@@ -103,7 +103,7 @@ func (s *Summary) passedOver() int {
 func (s *Summary) skipped() []string {
 	var notes []string
 	for why, n := range s.Skipped {
-		notes = append(notes, fmt.Sprintf("%s %d", why, n))
+		notes = append(notes, fmt.Sprintf("%s %d", plain(string(why)), n))
 	}
 	slices.Sort(notes)
 	return notes
