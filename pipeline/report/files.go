@@ -33,7 +33,8 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{SummaryFile, MetricsFile, PageFile} {
+	for _, name := range []string{SummaryFile, MetricsFile, PageFile,
+		SummaryFile + unfinished, MetricsFile + unfinished, PageFile + unfinished} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
 			return nil, err
 		}
@@ -119,17 +120,22 @@ func (f *Files) Write(name string, text []byte) error {
 	})
 }
 
-// replace writes a file under another name and then gives it its own.
+// unfinished ends the name of a file that is being written.
+const unfinished = ".tmp"
+
+// replace writes a file under another name and then gives it its own. One that could not
+// be written goes: a disk that is full needs the room.
 func (f *Files) replace(name string, write func(io.Writer) error) error {
 	final := filepath.Join(f.dir, name)
-	file, err := os.Create(final + ".tmp")
+	file, err := os.Create(final + unfinished)
 	if err == nil {
 		err = errors.Join(write(file), file.Close())
 	}
 	if err == nil {
-		err = os.Rename(final+".tmp", final)
+		err = os.Rename(final+unfinished, final)
 	}
 	if err != nil {
+		_ = os.Remove(final + unfinished) // why it was not written says more
 		return fmt.Errorf("writing %s: %w", name, err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,4 +152,39 @@ func TestFullDisk(t *testing.T) {
 	if text := read(t, files.dir, DecisionsFile); len(text) > 0 {
 		t.Errorf("written: %s", text)
 	}
+}
+
+// TestNoHalfFileStays: neither one that could not be written, nor one of a run that was
+// killed meanwhile.
+func TestNoHalfFileStays(t *testing.T) {
+	files, err := OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left on device")
+	half := func(w io.Writer) error { _, _ = io.WriteString(w, "half"); return full }
+	if err := files.replace(PageFile, half); !errors.Is(err, full) {
+		t.Errorf("error %v", err)
+	}
+	if got := entries(t, files.dir); len(got) != 1 {
+		t.Errorf("left behind: %v", got)
+	}
+	if err := os.WriteFile(filepath.Join(files.dir, PageFile+".tmp"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenFiles(files.dir); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, files.dir); len(got) != 1 {
+		t.Errorf("left behind by the run before: %v", got)
+	}
+}
+
+func entries(t *testing.T, dir string) []os.DirEntry {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entries
 }
