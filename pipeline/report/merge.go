@@ -95,10 +95,14 @@ func (m *merger) pass(ctx context.Context, source Source, handler Handler) error
 		return err
 	}
 	defer lines.Close()
+	killed := source.Summary == nil
 	var failed error
 	unread, err := eachDecision(lines, func(d *decisionLine) error {
 		if err := handler.Handle(Decision(*d)); failed == nil {
 			failed = err
+		}
+		if killed && d.Outcome == Marked {
+			m.sum.DryRun = true // nothing else says so if all were killed
 		}
 		return context.Cause(ctx)
 	})

@@ -295,7 +295,7 @@ func TestSourcesThatDoNotBelongTogether(t *testing.T) {
 		"schema":      {map[string]*Summary{"a": shardSummary(0, 2, 0), "b": future}, "the summary in b has schema 2, which this version does not know"},
 		"impossible":  {map[string]*Summary{"a": impossible}, "the summary in a is of a shard that there cannot be, shard 2 of 2"},
 		"two wholes":  {map[string]*Summary{"a": NewSummary(false), "b": NewSummary(false)}, "a and b are both shard 0 of 1"},
-		"all killed":  {map[string]*Summary{"shard-0-of-2": nil}, "none of the shards has a summary"},
+		"all killed":  {map[string]*Summary{"shard-0-of-2": nil}, ""},
 		"another":     {map[string]*Summary{"a": nil}, "a has neither a summary nor folders of shards"},
 		"not a shard": {map[string]*Summary{"shard-2-of-2": nil}, "shard-2-of-2 has neither a summary nor folders of shards"},
 	} {
