@@ -24,7 +24,8 @@ import (
 // killed or stopped by an error, or has not written down all that it decided, or the
 // context ended. The summary stands, with the same in its Error.
 func Merge(ctx context.Context, sources []Source, handler Handler, log *slog.Logger) (*Summary, error) {
-	m := &merger{sum: NewSummary(false), handler: handler, log: log}
+	m := &merger{sum: NewSummary(false), handler: handler, log: log, owners: make(owners)}
+	warnOfStarts(sources, log)
 	for _, source := range sources {
 		if ctx.Err() == nil {
 			m.add(ctx, source)
@@ -49,6 +50,7 @@ type merger struct {
 	sum      *Summary
 	handler  Handler
 	log      *slog.Logger
+	owners   owners
 	stops    []string // why shards that were asked to end ended
 	problems []error
 }
@@ -96,16 +98,22 @@ func (m *merger) pass(ctx context.Context, source Source, handler Handler) error
 	}
 	defer lines.Close()
 	killed := source.Summary == nil
-	var failed error
+	var failed, foreign error
 	unread, err := eachDecision(lines, func(d *decisionLine) error {
 		if err := handler.Handle(Decision(*d)); failed == nil {
 			failed = err
+		}
+		if foreign == nil {
+			foreign = m.owners.claim(d, source.Shard)
 		}
 		if killed && d.Outcome == Marked {
 			m.sum.DryRun = true // nothing else says so if all were killed
 		}
 		return context.Cause(ctx)
 	})
+	if foreign != nil {
+		m.fail(source.Shard, foreign)
+	}
 	if err == nil {
 		err = failed
 	}

@@ -50,8 +50,12 @@ func foldersIn(dir string) []string {
 	var folders []string
 	entries, _ := os.ReadDir(dir) // what is wrong with it shows when it is opened itself
 	for _, entry := range entries {
-		if _, ok := shardOfFolder(entry.Name()); ok && entry.IsDir() {
-			folders = append(folders, filepath.Join(dir, entry.Name()))
+		path := filepath.Join(dir, entry.Name())
+		if _, ok := shardOfFolder(entry.Name()); !ok {
+			continue
+		}
+		if info, err := os.Stat(path); err != nil || info.IsDir() { // a link counts as what it leads to
+			folders = append(folders, path)
 		}
 	}
 	if len(folders) == 0 {
