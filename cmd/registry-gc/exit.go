@@ -30,10 +30,9 @@ func exitCode(err error, summary *report.Summary) int {
 	if interrupted, ok := errors.AsType[*signalError](err); ok {
 		return exitSignal + int(interrupted.signal)
 	}
-	if _, ok := errors.AsType[*pipeline.ScopeError](err); ok {
-		return exitUsage
-	}
 	switch {
+	case err != nil && summary.ScopeMissing:
+		return exitUsage
 	case err != nil && !errors.Is(err, errMaxRuntime):
 		return exitError
 	case summary.Reasons[policy.OutageSuspected] > 0:

@@ -120,6 +120,7 @@ func (j *job) run(ctx context.Context) int {
 	end()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
+	_, summary.ScopeMissing = errors.AsType[*pipeline.ScopeError](err)
 	addStats(summary, client.Stats(), time.Since(started))
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(ended, files, err)

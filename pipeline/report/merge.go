@@ -159,6 +159,7 @@ func (s *Summary) add(o *Summary) {
 	if s.Started.IsZero() || !o.Started.IsZero() && o.Started.Before(s.Started) {
 		s.Started = o.Started
 	}
+	s.ScopeMissing = s.ScopeMissing || o.ScopeMissing
 	s.OutOfReach = s.OutOfReach || o.OutOfReach
 	if o.Verify == ByAPI {
 		s.Verify = ByAPI // the weaker word is what can be said of all

@@ -26,7 +26,7 @@ var firstStart = time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)
 // fullSummary is a summary in which nothing is zero, of one deleted tag.
 func fullSummary() *Summary {
 	return &Summary{
-		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", Regime: "legacy", Verify: ByAPI, OutOfReach: true,
+		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, Regime: "legacy", Verify: ByAPI, OutOfReach: true,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Reasons: map[policy.Reason]int{policy.Healthy: 4}, Skipped: map[SkipReason]int{ProjectArchived: 7},
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,

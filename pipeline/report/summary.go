@@ -20,7 +20,8 @@ type Summary struct {
 	Version      string                `json:"version,omitempty"` // of the program
 	DryRun       bool                  `json:"dry_run"`
 	Interrupted  bool                  `json:"interrupted"`
-	Error        string                `json:"error,omitempty"` // what ended the run before its time
+	Error        string                `json:"error,omitempty"`         // what ended the run before its time
+	ScopeMissing bool                  `json:"scope_missing,omitempty"` // what ended it: a group or project of the scope
 	Regime       string                `json:"regime"`
 	Verify       Evidence              `json:"verify"`
 	OutOfReach   bool                  `json:"registry_out_of_reach"` // it should have been asked and could not be
