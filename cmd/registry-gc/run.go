@@ -211,7 +211,8 @@ func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
 	if text := verdict(ended.ExitCode, ended.Summary); text != "" {
 		j.log.Error(text)
 	}
-	failed := ended.Summary.WriteText(j.stdout, ended.Dead, files.Dir())
+	j.hurry(ended.Summary, files, err)
+	failed := ended.Summary.WriteText(j.stdout, ended.Dead, files)
 	if files != nil {
 		failed = errors.Join(failed, files.Close(ended.Summary), writeMetrics(files, ended))
 	}
@@ -220,4 +221,20 @@ func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
 		return exitCode(errors.Join(err, failed), ended.Summary)
 	}
 	return ended.ExitCode
+}
+
+// mostInHurry is how many decisions a page is still made of when somebody waits for the end:
+// that takes some three seconds.
+const mostInHurry = 200_000
+
+// hurry leaves out the page of a run that a signal ended if making it would take long:
+// whoever sent the signal soon sends one that kills, and that would cost the other files.
+func (j *job) hurry(summary *report.Summary, files *report.Files, err error) {
+	_, interrupted := errors.AsType[*signalError](err)
+	decisions := summary.Deleted + summary.Undecided + summary.Failed
+	if files == nil || !interrupted || decisions <= mostInHurry {
+		return
+	}
+	files.LeaveOutPage()
+	j.log.Warn(report.PageFile+" is left out to end soon; registry-gc merge makes it of the other reports", "decisions", decisions)
 }

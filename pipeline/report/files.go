@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type Files struct {
 	dir       string
 	decisions *os.File
 	err       error // why no further decision can be written
+	pageless  bool
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -61,12 +63,16 @@ type decisionLine struct {
 	Detail       string        `json:"detail,omitempty"`
 }
 
-// Dir returns the folder, and nothing for nil Files.
-func (f *Files) Dir() string {
+// writeNames prints where the reports are, and nothing for nil Files.
+func (f *Files) writeNames(out *bytes.Buffer) {
 	if f == nil {
-		return ""
+		return
 	}
-	return f.dir
+	fmt.Fprint(out, "\nreports\n")
+	if !f.pageless {
+		fmt.Fprintf(out, "  %s for a browser\n", filepath.Join(f.dir, PageFile))
+	}
+	fmt.Fprintf(out, "  %s names each tag that is not kept\n", filepath.Join(f.dir, DecisionsFile))
 }
 
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
@@ -87,6 +93,10 @@ func (f *Files) Handle(e Event) error {
 	return f.err
 }
 
+// LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
+// of the other files later: see [Merge].
+func (f *Files) LeaveOutPage() { f.pageless = true }
+
 // Close ends the decisions, and writes the summary and the page.
 func (f *Files) Close(s *Summary) error {
 	var errs []error
@@ -99,7 +109,10 @@ func (f *Files) Close(s *Summary) error {
 	} else {
 		errs = append(errs, f.Write(SummaryFile, append(text, '\n')))
 	}
-	return errors.Join(append(errs, f.writePage(s))...)
+	if !f.pageless {
+		errs = append(errs, f.writePage(s))
+	}
+	return errors.Join(errs...)
 }
 
 // writePage reads back what Handle wrote: no run holds its decisions in memory.

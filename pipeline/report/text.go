@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,9 +15,9 @@ import (
 const topRepositories = 10
 
 // WriteText prints the summary for people: the figures, the reasons, where most dead
-// tags are, what to do next, and where the reports are unless dir is empty. Without a
+// tags are, what to do next, and where the reports are if there are any. Without a
 // tally only what the summary knows is shown.
-func (s *Summary) WriteText(w io.Writer, dead *Tally, dir string) error {
+func (s *Summary) WriteText(w io.Writer, dead *Tally, files *Files) error {
 	if dead == nil {
 		dead = new(Tally)
 	}
@@ -36,10 +35,7 @@ func (s *Summary) WriteText(w io.Writer, dead *Tally, dir string) error {
 		}
 		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
 	}
-	if dir != "" {
-		fmt.Fprintf(&out, "\nreports\n  %s for a browser\n  %s names each tag that is not kept\n",
-			filepath.Join(dir, PageFile), filepath.Join(dir, DecisionsFile))
-	}
+	files.writeNames(&out)
 	_, err := w.Write(out.Bytes())
 	return err
 }

@@ -16,7 +16,7 @@ import (
 func textOf(t *testing.T, summary *Summary, tally *Tally) string {
 	t.Helper()
 	var text strings.Builder
-	if err := summary.WriteText(&text, tally, ""); err != nil {
+	if err := summary.WriteText(&text, tally, nil); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
@@ -142,7 +142,7 @@ func TestSize(t *testing.T) {
 // TestBrokenOutput: who cannot print the summary hears of it.
 func TestBrokenOutput(t *testing.T) {
 	broken := errors.New("broken pipe")
-	if err := NewSummary(false).WriteText(failing{broken}, nil, ""); !errors.Is(err, broken) {
+	if err := NewSummary(false).WriteText(failing{broken}, nil, nil); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
 }
