@@ -12,10 +12,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// likeManifests are the values that make the chart say what the manifests say.
+// likeManifests are the values that make the chart say what the manifests say, which have
+// no network policy.
 const likeManifests = `
 fullnameOverride: registry-gc
 token: {existingSecret: registry-gc}
+networkPolicy: {enabled: false}
 `
 
 // TestChartAgreesWithManifests: the CronJob of the chart is that of the manifests, field by

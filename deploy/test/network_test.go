@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -45,6 +46,28 @@ func TestNetworkPolicy(t *testing.T) {
 	}
 	if mustRender(t, "networkPolicy: {enabled: false}").policy != nil {
 		t.Error("there is a policy that nobody wants")
+	}
+}
+
+// TestVerify: where the policy may cut off a registry whose port only GitLab names, nothing
+// is deleted without its word, unless somebody says so.
+func TestVerify(t *testing.T) {
+	for values, want := range map[string]string{
+		"":                                 "registry",
+		`config: {VERIFY: ""}`:             "registry",
+		"networkPolicy: {ports: [5050]}":   "registry", // on whose host, nobody said
+		"config: {VERIFY: auto}":           "auto",
+		"config: {VERIFY: api}":            "api",
+		"networkPolicy: {enabled: false}":  "",
+		`config: {REGISTRY_URL: "r:5050"}`: "",
+	} {
+		r := mustRender(t, values)
+		if got := r.env()["VERIFY"]; got != want {
+			t.Errorf("with %s VERIFY is %q; want %q", values, got, want)
+		}
+		if says := strings.Contains(r.notes, "VERIFY=registry"); says != (want == "registry") {
+			t.Errorf("with %s the notes are\n%s", values, r.notes)
+		}
 	}
 }
 

@@ -20,6 +20,16 @@ where a value has either, each $ is doubled, so that it arrives as it was writte
 {{- $text | quote }}
 {{- end }}
 
+{{/*
+Whose word a deletion needs, where nobody said so and the policy may cut off the registry:
+only GitLab knows its port then, and the program's default does without its word.
+*/}}
+{{- define "registry-gc.verify" -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.config.REGISTRY_URL) (not .Values.config.VERIFY) -}}
+registry
+{{- end }}
+{{- end }}
+
 {{/* The variables that are set, by name. Null and "" mean the program's default. */}}
 {{- define "registry-gc.variables" -}}
 {{- $_ := required "config.GITLAB_URL: give the address of the instance" .Values.config.GITLAB_URL }}
@@ -39,6 +49,10 @@ where a value has either, each $ is doubled, so that it arrives as it was writte
 {{- end }}
 {{- if .Values.caBundle.configMap }}
 {{- $_ := set $all "SSL_CERT_FILE" "/etc/registry-gc/ca.crt" }}
+{{- end }}
+{{- $verify := include "registry-gc.verify" . }}
+{{- if $verify }}
+{{- $_ := set $all "VERIFY" $verify }}
 {{- end }}
 {{- $given := dict }}
 {{- range $name, $value := $all }}
