@@ -46,6 +46,7 @@ for (const wrong of [
 	{ groups: "$NOT_SET" }, { groups: ["acme"] }, { groups: '["acme"]' }, { groups: "," }, { groups: "acme\nDRY_RUN: true" }, { projects: "acme/$(id)" },
 	{ rate_limit: 20 }, { rate_limit: "fast" }, { rate_limit: "-1" },
 	{ report_dir: "" }, { report_dir: "/tmp" }, { report_dir: "../.." }, { report_dir: "a/../b" }, { report_dir: "$HOME" },
+	{ report_dir: "a b" }, { report_dir: "a\n    - id" }, { report_dir: "a;id" },
 	{ token_variable: '}"; id; "' }, { token_variable: "A B" }, { token_variable: "" },
 	{ schedule_rules: "always" }, { merge_request_dry_run: "yes" }, { resource_group: "$X" }, { resource_group: "" },
 ]) {
@@ -120,8 +121,11 @@ function sharedRun() {
 	assert.deepEqual(shard.rules, header.spec.inputs.schedule_rules.default);
 	assert.deepEqual(report.rules, shard.rules.map((rule) => ({ ...rule, when: "always" })), "a job that needs one which is not there breaks the pipeline");
 	assert.deepEqual([report.needs[0].job, report.dependencies], ["registry-gc-shard", ["registry-gc-shard"]], "the shards' reports do not arrive");
+	assert.deepEqual([shard.before_script, report.before_script], [replaced.before_script, []], "shards keep earlier reports, or what merges them removes theirs");
+	assert.deepEqual(shard.variables, replaced.variables);
+	assert.deepEqual(report.variables, { ...replaced.variables, GIT_STRATEGY: "empty" });
 	for (const job of [shard, report]) {
-		for (const key of ["image", "variables", "allow_failure", "artifacts", "timeout"]) assert.deepEqual(job[key], replaced[key], key);
+		for (const key of ["image", "allow_failure", "artifacts", "timeout"]) assert.deepEqual(job[key], replaced[key], key);
 	}
 }
 

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeProject, run, sharedOut } from "./project.mjs";
@@ -66,9 +66,12 @@ async function main(instance) {
 	assert(stats.total > 0 && stats.changing === 0, `the dry run sent ${stats.changing} requests that could change something`);
 	reported(reports("registry-gc-dry-run"), { dry_run: true, deleted: dead.length });
 
+	// The dry run's artefacts are where the next job begins, as on a runner that keeps folders.
+	writeFileSync(join(folder, "reports/earlier.json"), "{}");
 	got = pipeline("a schedule with a token that GitLab does not know", schedule, { token: "wrong" });
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 1"], got.all);
 	assert.match(got.all, /GitLab does not accept the token/);
+	assert(!existsSync(join(reports("registry-gc"), "earlier.json")), "an earlier job's reports are uploaded as this one's");
 	got = pipeline("a schedule without a token", schedule, { token: null });
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 2"], got.all);
 	assert.match(got.all, /GITLAB_TOKEN: must be an access token/);

@@ -32,8 +32,16 @@ type pipelineJob struct {
 	Interruptible bool           `json:"interruptible"`
 	ResourceGroup string         `json:"resource_group"`
 	Variables     map[string]any `json:"variables"`
+	BeforeScript  []string       `json:"before_script"`
+	Dependencies  *[]string      `json:"dependencies"`
 	Script        []string       `json:"script"`
-	Rules         []struct {
+	Image         struct {
+		Entrypoint []string `json:"entrypoint"`
+	} `json:"image"`
+	Inherit struct {
+		Default []string `json:"default"`
+	} `json:"inherit"`
+	Rules []struct {
 		If string `json:"if"`
 	} `json:"rules"`
 	AllowFailure struct {
@@ -41,6 +49,8 @@ type pipelineJob struct {
 	} `json:"allow_failure"`
 	Artifacts struct {
 		When     string            `json:"when"`
+		Access   string            `json:"access"`
+		ExposeAs string            `json:"expose_as"`
 		ExpireIn string            `json:"expire_in"`
 		Paths    []string          `json:"paths"`
 		Reports  map[string]string `json:"reports"`
@@ -152,8 +162,34 @@ func TestComponentVariables(t *testing.T) {
 	}
 }
 
+// TestComponentStandsAlone: nothing of the project that includes the component gets beside
+// the token, nobody without a right to it reads the reports, and no earlier job's reports
+// are uploaded as this one's.
+func TestComponentStandsAlone(t *testing.T) {
+	jobs := componentJobs(t)
+	base := jobs[".registry-gc"]
+	for what, pair := range map[string][2]any{
+		"entrypoint":    {base.Image.Entrypoint, []string{""}},
+		"inherit":       {base.Inherit.Default, []string{"tags"}},
+		"dependencies":  {base.Dependencies, &[]string{}},
+		"GIT_STRATEGY":  {base.Variables["GIT_STRATEGY"], "none"},
+		"access":        {base.Artifacts.Access, "developer"},
+		"before_script": {base.BeforeScript, []string{"rm -rf -- ./reports"}},
+		"expose_as":     {jobs["registry-gc-dry-run"].Artifacts.ExposeAs, "Dead tags of the container registry"},
+	} {
+		if diff := cmp.Diff(pair[1], pair[0]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	for _, name := range []string{"registry-gc", "registry-gc-dry-run"} {
+		if job := jobs[name]; job.BeforeScript != nil || job.Dependencies != nil || job.Inherit.Default != nil || job.Artifacts.Access != "" {
+			t.Errorf("%s replaces what both jobs have in common: %+v", name, job)
+		}
+	}
+}
+
 // TestComponentJobs: one job deletes, on schedules of the default branch alone; the other
-// cannot, whatever variables say. No input but the token's variable gets into a script.
+// cannot, whatever variables say. No input but the token's variable gets into their scripts.
 func TestComponentJobs(t *testing.T) {
 	jobs := componentJobs(t)
 	if got := slices.Sorted(maps.Keys(jobs)); !slices.Equal(got, []string{".registry-gc", "registry-gc", "registry-gc-dry-run"}) {
