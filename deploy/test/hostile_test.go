@@ -36,7 +36,11 @@ func TestMistakesAreRefused(t *testing.T) {
 		`token: {existingSecret: a, value: b}`:              "not both",
 		`pushgateway: {url: "http://a", existingSecret: b}`: "pushgateway: give url or existingSecret, not both",
 		`extraEnv: [{name: GITLAB_URL, value: a}]`:          "GITLAB_URL has a value of its own",
-		`{shards: 2, extraEnv: [{name: SHARD_COUNT}]}`:      "SHARD_COUNT has a value of its own",
+		`{shards: 2, extraEnv: [{name: SHARD_COUNT}]}`:      "SHARD_COUNT is not for a whole Job",
+		`{shards: 3, extraEnv: [{name: SHARD_INDEX}]}`:      "SHARD_INDEX is not for a whole Job",
+		`extraEnv: [{name: JOB_COMPLETION_INDEX}]`:          "JOB_COMPLETION_INDEX is not for a whole Job",
+		`podLabels: {app.kubernetes.io/name: other}`:        "podLabels",
+		`podLabels: {helm.sh/chart: other}`:                 "podLabels",
 	} {
 		_, err := render(overlay(t, values))
 		if err == nil || !strings.Contains(err.Error(), named) {
