@@ -167,12 +167,16 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestPushgatewaySecret: an address with a password in it stays out of the pod.
-func TestPushgatewaySecret(t *testing.T) {
+// TestAddressesInSecrets: an address with a password in it stays out of the pod.
+func TestAddressesInSecrets(t *testing.T) {
 	env := mustRender(t, `pushgateway: {existingSecret: push, key: address}`).container().Env
 	variable := env[len(env)-1]
 	if source := variable.ValueFrom; variable.Name != "PUSHGATEWAY_URL" || source == nil ||
 		source.SecretKeyRef.Name != "push" || source.SecretKeyRef.Key != "address" {
+		t.Errorf("the last variable is %v", variable)
+	}
+	env = mustRender(t, `extraEnv: [{name: HTTPS_PROXY, valueFrom: {secretKeyRef: {name: proxy, key: address}}}]`).container().Env
+	if variable := env[len(env)-1]; variable.Name != "HTTPS_PROXY" || variable.ValueFrom.SecretKeyRef.Name != "proxy" {
 		t.Errorf("the last variable is %v", variable)
 	}
 }

@@ -19,7 +19,8 @@ func TestNetworkPolicy(t *testing.T) {
 		`config: {REGISTRY_URL: "registry.example.com:5000"}`:         {443, 5000},
 		`config: {GITLAB_URL: "https://[2001:db8::1]"}`:               {443},
 		`config: {GITLAB_URL: "https://[2001:db8::1]:444"}`:           {443, 444},
-		`pushgateway: {url: "http://user:1@push.monitoring:9091"}`:    {443, 9091},
+		`pushgateway: {url: "http://push.monitoring:9092/sub:1"}`:     {443, 9092},
+		`pushgateway: {existingSecret: push}`:                         {443, 9091},
 		`proxy: {https: "http://proxy:3128", http: "proxy:3129"}`:     {443, 3128, 3129},
 	} {
 		policy := mustRender(t, values).policy

@@ -74,7 +74,10 @@ itself before. Templates cannot read a duration, but can add one to a date.
 {{- end }}
 {{- end }}
 
-{{/* The ports that have to be reached: those that are listed, and those in addresses. */}}
+{{/*
+The ports that have to be reached: those that are listed, and those in addresses. Of an
+address in a Secret the port is not known: it is taken for the Pushgateway's own.
+*/}}
 {{- define "registry-gc.ports" -}}
 {{- $ports := list }}
 {{- range .Values.networkPolicy.ports }}
@@ -91,6 +94,9 @@ itself before. Templates cannot read a duration, but can add one to a date.
 {{- $ports = append $ports 443 }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- if .Values.pushgateway.existingSecret }}
+{{- $ports = append $ports 9091 }}
 {{- end }}
 {{- uniq $ports | toJson }}
 {{- end }}
