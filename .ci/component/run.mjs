@@ -5,7 +5,7 @@
 //
 // BIN is the folder with registry-gc and gitlab-standin, SCRATCH one for the rest.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -66,8 +66,10 @@ async function main(instance) {
 	assert(stats.total > 0 && stats.changing === 0, `the dry run sent ${stats.changing} requests that could change something`);
 	reported(reports("registry-gc-dry-run"), { dry_run: true, deleted: dead.length });
 
-	// The dry run's artefacts are where the next job begins, as on a runner that keeps folders.
+	// What a runner that keeps folders has of an earlier job. gitlab-ci-local begins a job with
+	// the files that git knows.
 	writeFileSync(join(folder, "reports/earlier.json"), "{}");
+	execFileSync("git", ["add", "reports/earlier.json"], { cwd: folder });
 	got = pipeline("a schedule with a token that GitLab does not know", schedule, { token: "wrong" });
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 1"], got.all);
 	assert.match(got.all, /GitLab does not accept the token/);
