@@ -139,5 +139,12 @@ function ownPipeline() {
 	valid("the project's own pipeline", document);
 	const names = jobs(document);
 	assert(names.includes("test") && names.includes("registry-gc") && names.includes("registry-gc-dry-run"), names.join());
+	for (const job of ["registry-gc", "registry-gc-dry-run"]) {
+		const { VERIFY, GITLAB_PROJECTS } = document[job].variables;
+		assert.deepEqual([VERIFY, GITLAB_PROJECTS], ["registry", "$CI_PROJECT_PATH"], `${job} may delete the image it runs on`);
+	}
+	for (const build of document.images.script.filter((line) => line.startsWith("docker buildx build"))) {
+		assert.match(build, / --provenance=false /, "GitLab cannot show images with attestations");
+	}
 	console.log(`  its jobs: ${names.join(", ")}`);
 }
