@@ -272,3 +272,16 @@ func TestTheCauseOfARetryHidesTheCredential(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAdviceInErrorsOfTheRegistry: there the same redirect is about another variable.
+func TestAdviceInErrorsOfTheRegistry(t *testing.T) {
+	c := newTestClient(t, answering(301, "", "Location", "https://registry.example/v2/"), Config{})
+	ctx := expecting(t.Context(), &expectation{from: registry, limit: maxBody})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://registry.example/v2/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = c.roundTrip(req); err == nil || !strings.HasSuffix(err.Error(), ": REGISTRY_URL must begin with https://") {
+		t.Error(err)
+	}
+}
