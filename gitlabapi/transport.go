@@ -91,10 +91,14 @@ func buffer(resp *http.Response, largest int64) error {
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		limit = maxErrorBody
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	if err != nil {
+	var body bytes.Buffer
+	if 0 < resp.ContentLength && resp.ContentLength <= limit {
+		body.Grow(int(min(resp.ContentLength, 1<<20)) + bytes.MinRead) // pages have hundreds of kilobytes
+	}
+	if _, err := body.ReadFrom(io.LimitReader(resp.Body, limit+1)); err != nil {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
+	data := body.Bytes()
 	if int64(len(data)) > limit {
 		if resp.StatusCode < http.StatusMultipleChoices {
 			return &FormatError{fmt.Sprintf("the answer is larger than %d MiB", limit>>20)}

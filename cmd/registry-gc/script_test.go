@@ -224,10 +224,13 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	for _, name := range sent {
+	for i, name := range sent {
 		signal, ok := signals[name]
 		if !ok {
 			ts.Fatalf("no signal %q", name)
+		}
+		if i > 0 {
+			time.Sleep(100 * time.Millisecond) // two that are pending at once may arrive in any order
 		}
 		ts.Check(command.Process.Signal(signal))
 	}
