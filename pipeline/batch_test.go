@@ -264,22 +264,31 @@ func TestNeitherStarves(t *testing.T) {
 		t.Fatalf("deleted %d", got.Deleted)
 	}
 	requests := tr.server.Requests()
-	first := make(map[string]bool)
-	var reads, deletions [3]int // by thirds of the run; reads are first ones
+	// While there was both to do: from the first deletion to the last tag's first reading.
+	first, last := -1, -1
+	seen := make(map[string]bool)
 	for i, r := range requests {
-		switch third := i * 3 / len(requests); {
-		case r.Method == "DELETE":
-			deletions[third]++
-		case strings.HasSuffix(r.Endpoint, "/tags/:name") && !first[r.Path]:
-			first[r.Path] = true
-			reads[third]++
+		if r.Method == "DELETE" && first < 0 {
+			first = i
+		}
+		if strings.HasSuffix(r.Endpoint, "/tags/:name") && !seen[r.Path] {
+			seen[r.Path] = true
+			last = i
 		}
 	}
-	for third := range 2 {
-		if reads[third] < 20 || deletions[third] < 20 {
-			t.Errorf("by thirds of the run: first reads %v, deletions %v", reads, deletions)
-			break
+	if first < 0 || first >= last {
+		t.Fatalf("the first deletion was request %d, the last tag's first reading %d", first, last)
+	}
+	reads, deletions := 0, 0
+	for _, r := range requests[first : last+1] {
+		if r.Method == "DELETE" {
+			deletions++
+		} else {
+			reads++
 		}
+	}
+	if window := reads + deletions; reads < window/10 || deletions < window/10 || window < len(requests)/10 {
+		t.Errorf("of %d requests %d were sent while there was both to do: %d reads, %d deletions", len(requests), window, reads, deletions)
 	}
 }
 
