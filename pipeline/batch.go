@@ -133,11 +133,16 @@ func (p parcel) byRepository() []parcel {
 	return slices.Collect(maps.Values(together))
 }
 
+// keep leaves in the parcel those tags for which the function returns true.
+func (p parcel) keep(stays func(*tag) bool) {
+	for _, b := range p {
+		b.keep(stays)
+	}
+}
+
 // dropDone takes out of a parcel the tags that have been reported.
 func (p parcel) dropDone() {
-	for _, b := range p {
-		b.keep(func(t *tag) bool { return !t.done })
-	}
+	p.keep(func(t *tag) bool { return !t.done })
 }
 
 // holdListings keeps the listings of the parcel's repositories from being read afresh

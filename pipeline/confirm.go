@@ -39,10 +39,6 @@ func (r *run) confirm(ctx context.Context, t *tag) policy.Verdict {
 			verdict = r.readAgain(ctx, t, facts)
 		}
 	}
-	if verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
-		t.doubt = errUnsteady
-		return suspected
-	}
 	return verdict
 }
 

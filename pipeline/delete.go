@@ -81,19 +81,20 @@ func (r *run) mark(p parcel) {
 // answer, and what its repository does not list any more. An empty list of GitLab's may
 // be an outage, unless a healthy tag shows that there is none.
 func (r *run) dropGone(ctx context.Context, p parcel) {
-	for _, b := range p {
-		if !slices.ContainsFunc(b.tags, func(t tag) bool { return t.sent }) {
+	for _, same := range p.byRepository() {
+		if !slices.ContainsFunc(same.tags(), func(t *tag) bool { return t.sent }) {
 			continue
 		}
-		evidence := b.repository.evidence
-		now, err := evidence.list(ctx, b.repository)
+		repo := same[0].repository
+		evidence := repo.evidence
+		now, err := evidence.list(ctx, repo)
 		if err == nil && len(now) == 0 && evidence.guarded() {
 			err = r.pulse.check(ctx, r.pulse.now())
 		}
 		if err != nil {
 			continue
 		}
-		b.keep(func(t *tag) bool {
+		same.keep(func(t *tag) bool {
 			if !t.sent || now.has(t.facts.Tag) {
 				return true
 			}
@@ -126,19 +127,17 @@ func (r *run) confirmTags(ctx context.Context, p parcel, tags []*tag, atOnce int
 		return nil
 	})
 	var ends error
-	for _, b := range p {
-		b.keep(func(t *tag) bool {
-			if t.verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
-				t.verdict, t.doubt = suspected, errUnsteady
-			}
-			if t.verdict.Action == policy.Delete {
-				return true
-			}
-			ends = cmp.Or(ends, runError(t.doubt))
-			r.settle(*t)
-			return false
-		})
-	}
+	p.keep(func(t *tag) bool {
+		if t.verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
+			t.verdict, t.doubt = suspected, errUnsteady
+		}
+		if t.verdict.Action == policy.Delete {
+			return true
+		}
+		ends = cmp.Or(ends, runError(t.doubt))
+		r.settle(*t)
+		return false
+	})
 	return ends
 }
 
