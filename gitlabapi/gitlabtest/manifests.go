@@ -22,16 +22,22 @@ func (s *Server) storedAt(c *call) (*repository, *answer) {
 	return s.state.located[path], nil
 }
 
+// knownAt is storedAt for those to whom a name without a repository is an error.
+func (s *Server) knownAt(c *call) (*repository, *answer) {
+	r, refused := s.storedAt(c)
+	if refused == nil && r == nil {
+		refused = nameUnknown(c.params["path"])
+	}
+	return r, refused
+}
+
 // listTagNames answers GET /v2/:path/tags/list.
 func (s *Server) listTagNames(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, refused := s.storedAt(c)
-	switch {
-	case refused != nil:
+	r, refused := s.knownAt(c)
+	if refused != nil {
 		return refused
-	case r == nil:
-		return nameUnknown(c.params["path"])
 	}
 	page, more := c.rows(r.stored.live())
 	if more {
@@ -188,12 +194,9 @@ func (s *Server) putManifest(c *call) *answer {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, refused := s.storedAt(c)
-	switch {
-	case refused != nil:
+	r, refused := s.knownAt(c)
+	if refused != nil {
 		return refused
-	case r == nil:
-		return nameUnknown(c.params["path"])
 	}
 	return s.storeManifest(c, r, m)
 }

@@ -43,13 +43,11 @@ func (s *Server) databaseBase(*call) *answer {
 func (s *Server) listRows(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, refused := s.storedAt(c)
-	switch {
-	case refused != nil:
+	r, refused := s.knownAt(c)
+	if refused != nil {
 		return refused
-	case r == nil:
-		return nameUnknown(c.params["path"])
-	case c.query.Has("name_exact") && !s.options.oldRegistry:
+	}
+	if c.query.Has("name_exact") && !s.options.oldRegistry {
 		return presentRows(r.stored.only(c.query.Get("name_exact")))
 	}
 	page, more := c.rows(r.stored.live())
@@ -103,12 +101,9 @@ func (c *call) nextRows(page []storedTag, address string) string {
 func (s *Server) showStoredRepository(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, refused := s.storedAt(c)
-	switch {
-	case refused != nil:
+	r, refused := s.knownAt(c)
+	if refused != nil {
 		return refused
-	case r == nil:
-		return nameUnknown(c.params["path"])
 	}
 	shown := map[string]any{"name": path.Base(r.path), "path": r.path, "created_at": r.createdAt()}
 	if c.query.Has("size") {
