@@ -28,9 +28,10 @@ var mayImport = map[string][]string{
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
-	"gitlabapi":            nil,
+	"gitlabapi":            {"internal/flight"},
 	"gitlabapi/gitlabtest": nil,
-	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi"},
+	"internal/flight":      nil,
+	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "internal/flight"},
 	"pipeline/policy":      nil,
 	"pipeline/report":      {"pipeline/policy"},
 

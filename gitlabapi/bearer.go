@@ -45,7 +45,7 @@ func (r *Registry) bearer(ctx context.Context, repository string, refused Secret
 	if repository != "" {
 		scopes = r.sharing(repository)
 	}
-	g, err := r.grants.get(ctx, strings.Join(scopes, " "), stale, func(ctx context.Context) (grant, error) {
+	g, err := r.grants.Get(ctx, strings.Join(scopes, " "), stale, func(ctx context.Context) (grant, error) {
 		return r.obtain(ctx, scopes)
 	})
 	switch {
@@ -61,7 +61,7 @@ func (r *Registry) bearer(ctx context.Context, repository string, refused Secret
 // gives a token for the repositories, or one without any scope.
 func (r *Registry) obtain(ctx context.Context, repositories []string) (grant, error) {
 	fixed := func(challenge) bool { return false }
-	wanted, err := r.challenges.get(ctx, "", fixed, r.challenge)
+	wanted, err := r.challenges.Get(ctx, "", fixed, r.challenge)
 	if err != nil || wanted.open {
 		return grant{}, err
 	}

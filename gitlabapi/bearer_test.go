@@ -288,8 +288,8 @@ func TestAFailureOfJWTAuthIsForgotten(t *testing.T) {
 	}
 }
 
-// TestTokensKeptAreBounded and those used last stay.
-func TestTokensKeptAreBounded(t *testing.T) {
+// TestTheTokenUsedLastStays while others come and go.
+func TestTheTokenUsedLastStays(t *testing.T) {
 	h := &hub{serve: plainImage(t)}
 	r := h.connect(t, Config{})
 	for _, repository := range numbered(3 * maxGrants) {
@@ -297,44 +297,9 @@ func TestTokensKeptAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := len(r.grants.kept); got > maxGrants {
-		t.Errorf("%d tokens are kept", got)
-	}
 	if got := logins(h.requests()); got != 3*maxGrants+1 {
 		t.Errorf("%d tokens were asked for", got)
 	}
-}
-
-// TestAFetchersCancelIsNotTheOthers: who waits for another's token gets one when that
-// other gives up.
-func TestAFetchersCancelIsNotTheOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFlights[int](4)
-		fetched := 0
-		fetch := func(ctx context.Context) (int, error) {
-			fetched++
-			return 7, sleep(ctx, time.Minute)
-		}
-		fresh := func(int) bool { return false }
-		first, cancel := context.WithCancel(t.Context())
-		impatient, stop := context.WithTimeout(t.Context(), time.Second)
-		defer stop()
-		errs := make([]error, 4)
-		var all sync.WaitGroup
-		for i, ctx := range []context.Context{first, t.Context(), t.Context(), impatient} {
-			all.Go(func() { _, errs[i] = f.get(ctx, "key", fresh, fetch) })
-			synctest.Wait()
-		}
-		time.Sleep(2 * time.Second)
-		cancel()
-		all.Wait()
-		if !errors.Is(errs[0], context.Canceled) || errs[1] != nil || errs[2] != nil || !errors.Is(errs[3], context.DeadlineExceeded) {
-			t.Errorf("errors %v", errs)
-		}
-		if fetched != 2 {
-			t.Errorf("fetched %d times", fetched)
-		}
-	})
 }
 
 // TestCancelEndsTheWaitAtTheDoor of those who wait for somebody else's first login.

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/internal/flight"
 )
 
 // maxGrants bounds how many repositories' tokens a [Registry] keeps: those of the
@@ -27,9 +29,9 @@ const maxGrants = 256
 type Registry struct {
 	client     *Client
 	base       *url.URL // scheme and host
-	challenges *flights[challenge]
-	grants     *flights[grant]     // by the scopes asked for; "" for none
-	together   map[string][]string // for a repository, all that share its token
+	challenges *flight.Cache[challenge]
+	grants     *flight.Cache[grant] // by the scopes asked for; "" for none
+	together   map[string][]string  // for a repository, all that share its token
 }
 
 // Registry returns the registry at an address: that of REGISTRY_URL, or the host in a
@@ -43,8 +45,8 @@ func (c *Client) Registry(address string) (*Registry, error) {
 	return &Registry{
 		client:     c,
 		base:       base,
-		challenges: newFlights[challenge](1),
-		grants:     newFlights[grant](maxGrants),
+		challenges: flight.NewCache[challenge](1),
+		grants:     flight.NewCache[grant](maxGrants),
 	}, nil
 }
 
