@@ -127,7 +127,15 @@ func TestListsOfTheStandIn(t *testing.T) {
 				repository.AddTag(want[i], gitlabtest.KindCacheIndex)
 			}
 			_, _, r := connectRegistry(t, w)
-			if got, err := r.Tags(t.Context(), "group/app"); err != nil || !slices.Equal(got, want) {
+			got, err := r.Tags(t.Context(), "group/app")
+			if regime == gitlabtest.Legacy && n == gitlabapi.RegistryPageSize {
+				// The list looks like a full page, and comes again when asked to go on.
+				if _, doubted := errors.AsType[*gitlabapi.ListingError](err); !doubted {
+					t.Errorf("%v: Tags() of %d has %d, %v", regime, n, len(got), err)
+				}
+				continue
+			}
+			if err != nil || !slices.Equal(got, want) {
 				t.Errorf("%v: Tags() of %d has %d, %v", regime, n, len(got), err)
 			}
 			rows, err := allRows(r.TagRows(t.Context(), "group/app"))
@@ -137,7 +145,7 @@ func TestListsOfTheStandIn(t *testing.T) {
 				}
 				continue
 			}
-			var got []string
+			got = nil
 			for _, row := range rows {
 				got = append(got, row.Name)
 				if !row.CreatedAt.Equal(gitlabtest.Created) || row.MediaType != "application/vnd.oci.image.index.v1+json" || row.Digest == "" {

@@ -9,7 +9,7 @@ import (
 // handle answers a call that nothing stands against. Of a registry behind the
 // server, the server itself only knows what was in it.
 func (s *Server) handle(c *call) *answer {
-	if s.backend == nil {
+	if s.backend == nil || c.lost != nil && c.route.template == manifestTemplate {
 		return c.route.handle(s, c)
 	}
 	switch {
@@ -65,7 +65,7 @@ func (s *Server) showBehind(c *call) *answer {
 		return refused
 	case c.registryUnreachable:
 		return registryUnreachable()
-	case s.registryFails(c):
+	case s.registryFails(c), c.losesTag(r, c.params["name"]):
 		return notFound("Tag")
 	}
 	m, err := s.backend.manifestOf(c.request.Context(), r.path, c.params["name"])
@@ -108,6 +108,7 @@ func (s *Server) deleteBehind(c *call) *answer {
 }
 
 func (s *Server) removeBehind(c *call, r *repository, tag string) (bool, error) {
+	c.beginDeletion()
 	there, err := s.backend.deleteTag(c.request.Context(), r.path, tag)
 	if err != nil || !there {
 		return there, err

@@ -15,7 +15,7 @@ func (s *Server) showBlob(c *call) *answer {
 		return refused
 	}
 	body, ok := s.state.registry.blobs[digest]
-	if r == nil || !ok || !r.stored.holds(digest) {
+	if r == nil || !ok || c.blobsLost || !c.view(r).holds(digest) {
 		return blobUnknown("BLOB_UNKNOWN", digest)
 	}
 	c.header.Set("Accept-Ranges", "bytes")

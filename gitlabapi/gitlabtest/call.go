@@ -37,6 +37,11 @@ type call struct {
 	realm               string    // that challenges name
 	manifest            *manifest // that is served in the place of every other
 	misled              misled
+	// lost says of a tag that its manifest cannot be found, nil where all can be.
+	lost          func(path, tag string) bool
+	blobsLost     bool
+	stale         map[string]*storedRepository // what is read in the registry's place
+	deletionTakes time.Duration
 
 	// What is recorded.
 	status    int
@@ -115,6 +120,8 @@ func (c *call) changes() bool {
 		return c.kind() != kindQuery
 	}
 }
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // flag reads a boolean parameter, which has been checked already.
 func (c *call) flag(name string) bool {

@@ -63,7 +63,11 @@ var acceptedByRails = []string{typeDockerManifest, typeOCIManifest}
 // whatever it cannot get in the two media types it knows is no tag, and the
 // date is that of the image's config, if it has one and can be read.
 func (s *Server) detailsFromManifest(c *call, r *repository, tag string) (*shownDetails, bool) {
-	m, err := s.state.registry.resolve(r.path, tag, acceptedByRails...)
+	t, found := c.view(r).find(tag)
+	if !found || t.manifest == nil || c.losesTag(r, tag) {
+		return nil, false
+	}
+	m, err := s.state.registry.negotiate(t.manifest, true, acceptedByRails)
 	if err != nil {
 		return nil, false
 	}
@@ -98,9 +102,10 @@ func dateIn(body []byte) (time.Time, bool) {
 
 // detailsFromRow is what Rails makes of a registry with a database: every tag
 // has a date, that of its row.
-func (s *Server) detailsFromRow(_ *call, r *repository, tag string) (*shownDetails, bool) {
-	t, ok := r.stored.find(tag)
-	if !ok || r.stored.crowdedOut(tag) {
+func (s *Server) detailsFromRow(c *call, r *repository, tag string) (*shownDetails, bool) {
+	stored := c.view(r)
+	t, ok := stored.find(tag)
+	if !ok || stored.crowdedOut(tag) {
 		return nil, false
 	}
 	text := configTime(t.createdAt())

@@ -46,6 +46,10 @@
 // with a probability strikes depends on the seed, the path and how often the
 // path was asked for, and so not on the order in which goroutines arrive.
 //
+// It loses what it held, on request: manifests whose tags are still listed
+// ([ManifestsLost]), everything pushed since a copy was made ([StaleRegistry]), and
+// whatever a proxy has once seen to be missing ([WithNotFoundCache]).
+//
 // It scales to a million tags: they share their manifests, a page costs what
 // is on it, and a look-up is a binary search.
 //

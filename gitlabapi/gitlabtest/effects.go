@@ -10,8 +10,9 @@ import (
 
 // effect is an Effect that is a function.
 type effect struct {
-	do    func(*call) *answer
-	final bool // it answers the request
+	do       func(*call) *answer
+	final    bool             // it answers the request
+	concerns func(*call) bool // which calls it can do anything to; nil for all
 }
 
 func (e effect) apply(c *call) *answer { return e.do(c) }

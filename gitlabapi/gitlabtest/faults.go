@@ -4,6 +4,8 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +17,10 @@ type Fault struct {
 	Method string
 	// Path must match the decoded path, as in [Request]; nil for all paths.
 	Path *regexp.Regexp
+	// Repository is the full path of a repository, or of a project or group that it must
+	// lie below; "" for all. At the registry it is the one in the path, in REST the one
+	// whose id stands there; what GraphQL is asked about is not known.
+	Repository string
 	// Operation is what GraphQL must be asked, query or mutation; "" for anything,
 	// of GraphQL or not.
 	Operation string
@@ -24,7 +30,10 @@ type Fault struct {
 	// Skip is how many matches pass unharmed, and Count how many it strikes
 	// after that at most; 0 means no end.
 	Skip, Count int
-	// PerPath counts Skip and Count for each path on its own.
+	// Alternate lets so many matches suffer, then as many pass, and so on; 0 means that
+	// they do not take turns. It begins after Skip.
+	Alternate int
+	// PerPath counts Skip, Count and Alternate for each path on its own.
 	PerPath bool
 	// Effect is what happens.
 	Effect Effect
@@ -39,9 +48,13 @@ type Effect interface {
 // SetFaults replaces the faults, and starts their counts afresh. It panics on a
 // fault without an effect.
 func (s *Server) SetFaults(f ...Fault) {
+	f = slices.Clone(f)
 	armed := make([]*armedFault, len(f))
 	for i := range f {
 		mustBe(f[i].Effect != nil, "fault %d has no effect", i)
+		if stale, ok := f[i].Effect.(staleRegistry); ok {
+			f[i].Effect = stale.copied(s)
+		}
 		armed[i] = &armedFault{Fault: f[i], seed: s.options.seed + uint64(i), counts: map[string]*strikes{}}
 	}
 	s.faults.mu.Lock()
@@ -81,9 +94,36 @@ func (f *faults) strike(c *call) []Effect {
 }
 
 func (f *armedFault) matches(c *call) bool {
-	return (f.Method == "" || f.Method == c.request.Method) &&
+	if e, ok := f.Effect.(effect); ok && e.concerns != nil && !e.concerns(c) {
+		return false
+	}
+	return (f.Repository == "" || isBelow(c.repositoryPath(), f.Repository)) &&
+		(f.Method == "" || f.Method == c.request.Method) &&
 		(f.Path == nil || f.Path.MatchString(c.path)) &&
 		(f.Operation == "" || f.Operation == c.kind())
+}
+
+// repositoryPath is the full path of the repository that the call is about, "" where
+// there is none or it is not known.
+func (c *call) repositoryPath() string {
+	if c.registry {
+		return c.params["path"]
+	}
+	if c.params["rid"] == "" {
+		return ""
+	}
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	r, refused := c.server.repository(c)
+	if refused != nil {
+		return ""
+	}
+	return r.path
+}
+
+// isBelow says whether a path is another one or lies below it.
+func isBelow(path, above string) bool {
+	return path == above || strings.HasPrefix(path, above+"/")
 }
 
 // strikes counts a match and says whether it is one that suffers.
@@ -93,7 +133,12 @@ func (f *armedFault) strikes(path string) bool {
 		n = f.count(path)
 	}
 	n.matched++
-	if n.matched <= f.Skip || f.Count > 0 && n.struck >= f.Count || !f.lucky(path) {
+	switch {
+	case n.matched <= f.Skip, f.Count > 0 && n.struck >= f.Count:
+		return false
+	case f.Alternate > 0 && (n.matched-f.Skip-1)/f.Alternate%2 == 1:
+		return false
+	case !f.lucky(path):
 		return false
 	}
 	n.struck++

@@ -2,7 +2,9 @@ package gitlabtest
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 )
 
 // maxTagNames is how many tags one mutation takes.
@@ -41,12 +43,18 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	if err != nil {
 		return nil, err
 	}
-	names, failed := o.destroyTags(r, args.Input.TagNames)
-	if failed && len(names) == 0 {
+	names, refused, failed := o.destroyTags(r, args.Input.TagNames)
+	asked := args.Input.TagNames
+	switch {
+	case len(asked) > 0 && !slices.ContainsFunc(asked, func(tag string) bool { return !o.call.server.protects(tag) }):
+		result.errors = []string{"cannot delete protected tag(s)"}
+	case failed && len(names) == 0:
 		result.errors = []string{"error while deleting tags"}
-		return result, nil
+	case len(refused) > 0 && len(names) == 0:
+		result.errors = []string{"could not delete tags: " + strings.Join(refused, ", ")}
+	default:
+		result.names = append(names, o.call.misled.alien...)
 	}
-	result.names = append(names, o.call.misled.alien...)
 	return result, nil
 }
 
@@ -68,39 +76,46 @@ func (o *operation) destroyable(input destroyTagsInput) (*repository, error) {
 	}
 }
 
-// destroyTags deletes tags, and returns what it says that it deleted, and whether
-// the registry failed: GitLab makes that an error only when nothing was deleted.
-func (o *operation) destroyTags(r *repository, names []string) (said []string, failed bool) {
+// destroyTags deletes tags, and returns which ones it says that it deleted, those among
+// them that were gone before, which ones the registry refused, and whether it could not be
+// reached: GitLab makes these an error only when nothing was deleted. Protected tags are
+// in neither.
+func (o *operation) destroyTags(r *repository, names []string) (said, refused []string, failed bool) {
 	c := o.call
 	for i, name := range names {
 		if slices.Contains(names[:i], name) || o.strikesNth(c.misled.skipped, i) || c.server.protects(name) {
 			continue
 		}
-		there, err := o.destroyTag(r, name)
-		switch {
-		case err != nil:
+		switch err := o.destroyTag(r, name); {
+		case err != nil && !errors.Is(err, errRegistrySays):
 			failed = true
+		case err != nil:
+			refused = append(refused, name)
 		case o.strikesNth(c.misled.unnamed, i):
-		case there || c.server.options.goneTagsNamed:
-			// What GitLab says of a tag that is gone already is not known.
+		default:
 			said = append(said, name)
 		}
 	}
-	return said, failed
+	return said, refused, failed
 }
 
-// destroyTag deletes a tag and says whether it was there.
-func (o *operation) destroyTag(r *repository, name string) (bool, error) {
+// destroyTag deletes a tag, or finds that it is gone.
+func (o *operation) destroyTag(r *repository, name string) error {
 	s := o.call.server
 	switch {
-	case s.registryFails(o.call), o.call.registryUnreachable:
-		return false, errRegistrySays
+	case o.call.registryUnreachable:
+		return errNoRegistry
+	case s.registryFails(o.call):
+		return errRegistrySays
 	case s.backend != nil:
-		return s.removeBehind(o.call, r, name)
+		_, err := s.removeBehind(o.call, r, name)
+		return err
 	}
+	o.call.beginDeletion()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.removeTag(r, name), nil
+	s.removeTag(r, name)
+	return nil
 }
 
 // protects says whether a rule of GitLab's guards a tag.

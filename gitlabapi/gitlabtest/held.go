@@ -1,5 +1,10 @@
 package gitlabtest
 
+import (
+	"maps"
+	"slices"
+)
+
 // hold notes that a manifest is in the repository, with all it refers to.
 func (r *storedRepository) hold(m *manifest) {
 	if m == nil || r.held[m.digest] {
@@ -16,6 +21,11 @@ func (r *storedRepository) hold(m *manifest) {
 	for _, digest := range m.references() {
 		r.held[digest] = true
 	}
+}
+
+// copy returns the repository as it is now.
+func (r *storedRepository) copy() *storedRepository {
+	return &storedRepository{tags: slices.Clone(r.live()), held: maps.Clone(r.held), complete: r.complete}
 }
 
 // holds says whether the repository has a manifest or a blob. It reads the tags

@@ -31,7 +31,8 @@ func (s *Server) knownAt(c *call) (*repository, *answer) {
 	return r, refused
 }
 
-// listTagNames answers GET /v2/:path/tags/list.
+// listTagNames answers GET /v2/:path/tags/list. A registry without a database sends all
+// names at once, however few were asked for.
 func (s *Server) listTagNames(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,9 +40,13 @@ func (s *Server) listTagNames(c *call) *answer {
 	if refused != nil {
 		return refused
 	}
-	page, more := c.rows(r.stored.live())
-	if more {
-		c.header.Set("Link", c.nextRows(page, ""))
+	tags := c.view(r).live()
+	page := tags[:c.shorten(len(tags))]
+	if s.state.regime == Database {
+		var more bool
+		if page, more = c.rows(tags); more {
+			c.header.Set("Link", c.nextRows(page, ""))
+		}
 	}
 	var names []string // null when there are none: the registry keeps it so
 	for i := range page {
@@ -57,15 +62,15 @@ func (s *Server) listTagNames(c *call) *answer {
 func (s *Server) showManifest(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, unknown := s.manifestAt(c)
+	digest, m, unknown := s.manifestAt(c)
 	switch {
 	case c.manifest != nil:
 		return c.serveManifest(c.manifest)
+	case digest != "" && c.request.Header.Get("If-None-Match") == `"`+digest+`"`:
+		// On LEGACY the manifest itself has not been looked for by then.
+		return &answer{status: http.StatusNotModified, body: noBody{}}
 	case unknown != nil:
 		return unknown
-	}
-	if c.request.Header.Get("If-None-Match") == `"`+m.digest+`"` {
-		return &answer{status: http.StatusNotModified, body: noBody{}}
 	}
 	byTag := !digestForm.MatchString(c.params["reference"])
 	served, err := s.state.registry.negotiate(m, byTag, accepted(c.request.Header))
@@ -75,41 +80,45 @@ func (s *Server) showManifest(c *call) *answer {
 	return c.serveManifest(served)
 }
 
-// manifestAt finds the manifest of the call's path. The server is locked.
-func (s *Server) manifestAt(c *call) (*manifest, *answer) {
+// manifestAt finds the manifest of the call's path. The digest is "" unless there is a
+// manifest, or a tag that names one that cannot be found. The server is locked.
+func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answer) {
 	r, refused := s.storedAt(c)
 	if refused != nil {
-		return nil, refused
+		return "", nil, refused
 	}
 	reference := c.params["reference"]
 	switch byDigest := digestForm.MatchString(reference); {
 	case !byDigest && !validTag(reference):
-		return nil, noRegistryPage(http.StatusNotFound)
+		return "", nil, noRegistryPage(http.StatusNotFound)
 	case r == nil && byDigest:
-		return nil, revisionUnknown(c.params["path"], reference)
+		return "", nil, revisionUnknown(c.params["path"], reference)
 	case r == nil:
-		return nil, tagUnknown(reference)
+		return "", nil, tagUnknown(reference)
 	case byDigest:
-		return s.state.revision(r, reference)
+		m := s.state.registry.manifests[reference]
+		if m == nil || !c.view(r).holds(reference) || c.losesDigest(r, reference) {
+			return "", nil, revisionUnknown(r.path, reference)
+		}
+		return m.digest, m, nil
 	}
-	t, ok := r.stored.find(reference)
-	switch {
-	case !ok:
-		return nil, tagUnknown(reference)
-	case t.manifest == nil:
-		// The tag still says which manifest it was.
-		return nil, revisionUnknown(r.path, digestOf([]byte(r.path+":"+reference)))
+	t, found := c.view(r).find(reference)
+	if !found {
+		return "", nil, tagUnknown(reference)
 	}
-	return t.manifest, nil
+	digest = t.digest(r)
+	if t.manifest == nil || c.losesTag(r, t.name) {
+		return digest, nil, revisionUnknown(r.path, digest)
+	}
+	return digest, t.manifest, nil
 }
 
-// revision returns a repository's manifest by its digest.
-func (st *state) revision(r *repository, digest string) (*manifest, *answer) {
-	m := st.registry.manifests[digest]
-	if m == nil || !r.stored.holds(digest) {
-		return nil, revisionUnknown(r.path, digest)
+// digest is that of the tag's manifest. A tag whose manifest is lost names one as well.
+func (t *storedTag) digest(r *repository) string {
+	if t.manifest == nil {
+		return digestOf([]byte(r.path + ":" + t.name))
 	}
-	return m, nil
+	return t.manifest.digest
 }
 
 // accepted returns the media types that a request accepts. Their weights mean
@@ -135,6 +144,7 @@ func (c *call) serveManifest(m *manifest) *answer {
 // deleteManifest answers DELETE by tag, which removes the tag and nothing else,
 // and by digest, which removes all tags that share the manifest.
 func (s *Server) deleteManifest(c *call) *answer {
+	c.beginDeletion()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.storedAt(c)

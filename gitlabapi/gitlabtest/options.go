@@ -35,11 +35,12 @@ type options struct {
 	oldRegistry   bool
 	backendURL    string
 	protectedTags *regexp.Regexp
-	goneTagsNamed bool
 	noGraphQL     bool
 	// noRepositoriesCount: projects do not say how many repositories they have.
 	noRepositoriesCount bool
 	complexityLimit     int
+	notFoundCache       *NotFoundCache
+	goneForbidden       bool
 }
 
 // WithToken lets a token in, with its scopes. It can be given several times;
@@ -118,6 +119,13 @@ func WithGoneTagsMissing() Option {
 	return func(o *options) { o.goneIsMissing = true }
 }
 
+// WithGoneTagsForbidden makes the deletion of a tag that Rails cannot look up a 403 on
+// DATABASE, as since GitLab 18.3: of one that is gone, or that hides behind a hundred
+// longer names.
+func WithGoneTagsForbidden() Option {
+	return func(o *options) { o.goneForbidden = true }
+}
+
 // WithoutTagKeyset makes lists of tags pass over pagination=keyset and answer
 // offset pages, as GitLab before 16.10 does.
 func WithoutTagKeyset() Option {
@@ -192,8 +200,6 @@ func WithComplexityLimit(limit int) Option {
 	return func(o *options) { o.complexityLimit = limit }
 }
 
-// WithGoneTagsNamed makes a mutation name tags as deleted that were gone before,
-// where by default it leaves them out.
-func WithGoneTagsNamed() Option {
-	return func(o *options) { o.goneTagsNamed = true }
-}
+// WithGoneTagsNamed changes nothing any more: a mutation always names tags as deleted
+// that were gone before, as GitLab does.
+func WithGoneTagsNamed() Option { return func(*options) {} }

@@ -50,8 +50,9 @@ func tagUnknown(tag string) *answer {
 	return manifestUnknown("manifest unknown", map[string]string{"Tag": tag})
 }
 
+// tagProtected has no WWW-Authenticate, which tells it from a token that ran out.
 func tagProtected() *answer {
-	return registryFailure(http.StatusForbidden, "DENIED", "requested access to the resource is denied", nil)
+	return registryFailure(http.StatusUnauthorized, "PROTECTED_TAG", "insufficient permissions to alter protected tag", nil)
 }
 
 func revisionUnknown(path, digest string) *answer {

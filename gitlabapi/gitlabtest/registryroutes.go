@@ -29,7 +29,10 @@ func databaseEndpoint(template string, takes parameters, handle func(*Server, *c
 	return r
 }
 
-const manifestTemplate = "/v2/:path/manifests/:reference"
+const (
+	manifestTemplate = "/v2/:path/manifests/:reference"
+	blobTemplate     = "/v2/:path/blobs/:digest"
+)
 
 // registryRoutes are all endpoints of the registry. Where a path fits several,
 // the first has it.
@@ -39,7 +42,7 @@ var registryRoutes = []*route{
 	registryEndpoint("GET", manifestTemplate, nil, (*Server).showManifest, "pull"),
 	registryEndpoint("PUT", manifestTemplate, nil, (*Server).putManifest, "pull", "push"),
 	registryEndpoint("DELETE", manifestTemplate, nil, (*Server).deleteManifest, "delete"),
-	registryEndpoint("GET", "/v2/:path/blobs/:digest", nil, (*Server).showBlob, "pull"),
+	registryEndpoint("GET", blobTemplate, nil, (*Server).showBlob, "pull"),
 	databaseEndpoint("/gitlab/v1/", nil, (*Server).databaseBase),
 	databaseEndpoint("/gitlab/v1/repositories/:path/tags/list/", rowsParameters, (*Server).listRows, "pull"),
 	databaseEndpoint("/gitlab/v1/repositories/:path/", sizeParameters, (*Server).showStoredRepository, "pull"),

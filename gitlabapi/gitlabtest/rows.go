@@ -48,9 +48,9 @@ func (s *Server) listRows(c *call) *answer {
 		return refused
 	}
 	if c.query.Has("name_exact") && !s.options.oldRegistry {
-		return presentRows(r.stored.only(c.query.Get("name_exact")))
+		return presentRows(c.view(r).only(c.query.Get("name_exact")))
 	}
-	page, more := c.rows(r.stored.live())
+	page, more := c.rows(c.view(r).live())
 	if more {
 		c.header.Set("Link", c.nextRows(page, c.origin()))
 	}

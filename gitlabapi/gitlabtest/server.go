@@ -26,6 +26,8 @@ type Server struct {
 	mu      sync.Mutex // guards what follows; never held while somebody waits
 	state   *state
 	deleted []TagState
+	// notFound is what a proxy before the registry remembers, by URI.
+	notFound map[string]rememberedAnswer
 }
 
 // New returns a server of a world. It copies the world, sets Dead of its tags
@@ -114,7 +116,12 @@ func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
 			Endpoint: c.endpoint(), Registry: c.registry, Operation: c.kind(),
 		})
 	}
-	c.write(s.serve(c))
+	a := s.remembered(c)
+	if a == nil {
+		a = s.serve(c)
+		s.remember(c, a)
+	}
+	c.write(a)
 }
 
 // serve finds the answer to a call. The rate limit stands first, so that

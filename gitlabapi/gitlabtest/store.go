@@ -132,20 +132,6 @@ func (g *registry) has(digest string) bool {
 	return blob || g.manifests[digest] != nil
 }
 
-// resolve answers a request for a tag's manifest by somebody who accepts the
-// given media types.
-func (g *registry) resolve(repository, tag string, accept ...string) (*manifest, error) {
-	repo := g.repositories[repository]
-	if repo == nil {
-		return nil, errManifestUnknown
-	}
-	entry, ok := repo.find(tag)
-	if !ok || entry.manifest == nil {
-		return nil, errManifestUnknown
-	}
-	return g.negotiate(entry.manifest, true, accept)
-}
-
 // negotiate returns what somebody gets who accepts some media types. An OCI
 // document whose type is not among them is no manifest at all; of a Docker list
 // that is asked for by its tag it is the linux/amd64 child in its stead; and a

@@ -37,7 +37,7 @@ func (s *Server) tagsSeen(c *call, r *repository) []storedTag {
 	if s.registryFails(c) || c.registryUnreachable {
 		return nil
 	}
-	tags := r.stored.live()
+	tags := c.view(r).live()
 	return tags[:c.shorten(len(tags))]
 }
 
@@ -105,6 +105,7 @@ func (c *call) presentTag(r *repository, name string) shownTag {
 // deleteTag answers DELETE on a tag. Whether its manifest can be read does not
 // matter; a tag that is gone counts as deleted.
 func (s *Server) deleteTag(c *call) *answer {
+	c.beginDeletion()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.repository(c)
@@ -115,6 +116,11 @@ func (s *Server) deleteTag(c *call) *answer {
 		return forbidden()
 	case s.registryFails(c) || c.registryUnreachable:
 		return failure(http.StatusBadRequest, "Bad request")
+	}
+	if s.options.goneForbidden && s.state.regime == Database {
+		if _, found := s.detailsFromRow(c, r, c.params["name"]); !found {
+			return forbidden()
+		}
 	}
 	if !s.removeTag(r, c.params["name"]) && s.options.goneIsMissing {
 		return notFound("Tag")
