@@ -11,6 +11,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -95,7 +96,7 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 	t.Helper()
 	client, err := gitlabapi.New(gitlabapi.Config{
 		URL:            "http://gitlab.test",
-		Token:          gitlabapi.NewSecret(gitlabtest.DefaultToken),
+		Token:          throttle.NewSecret(gitlabtest.DefaultToken),
 		Concurrency:    inFlight,
 		RequestTimeout: time.Minute,
 		MaxRetries:     5,

@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -26,7 +27,7 @@ type sequential struct {
 // runSequential walks an instance and writes down how many tags it saw and deleted, by
 // the names of the program's own summary.
 func runSequential(ctx context.Context, url, regime string, to io.Writer) error {
-	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: gitlabapi.NewSecret(token), Concurrency: 1})
+	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: throttle.NewSecret(token), Concurrency: 1})
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 		return nil
 	}
 	s.deleted++
-	return s.client.DeleteTag(ctx, repository, name)
+	return s.client.DeleteTag(ctx, ctx, repository, name)
 }
 
 // counterpartOf names the repository that has the image of a cache, if the cache could

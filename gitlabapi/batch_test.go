@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestHowManyGoIntoARequest pins how a number falls, and how it comes back.
 func TestHowManyGoIntoARequest(t *testing.T) {
-	complex, outage, slow := error(&GraphQLError{tooComplex: true}), error(&StatusError{Status: 503}), error(&TimeoutError{time.Second})
+	complex, outage, slow := error(&GraphQLError{tooComplex: true}), error(&throttle.StatusError{Status: 503}), error(&throttle.TimeoutError{After: time.Second})
 	type told struct {
 		asked int
 		err   error
@@ -27,7 +28,7 @@ func TestHowManyGoIntoARequest(t *testing.T) {
 		"fewer than may go show nothing": {{10, slow, 5}, {4, nil, 5}, {1, nil, 5}, {5, nil, 7}},
 		"too complex for good":           {{10, complex, 5}, {5, nil, 5}, {5, slow, 2}, {2, nil, 3}, {3, nil, 4}, {4, nil, 5}, {5, nil, 5}},
 		"too complex for one":            {{1, complex, 1}, {1, nil, 1}},
-		"another error":                  {{10, &StatusError{Status: 401}, 10}, {10, errors.New("odd"), 10}, {10, &FormatError{}, 10}},
+		"another error":                  {{10, &throttle.StatusError{Status: 401}, 10}, {10, errors.New("odd"), 10}, {10, &throttle.FormatError{}, 10}},
 	} {
 		b := newBatch(10, 10)
 		for i, told := range test {
@@ -51,7 +52,7 @@ func TestWhatAlwaysFailsIsTriedEverMoreRarely(t *testing.T) {
 		}
 		between = append(between, successes)
 		successes = 0
-		b.heard(2, &StatusError{Status: 503})
+		b.heard(2, &throttle.StatusError{Status: 503})
 	}
 	if diff := cmp.Diff([]int{0, 1, 2, 4, 8, 16, 32, 64, 64}, between); diff != "" {
 		t.Errorf("successes between failures (-want +got):\n%s", diff)
@@ -67,7 +68,7 @@ func TestACostBoundsWhatComesBack(t *testing.T) {
 		asked := b.now()
 		sizes = append(sizes, asked)
 		if len(sizes) == 3 {
-			b.heard(asked, &StatusError{Status: 503})
+			b.heard(asked, &throttle.StatusError{Status: 503})
 			continue
 		}
 		b.heard(asked, nil)

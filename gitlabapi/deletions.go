@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 const (
@@ -51,9 +53,9 @@ func (c *Client) MaxDeletionNow() int { return c.graphQL.names.now() }
 //
 // The error says why there was no answer, or no whole one; what is confirmed counts in
 // spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted
-// nothing for that reason, and of class [ErrNotSent] under [SentBefore] as with
-// DeleteTag.
-func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirmed [][]bool, err error) {
+// nothing for that reason, and of class [throttle.ErrNotSent] when before ended before
+// it was sent; once sent, it may take until ctx ends.
+func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (confirmed [][]bool, err error) {
 	confirmed = make([][]bool, len(deletions))
 	for i := range deletions {
 		confirmed[i] = make([]bool, len(deletions[i].Tags))
@@ -62,7 +64,7 @@ func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirme
 	if len(m.fields) == 0 {
 		return confirmed, nil
 	}
-	answer, err := c.mutate(ctx, m)
+	answer, err := c.mutate(ctx, before, m)
 	for i, deletion := range deletions {
 		field, sent := answer[alias(i)]
 		for j, tag := range deletion.Tags {
@@ -76,8 +78,8 @@ func (c *Client) DeleteTags(ctx context.Context, deletions []Deletion) (confirme
 }
 
 // mutate sends a mutation and returns what came for each of its fields.
-func (c *Client) mutate(ctx context.Context, m *mutation) (map[string]deletedTags, error) {
-	data, err := queryGraphQL[map[string]*deletedTags](ctx, c, deletions, m.text, m.variables)
+func (c *Client) mutate(ctx, before context.Context, m *mutation) (map[string]deletedTags, error) {
+	data, err := queryGraphQL[map[string]*deletedTags](c, deleting(ctx, before), deletions, m.text, m.variables)
 	c.graphQL.deletions.heard(len(m.fields), err)
 	alone := len(m.fields) == 1
 	switch {
@@ -94,7 +96,7 @@ func (c *Client) mutate(ctx context.Context, m *mutation) (map[string]deletedTag
 		if field := (*data)[name]; field != nil {
 			answer[name] = *field
 		} else if err == nil {
-			err = &FormatError{"the answer does not speak of all that was to be deleted"}
+			err = &throttle.FormatError{Problem: "the answer does not speak of all that was to be deleted"}
 		}
 	}
 	return answer, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // deletionsOf makes deletions of tags "t0", "t1"… in repositories 1, 2….
@@ -50,7 +51,7 @@ func TestDeleteTags(t *testing.T) {
 		}
 	}
 	names := func(names ...string) object { return object{"errors": []string{}, "deletedTagNames": names} }
-	var format *FormatError
+	var format *throttle.FormatError
 	var says *GraphQLError
 	for _, test := range []struct {
 		name      string
@@ -78,10 +79,10 @@ func TestDeleteTags(t *testing.T) {
 			want: []int{2, 0}, as: &says, deletions: 1},
 		{name: "another schema", spoil: replace(unknown("destroyContainerRepositoryTags")), want: []int{0, 0}, class: ErrNoGraphQL, as: &says},
 		{name: "no endpoint", status: 404, want: []int{0, 0}, class: ErrNoGraphQL},
-		{name: "forbidden", status: 403, want: []int{0, 0}, class: ErrForbidden},
+		{name: "forbidden", status: 403, want: []int{0, 0}, class: throttle.ErrForbidden},
 		{name: "forbidden, by class", status: 403, want: []int{0, 0}, class: ErrNoGraphQL},
-		{name: "an unknown token", status: 401, want: []int{0, 0}, class: ErrUnauthorized, deletions: 10},
-		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*StatusError), deletions: 1},
+		{name: "an unknown token", status: 401, want: []int{0, 0}, class: throttle.ErrUnauthorized, deletions: 10},
+		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*throttle.StatusError), deletions: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := knowing(0)
@@ -90,7 +91,7 @@ func TestDeleteTags(t *testing.T) {
 				k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, test.status, ""), nil }
 			}
 			c := newTestClient(t, k, Config{})
-			confirmed, err := c.DeleteTags(t.Context(), deletionsOf(2, 3))
+			confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3))
 			if diff := cmp.Diff(test.want, confirmations(confirmed)); diff != "" {
 				t.Errorf("confirmed (-want +got):\n%s", diff)
 			}
@@ -109,7 +110,7 @@ func TestDeleteTags(t *testing.T) {
 			if test.deletions > 0 {
 				return
 			}
-			if _, err := c.DeleteTags(t.Context(), deletionsOf(2, 3)); !errors.Is(err, ErrNoGraphQL) || k.requests() != "" {
+			if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3)); !errors.Is(err, ErrNoGraphQL) || k.requests() != "" {
 				t.Errorf("the second time: %v", err)
 			}
 			if reads := !c.graphQL.off[discovery].Load(); reads != (test.name == "another schema" || test.status == 403) {
@@ -131,7 +132,7 @@ func TestTooManyDeletionsBecomeFewer(t *testing.T) {
 		if got := c.DeletionsAtOnce(); got != want {
 			t.Fatalf("%d deletions at once, want %d", got, want)
 		}
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(want, 1)); want > 0 && !errors.Is(err, ErrTooComplex) {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(want, 1)); want > 0 && !errors.Is(err, ErrTooComplex) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -147,14 +148,14 @@ func TestDeletionsComeBack(t *testing.T) {
 		return nil, nil
 	}
 	c := newTestClient(t, k, Config{})
-	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, 2)); err == nil || c.DeletionsAtOnce() != 1 {
+	if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 2)); err == nil || c.DeletionsAtOnce() != 1 {
 		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
 	}
-	if err := c.DeleteTag(t.Context(), somewhere, "x"); err != nil || c.DeletionsAtOnce() != 2 {
+	if err := c.DeleteTag(t.Context(), t.Context(), somewhere, "x"); err != nil || c.DeletionsAtOnce() != 2 {
 		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
 	}
 	for _, want := range []int{3, 4, 6, 9, 10, 10} {
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(c.DeletionsAtOnce(), 1)); err != nil || c.DeletionsAtOnce() != want {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(c.DeletionsAtOnce(), 1)); err != nil || c.DeletionsAtOnce() != want {
 			t.Errorf("%d deletions at once, want %d; %v", c.DeletionsAtOnce(), want, err)
 		}
 	}
@@ -175,14 +176,14 @@ func TestASlowDeletionHasFewerTags(t *testing.T) {
 	}
 	c := newTestClient(t, k, Config{})
 	for i, want := range []struct{ confirmed, next int }{{0, 10}, {0, 5}, {5, 7}, {7, 10}, {0, 5}, {5, 5}, {5, 7}} {
-		confirmed, err := c.DeleteTags(t.Context(), deletionsOf(1, MaxDeletion))
+		confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(1, MaxDeletion))
 		if got := confirmations(confirmed)[0]; got != want.confirmed || (err == nil) != (got > 0) || c.MaxDeletionNow() != want.next {
 			t.Fatalf("%d: %d of 20 are confirmed, next %d at most, %v; want %+v", i, got, c.MaxDeletionNow(), err, want)
 		}
 	}
 	most = MaxDeletion
 	for range 10 {
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err != nil {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, MaxDeletion)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +191,7 @@ func TestASlowDeletionHasFewerTags(t *testing.T) {
 		t.Errorf("later %d at most", got)
 	}
 	most = 0
-	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err == nil || c.MaxDeletionNow() != MaxDeletion {
+	if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, MaxDeletion)); err == nil || c.MaxDeletionNow() != MaxDeletion {
 		t.Errorf("two mutations that take long make %d tags in each, %v", c.MaxDeletionNow(), err)
 	}
 }
@@ -211,7 +212,7 @@ func TestWhatADeletionSends(t *testing.T) {
 		{Repository{ID: 44}, nil},
 		{Repository{ID: 42}, deletionsOf(1, 22)[0].Tags},
 	}
-	confirmed, err := newTestClient(t, k, Config{}).DeleteTags(t.Context(), given)
+	confirmed, err := newTestClient(t, k, Config{}).DeleteTags(t.Context(), t.Context(), given)
 	if err != nil {
 		t.Error(err)
 	}
@@ -246,11 +247,11 @@ func TestDeletionsThatAreNotSent(t *testing.T) {
 	for name, given := range map[string][]Deletion{
 		"none": nil, "no names": {{}, {}}, "no name that a tag can have": {{Repository{ID: 1}, []string{"", "a b"}}},
 	} {
-		if _, err := c.DeleteTags(t.Context(), given); err != nil || k.requests() != "" {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || k.requests() != "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	confirmed, err := c.DeleteTags(t.Context(), deletionsOf(12, 1))
+	confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(12, 1))
 	if diff := cmp.Diff([]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}, confirmations(confirmed)); err != nil || diff != "" {
 		t.Errorf("%v, confirmed (-want +got):\n%s", err, diff)
 	}
@@ -264,8 +265,8 @@ func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 		c := newTestClient(t, k, Config{MaxRetries: 3})
 		before, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := c.DeleteTags(SentBefore(t.Context(), before), deletionsOf(1, 1))
-		if !errors.Is(err, ErrNotSent) || k.requests() != "" || c.DeletionsAtOnce() != 10 {
+		_, err := c.DeleteTags(t.Context(), before, deletionsOf(1, 1))
+		if !errors.Is(err, throttle.ErrNotSent) || k.requests() != "" || c.DeletionsAtOnce() != 10 {
 			t.Errorf("too late: %v", err)
 		}
 
@@ -275,8 +276,8 @@ func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil, syscall.ECONNRESET
 		}
-		_, err = c.DeleteTags(SentBefore(t.Context(), before), deletionsOf(1, 1))
-		if err == nil || errors.Is(err, ErrNotSent) || k.requests() != "1×delete" {
+		_, err = c.DeleteTags(t.Context(), before, deletionsOf(1, 1))
+		if err == nil || errors.Is(err, throttle.ErrNotSent) || k.requests() != "1×delete" {
 			t.Errorf("in time: %v", err)
 		}
 	})
@@ -292,7 +293,7 @@ func TestADeletionOfTagsIsRepeated(t *testing.T) {
 			}
 			return nil, nil
 		}
-		confirmed, err := newTestClient(t, k, Config{MaxRetries: 1}).DeleteTags(t.Context(), deletionsOf(2, 2))
+		confirmed, err := newTestClient(t, k, Config{MaxRetries: 1}).DeleteTags(t.Context(), t.Context(), deletionsOf(2, 2))
 		if diff := cmp.Diff([]int{2, 2}, confirmations(confirmed)); err != nil || diff != "" || k.requests() != "2×delete" {
 			t.Errorf("%v, confirmed (-want +got):\n%s", err, diff)
 		}

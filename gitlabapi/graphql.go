@@ -1,13 +1,14 @@
 package gitlabapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
 	"sync/atomic"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // An operation is something that GraphQL is used for. A version may know one and not
@@ -53,13 +54,13 @@ type graphQLAnswer[D any] struct {
 // queryGraphQL asks, for some operation, with a text that may depend on what the version
 // is known to lack. Data may be returned beside an error, which is then a
 // [GraphQLError]: it is not all that was asked for.
-func queryGraphQL[D any](ctx context.Context, c *Client, by operation, text func() string, variables map[string]any) (*D, error) {
+func queryGraphQL[D any](c *Client, option gitlab.RequestOptionFunc, by operation, text func() string, variables map[string]any) (*D, error) {
 	if c.graphQL.off[by].Load() {
 		return nil, ErrNoGraphQL
 	}
 	for {
 		asked, doubted := text(), c.graphQL.doubted[by].Load()
-		data, err := postGraphQL[D](ctx, c, asked, variables)
+		data, err := postGraphQL[D](c, option, asked, variables)
 		if err != nil && c.graphQL.lacks(err) && text() != asked {
 			continue
 		}
@@ -68,17 +69,17 @@ func queryGraphQL[D any](ctx context.Context, c *Client, by operation, text func
 }
 
 // postGraphQL sends one query.
-func postGraphQL[D any](ctx context.Context, c *Client, text string, variables map[string]any) (*D, error) {
+func postGraphQL[D any](c *Client, option gitlab.RequestOptionFunc, text string, variables map[string]any) (*D, error) {
 	var answer graphQLAnswer[D]
-	resp, err := c.gitlab.GraphQL.Do(gitlab.GraphQLQuery{Query: text, Variables: variables}, &answer, gitlab.WithContext(ctx))
+	resp, err := c.gitlab.GraphQL.Do(gitlab.GraphQLQuery{Query: text, Variables: variables}, &answer, option)
 	if err == nil && answer.Data == nil && len(answer.Errors) == 0 {
-		err, resp = &FormatError{"the answer has neither data nor errors"}, nil
+		err, resp = &throttle.FormatError{Problem: "the answer has neither data nor errors"}, nil
 	}
 	if err != nil {
 		return nil, c.failure(http.MethodPost, gitlab.GraphQLAPIEndpoint, resp, err)
 	}
 	if len(answer.Errors) > 0 {
-		err = &RequestError{http.MethodPost, gitlab.GraphQLAPIEndpoint, c.graphQLError(answer.Errors, answer.Data == nil)}
+		err = &throttle.RequestError{Method: http.MethodPost, Path: gitlab.GraphQLAPIEndpoint, Err: c.graphQLError(answer.Errors, answer.Data == nil)}
 	}
 	return answer.Data, err
 }
@@ -110,7 +111,7 @@ func (g *graphQL) knows(field string) bool {
 // already, as one hiccup meets all who ask at the time. It does not tell whether anything
 // was done, and is left as it is.
 func (g *graphQL) learn(by operation, err error, doubted bool) error {
-	status, answered := errors.AsType[*StatusError](err)
+	status, answered := errors.AsType[*throttle.StatusError](err)
 	says, _ := errors.AsType[*GraphQLError](err)
 	switch {
 	case err == nil:
@@ -137,8 +138,8 @@ func (g *graphQL) learn(by operation, err error, doubted bool) error {
 
 // isAlien reports whether an answer was none that GraphQL gives.
 func isAlien(err error) bool {
-	_, mistaken := errors.AsType[*FormatError](err)
-	_, redirected := errors.AsType[*RedirectError](err)
+	_, mistaken := errors.AsType[*throttle.FormatError](err)
+	_, redirected := errors.AsType[*throttle.RedirectError](err)
 	return mistaken || redirected
 }
 
@@ -157,7 +158,7 @@ func (g *graphQL) switchOff(by operation, forbidden bool) {
 // refusesGraphQL reports whether a status says that GraphQL is not for us: that there
 // is none, that something before it lets no such request through, or that the token may
 // not use it. A token that is not known, and haste, are other matters.
-func refusesGraphQL(e *StatusError) bool {
+func refusesGraphQL(e *throttle.StatusError) bool {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
 		return false

@@ -13,6 +13,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // company returns a world of projects, every seventh of which has repositories: more
@@ -47,7 +48,7 @@ type discovered struct {
 func (d *discovered) add(t *testing.T, p gitlabapi.Project, repositories []gitlabapi.Repository, err error) {
 	t.Helper()
 	switch {
-	case errors.Is(err, gitlabapi.ErrForbidden):
+	case errors.Is(err, throttle.ErrForbidden):
 		d.Refused = append(d.Refused, p.Path)
 	case err != nil:
 		t.Error(err)
@@ -197,7 +198,7 @@ func TestGraphQLDeletes(t *testing.T) {
 		{name: "too complex", opts: []gitlabtest.Option{gitlabtest.WithComplexityLimit(20)}, class: gitlabapi.ErrTooComplex, fails: true, requests: 1},
 		{name: "no GraphQL", opts: []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, class: gitlabapi.ErrNoGraphQL, fails: true, requests: 1},
 		{name: "no scope", opts: []gitlabtest.Option{gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api")}, fails: true, requests: 1},
-		{name: "unknown token", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, class: gitlabapi.ErrUnauthorized, fails: true, requests: 1},
+		{name: "unknown token", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, class: throttle.ErrUnauthorized, fails: true, requests: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := gitlabtest.NewWorld(gitlabtest.Legacy)
@@ -215,7 +216,7 @@ func TestGraphQLDeletes(t *testing.T) {
 			}
 			s := gitlabtest.New(w, test.opts...)
 			c := connect(t, s)
-			confirmed, err := c.DeleteTags(t.Context(), given)
+			confirmed, err := c.DeleteTags(t.Context(), t.Context(), given)
 			if (err != nil) != test.fails || test.class != nil && !errors.Is(err, test.class) {
 				t.Errorf("got %v", err)
 			}
@@ -258,7 +259,7 @@ func TestTenDeletionsFitOneRequest(t *testing.T) {
 	}
 	s := gitlabtest.New(w)
 	c := connect(t, s)
-	if _, err := c.DeleteTags(t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || c.DeletionsAtOnce() != 10 {
+	if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || c.DeletionsAtOnce() != 10 {
 		t.Errorf("%d tags deleted by %d requests, %v", len(s.Deleted()), s.Stats().Total, err)
 	}
 }

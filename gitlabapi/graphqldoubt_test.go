@@ -1,6 +1,7 @@
 package gitlabapi
 
 import (
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"testing"
 )
@@ -36,7 +37,7 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 			if c.DeletionsAtOnce() == 0 {
 				t.Errorf("%s: GraphQL is given up too early", name)
 			}
-			_, _ = c.DeleteTags(t.Context(), deletionsOf(1, 1))
+			_, _ = c.DeleteTags(t.Context(), t.Context(), deletionsOf(1, 1))
 		}
 		for by := range operations {
 			if got := c.graphQL.off[by].Load(); got != test.off {
@@ -49,7 +50,7 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 func TestOneHiccupMeetsMany(t *testing.T) {
 	g := newGraphQL()
 	for _, by := range []operation{deletions, deletions, listings} {
-		if _ = g.learn(by, &FormatError{"a page"}, false); g.off[by].Load() {
+		if _ = g.learn(by, &throttle.FormatError{Problem: "a page"}, false); g.off[by].Load() {
 			t.Errorf("operation %d is not to be had", by)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 var (
@@ -100,7 +102,7 @@ func (c *Client) graphQLError(problems []graphQLProblem, alone bool) *GraphQLErr
 			e.addSchema(p)
 		}
 	}
-	e.Message = c.harmless(strings.Join(messages, "; "))
+	e.Message = c.throttle.Scrub(strings.Join(messages, "; "))
 	return e
 }
 
@@ -129,14 +131,14 @@ func tooMuch(err error) bool {
 	if e, ok := errors.AsType[*GraphQLError](err); ok {
 		return e.tooComplex || e.timeout
 	}
-	if e, ok := errors.AsType[*StatusError](err); ok {
+	if e, ok := errors.AsType[*throttle.StatusError](err); ok {
 		return e.Status >= http.StatusInternalServerError || e.Status == http.StatusRequestTimeout
 	}
-	_, timeout := errors.AsType[*TimeoutError](err)
+	_, timeout := errors.AsType[*throttle.TimeoutError](err)
 	return timeout
 }
 
 // hopeless reports whether an error stays what it is however the same is asked.
 func hopeless(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(err, ErrUnauthorized) || errors.Is(err, ErrNotSent)
+	return ctx.Err() != nil || errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrNotSent)
 }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // countField is how many repositories a project has. It may time out, and old versions
@@ -54,7 +56,7 @@ func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (pro
 		variables["after"] = w.cursor
 	}
 	text := func() string { return c.projectsText(w.membership, at != barePages) }
-	data, err := queryGraphQL[projectsData](ctx, c, discovery, text, variables)
+	data, err := queryGraphQL[projectsData](c, c.reading(ctx), discovery, text, variables)
 	if data == nil {
 		return projectPage{}, err
 	}
@@ -64,7 +66,7 @@ func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (pro
 	}
 	page, problem := w.read(data)
 	if err == nil && problem != "" {
-		err = &RequestError{http.MethodPost, gitlab.GraphQLAPIEndpoint, &ListingError{problem}}
+		err = &throttle.RequestError{Method: http.MethodPost, Path: gitlab.GraphQLAPIEndpoint, Err: &throttle.ListingError{Problem: problem}}
 	}
 	if err != nil {
 		page.projects = nil

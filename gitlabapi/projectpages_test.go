@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // walk lists all projects and checks that each came once, in order, and as it is.
@@ -290,7 +291,7 @@ func TestProjectPagesEndWithTheFirstError(t *testing.T) {
 	}{
 		"an unknown token": {func(_ *query, req *http.Request) (*http.Response, error) {
 			return reply(req, 401, `{"errors":[{"message":"Invalid token"}]}`), nil
-		}, ErrUnauthorized, "1×full"},
+		}, throttle.ErrUnauthorized, "1×full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := knowing(250)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"math"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // ProjectPages yields the projects that the token can see, by ascending id, in pages;
@@ -58,7 +60,7 @@ func (w *projectWalk) step(ctx context.Context) bool {
 // way, or just again. A network that is out of order, or haste, is no matter of that.
 func (w *projectWalk) helpsToAskLess(err error) bool {
 	_, says := errors.AsType[*GraphQLError](err)
-	_, contradicts := errors.AsType[*ListingError](err)
+	_, contradicts := errors.AsType[*throttle.ListingError](err)
 	return (tooMuch(err) || says || contradicts || isAlien(err)) && !w.client.graphQL.off[discovery].Load()
 }
 

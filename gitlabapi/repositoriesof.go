@@ -83,7 +83,7 @@ func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (
 	for i, project := range projects {
 		ids[i] = globalID(projectIDs, project.ID)
 	}
-	data, err := queryGraphQL[repositoriesData](ctx, c, listings, c.repositoriesText,
+	data, err := queryGraphQL[repositoriesData](c, c.reading(ctx), listings, c.repositoriesText,
 		map[string]any{"ids": ids, "first": len(ids)})
 	c.graphQL.projects.heard(len(projects), err)
 	if data == nil {

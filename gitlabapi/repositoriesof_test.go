@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // owning returns an instance with a number of projects that have two repositories each.
@@ -314,14 +315,14 @@ func TestRepositoriesOfSaysWhatFailed(t *testing.T) {
 	projects := append([]Project{}, k.projects...)
 	projects[1].ID = 14 // which there is not
 	got := newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), projects)
-	if got[0].Err != nil || !errors.Is(got[1].Err, ErrNotFound) || got[2].Err != nil || len(got) != 3 {
+	if got[0].Err != nil || !errors.Is(got[1].Err, throttle.ErrNotFound) || got[2].Err != nil || len(got) != 3 {
 		t.Errorf("got %+v", got)
 	}
 
 	k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, 401, ""), nil }
 	k.requests()
 	for _, result := range newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), k.projects) {
-		if !errors.Is(result.Err, ErrUnauthorized) {
+		if !errors.Is(result.Err, throttle.ErrUnauthorized) {
 			t.Errorf("got %v", result.Err)
 		}
 	}

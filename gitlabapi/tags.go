@@ -10,6 +10,8 @@ import (
 	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // A Tag is what a listing says about a tag.
@@ -67,9 +69,9 @@ func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, erro
 		ListOptions: gitlab.ListOptions{PerPage: 1},
 	}
 	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
-		repository.ProjectID, repository.ID, options, gitlab.WithContext(ctx))
+		repository.ProjectID, repository.ID, options, c.reading(ctx))
 	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
-		err, resp = &FormatError{"the listing has an entry that is none"}, nil
+		err, resp = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagsPath(repository), resp, err)
@@ -92,7 +94,7 @@ func IsTagName(name string) bool { return tagName.MatchString(name) }
 // checkTagName refuses, before anything is sent, a name that no tag can have.
 func checkTagName(tag string) error {
 	if !IsTagName(tag) {
-		return &FormatError{"no tag can have this name"}
+		return &throttle.FormatError{Problem: "no tag can have this name"}
 	}
 	return nil
 }
@@ -104,14 +106,14 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 		return TagDetails{}, fmt.Errorf("reading the details of %s:%q: %w", repository.Path, tag, err)
 	}
 	answer, resp, err := c.gitlab.ContainerRegistry.GetRegistryRepositoryTagDetail(
-		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
+		repository.ProjectID, repository.ID, tag, c.reading(ctx))
 	if err == nil && (answer == nil || answer.Name != tag) {
-		err = &FormatError{"the answer is not about the tag that was asked for"}
+		err = &throttle.FormatError{Problem: "the answer is not about the tag that was asked for"}
 		resp = nil
 	}
 	if err == nil && answer.CreatedAt != nil && answer.CreatedAt.IsZero() {
 		// Neither a date nor the lack of one, which TagDetails could not tell apart.
-		err, resp = &FormatError{"the date of the tag cannot be one"}, nil
+		err, resp = &throttle.FormatError{Problem: "the date of the tag cannot be one"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
@@ -126,13 +128,16 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 
 // DeleteTag deletes a tag by its name. That there is no such tag any more is no
 // error: it may be the second attempt of a deletion whose answer was lost, or
-// somebody else was quicker.
-func (c *Client) DeleteTag(ctx context.Context, repository Repository, tag string) error {
+// another client was quicker.
+//
+// It is not sent once before has ended, which is an error of class [throttle.ErrNotSent]; once
+// sent, it may take until ctx ends.
+func (c *Client) DeleteTag(ctx, before context.Context, repository Repository, tag string) error {
 	if err := checkTagName(tag); err != nil {
 		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
 	}
 	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
-		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
+		repository.ProjectID, repository.ID, tag, deleting(ctx, before))
 	if err == nil {
 		c.graphQL.deletions.heard(1, nil)
 		return nil

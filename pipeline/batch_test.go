@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -326,7 +326,7 @@ func TestMutationRefusedForItsScope(t *testing.T) {
 	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 4), gitlabtest.WithFaults(gitlabtest.Fault{
 		Operation: "mutation", Effect: gitlabtest.Reply(403, `{"error":"insufficient_scope"}`)}))
 	got := tr.runInBubble(t)
-	if errors.Is(got.err, gitlabapi.ErrInsufficientScope) || got.Deleted != 4 {
+	if errors.Is(got.err, throttle.ErrInsufficientScope) || got.Deleted != 4 {
 		t.Errorf("error %v, deleted %d", got.err, got.Deleted)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -33,7 +33,7 @@ type jobLog struct {
 // newJobLog returns the job's log and the handler that lines go through.
 func newJobLog(w io.Writer, config *Config, lines slog.Handler) (*jobLog, slog.Handler) {
 	l := &jobLog{w: w, lines: lines}
-	if u, err := gitlabapi.ParseURL(config.GitLabURL); err == nil {
+	if u, err := throttle.ParseURL(config.GitLabURL); err == nil {
 		l.instance = u.String()
 	}
 	return l, remembering{lines, &l.warnings}

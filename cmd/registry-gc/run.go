@@ -12,6 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
@@ -197,7 +198,7 @@ func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report
 	}, handler)
 }
 
-func addStats(summary *report.Summary, stats gitlabapi.Stats, took time.Duration) {
+func addStats(summary *report.Summary, stats throttle.Stats, took time.Duration) {
 	summary.Requests = report.Requests{API: stats.Requests, Registry: stats.RegistryRequests}
 	summary.Retries = stats.Retries
 	summary.Throttled = report.Seconds(stats.Throttled)

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
@@ -27,7 +27,7 @@ type view struct {
 type reading struct {
 	at       time.Time
 	counts   pipeline.Counts
-	stats    gitlabapi.Stats
+	stats    throttle.Stats
 	stopping bool
 }
 
