@@ -115,7 +115,7 @@ func TestGraphQLFindsWhatRESTFinds(t *testing.T) {
 	}{
 		{"nothing", nil, 5 + 3, 1 + refusals},
 		{"no GraphQL", []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, 1, 5 + 500},
-		{"no counts", []gitlabtest.Option{gitlabtest.WithoutRepositoriesCount()}, 6 + 8, 1 + refusals},
+		{"no counts", []gitlabtest.Option{gitlabtest.WithoutRepositoriesCount()}, 6 + 10, 1 + refusals},
 		{"a low limit", []gitlabtest.Option{gitlabtest.WithComplexityLimit(80)}, 5 + 4, 1 + refusals},
 		{"a limit below everything", []gitlabtest.Option{gitlabtest.WithComplexityLimit(5)}, 3 + 5, 5 + 500},
 		{"counts that time out", []gitlabtest.Option{fault(gitlabtest.CountTimeouts(0))}, 9 + 8, 1 + refusals},
@@ -252,14 +252,19 @@ func TestTenDeletionsFitOneRequest(t *testing.T) {
 	for i := range 10 {
 		r := w.AddProject(fmt.Sprintf("group/p%d", i)).AddRepository("")
 		given = append(given, gitlabapi.Deletion{Repository: repositoryOf(r)})
-		for j := range gitlabapi.MaxDeletion {
+		for j := range gitlabapi.MaxDeletionTags {
 			r.AddTag(fmt.Sprintf("v%d", j), gitlabtest.KindImage)
 			given[i].Tags = append(given[i].Tags, fmt.Sprintf("v%d", j))
 		}
 	}
 	s := gitlabtest.New(w)
 	c := connect(t, s)
-	if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || c.DeletionsAtOnce() != 10 {
+	if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || deletionsAtOnce(c) != 10 {
 		t.Errorf("%d tags deleted by %d requests, %v", len(s.Deleted()), s.Stats().Total, err)
 	}
+}
+
+func deletionsAtOnce(c *gitlabapi.Client) int {
+	n, _ := c.MaxDeletions()
+	return n
 }

@@ -34,7 +34,7 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 		}
 		c := newTestClient(t, k, Config{})
 		for range test.answers {
-			if c.DeletionsAtOnce() == 0 {
+			if deletionsAtOnce(c) == 0 {
 				t.Errorf("%s: GraphQL is given up too early", name)
 			}
 			_, _ = c.DeleteTags(t.Context(), t.Context(), deletionsOf(1, 1))
@@ -49,12 +49,12 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 
 func TestOneHiccupMeetsMany(t *testing.T) {
 	g := newGraphQL()
-	for _, by := range []operation{deletions, deletions, listings} {
-		if _ = g.learn(by, &throttle.FormatError{Problem: "a page"}, false); g.off[by].Load() {
+	for _, by := range []operation{deletingTags, deletingTags, listingRepositories} {
+		if _ = g.rememberMissing(by, &throttle.FormatError{Problem: "a page"}, false); g.off[by].Load() {
 			t.Errorf("operation %d is not to be had", by)
 		}
 	}
-	if _ = g.learn(listings, nil, true); g.doubted[listings].Load() || !g.doubted[deletions].Load() {
+	if _ = g.rememberMissing(listingRepositories, nil, true); g.doubted[listingRepositories].Load() || !g.doubted[deletingTags].Load() {
 		t.Error("an answer to one operation says nothing about another")
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
@@ -126,33 +127,52 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 	return details, nil
 }
 
-// DeleteTag deletes a tag by its name. That there is no such tag any more is no
-// error: it may be the second attempt of a deletion whose answer was lost, or
-// another client was quicker.
-//
-// It is not sent once before has ended, which is an error of class [throttle.ErrNotSent]; once
-// sent, it may take until ctx ends.
-func (c *Client) DeleteTag(ctx, before context.Context, repository Repository, tag string) error {
-	if err := checkTagName(tag); err != nil {
-		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
-	}
-	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
-		repository.ProjectID, repository.ID, tag, deleting(ctx, before))
-	if err == nil {
-		c.graphQL.deletions.heard(1, nil)
-		return nil
-	}
-	err = c.failure(http.MethodDelete, tagPath(repository, tag), resp, err)
-	if errors.Is(err, ErrTagNotFound) {
-		return nil
-	}
-	return fmt.Errorf("deleting %s:%s: %w", repository.Path, tag, err)
-}
-
 func tagsPath(repository Repository) string {
 	return fmt.Sprintf("/projects/%d/registry/repositories/%d/tags", repository.ProjectID, repository.ID)
 }
 
 func tagPath(repository Repository, tag string) string {
 	return tagsPath(repository) + "/" + url.PathEscape(tag)
+}
+
+// Regime finds out the instance's regime by asking for one tag of a repository the
+// way only the metadata database can answer. Without it GitLab refuses with 405;
+// versions before 16.10 overlook the question and answer with a numbered page, and
+// count as legacy. That a page without a number is the database's, and not a numbered
+// one whose headers a proxy took away, shows by its link to the next, or by a page
+// asked for by number that comes with its headers.
+func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Sign, error) {
+	resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
+	status, answered := errors.AsType[*throttle.StatusError](err)
+	// A proxy that forbids something says so in HTML; GitLab has its message.
+	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
+		return registry.SignLegacy, nil
+	}
+	if err != nil {
+		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
+	}
+	if resp.Header.Get("X-Page") != "" {
+		return registry.SignLegacy, nil
+	}
+	if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
+		return registry.SignDatabase, nil
+	}
+	resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
+	if err != nil {
+		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
+	}
+	if resp.Header.Get("X-Page") != "" {
+		return registry.SignDatabase, nil
+	}
+	return registry.SignUnknown, nil
+}
+
+func (c *Client) onePage(ctx context.Context, repository Repository, page gitlab.ListOptions) (*gitlab.Response, error) {
+	options := &gitlab.ListRegistryRepositoryTagsOptions{ListOptions: page}
+	_, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
+		repository.ProjectID, repository.ID, options, c.reading(ctx))
+	if err != nil {
+		return nil, c.failure(http.MethodGet, tagsPath(repository), resp, err)
+	}
+	return resp, nil
 }

@@ -169,7 +169,7 @@ func (r *run) delete(ctx context.Context, p parcel, atOnce int) (late parcel, er
 // stays in the parcel: it is deleted one by one, and GitLab says why not; so it does to a
 // token that GraphQL wants more of. A single tag is deleted so at once.
 func (r *run) deleteTogether(fresh context.Context, p parcel) error {
-	if r.client.DeletionsAtOnce() == 0 || len(p.tags()) < 2 {
+	if most, _ := r.client.MaxDeletions(); most == 0 || len(p.tags()) < 2 {
 		return nil
 	}
 	deletions := make([]gitlabapi.Deletion, len(p))

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -70,6 +73,53 @@ func TestWhatProvesThatAManifestIsMissing(t *testing.T) {
 			}
 			if test.proves && !errors.Is(err, throttle.ErrNotFound) {
 				t.Errorf("%s, %s: no throttle.ErrNotFound", name, method)
+			}
+		}
+	}
+}
+
+// TestNoSuchTagAndLostManifest: a 404 of the registry's own says which of the two it is.
+func TestNoSuchTagAndLostManifest(t *testing.T) {
+	recorded := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	unknown := func(detail string) string {
+		return fmt.Sprintf(`{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":%s}]}`, detail)
+	}
+	lost := digestOf(7)
+	for name, test := range map[string]struct {
+		body  string
+		noTag bool
+		lost  string
+	}{
+		"recorded, no such tag": {recorded("404-no-such-tag.json"), true, ""},
+		"recorded, lost":        {recorded("404-manifest-lost.json"), false, "sha256:76f75e6129fe30135bd44d80ab7cc46fdba81907758dc808f3e2517beef2b1e9"},
+		"no such tag":           {unknown(`{"Tag":"feature-1"}`), true, ""},
+		"lost":                  {unknown(`{"Name":"group/app","Revision":"` + lost + `"}`), false, lost},
+		"another tag":           {unknown(`{"Tag":"feature-2"}`), false, ""},
+		"both":                  {unknown(`{"Tag":"feature-1","Revision":"` + lost + `"}`), false, ""},
+		"no digest":             {unknown(`{"Name":"group/app","Revision":"x"}`), false, ""},
+		"neither":               {unknown(`{"Name":"group/app"}`), false, ""},
+		"no detail":             {unknown(`null`), false, ""},
+		"text":                  {unknown(`"feature-1"`), false, ""},
+		"a list":                {unknown(`[{"Tag":"feature-1"}]`), false, ""},
+		"two errors":            {`{"errors":[{"code":"MANIFEST_UNKNOWN","detail":{"Tag":"feature-1"}},{"code":"MANIFEST_UNKNOWN"}]}`, false, ""},
+		"no repository":         {`{"errors":[{"code":"NAME_UNKNOWN","detail":{"Tag":"feature-1"}}]}`, false, ""},
+	} {
+		r := (&hub{serve: always(404, test.body)}).connect(t, throttle.Config{})
+		_, head := r.Head(t.Context(), "group/app", "feature-1")
+		_, get := r.Manifest(t.Context(), "group/app", "feature-1")
+		for method, err := range map[string]error{"Head": head, "Manifest": get, "Exists": r.Exists(t.Context(), "group/app", "feature-1")} {
+			digest := ""
+			if e, ok := errors.AsType[*LostManifestError](err); ok {
+				digest = e.Digest
+			}
+			if errors.Is(err, ErrNoSuchTag) != test.noTag || digest != test.lost || !errors.Is(err, ErrManifestNotFound) || !errors.Is(err, throttle.ErrNotFound) {
+				t.Errorf("%s, %s: %v", name, method, err)
 			}
 		}
 	}

@@ -64,7 +64,8 @@ func isRedirect(resp *http.Response) bool {
 }
 
 // retry sends a request until it succeeds, fails for good, or has been repeated as often as
-// is allowed.
+// is allowed. Where it may not be sent again for want of time, the error is that of the context
+// which ended, and what became of the attempts before is not known.
 func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 	ctx, before := req.Context(), req.Context()
 	if r.Before != nil {
@@ -73,24 +74,19 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 		defer cancel()
 		defer context.AfterFunc(ctx, cancel)()
 	}
-	var resp *http.Response
-	var err error
+	cause := "" // of the next attempt
 	for attempt := 0; ; attempt++ {
 		endpoint := endpointOf(req, r.Server)
-		if waited := c.limiter.wait(before, endpoint, r.Priority); waited != nil {
-			switch {
-			case attempt == 0:
-				return nil, fmt.Errorf("%w: %w", ErrNotSent, waited)
-			case ctx.Err() != nil:
-				return nil, ctx.Err()
-			default:
-				return resp, err // of the attempt before
+		if err := c.limiter.wait(before, endpoint, r.Priority); err != nil {
+			if attempt == 0 {
+				return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
 			}
+			return nil, fmt.Errorf("not sent again after %s: %w", cause, err)
 		}
-		if resp, err = c.attempt(req, r, endpoint); ctx.Err() != nil && err != nil {
+		resp, err := c.attempt(req, r, endpoint)
+		if err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		cause := ""
 		switch {
 		case err != nil:
 			again := passes(err)
@@ -106,13 +102,13 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 		default:
 			return resp, nil
 		}
-		if attempt >= c.maxRetries || before.Err() != nil {
+		if attempt >= c.maxRetries {
 			return resp, err
 		}
 		select {
 		case <-time.After(backoff(attempt, resp)):
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		case <-before.Done(): // which the limiter sees
+			continue
 		}
 		if req.GetBody != nil {
 			if req.Body, err = req.GetBody(); err != nil {
