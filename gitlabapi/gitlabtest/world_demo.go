@@ -1,6 +1,8 @@
 package gitlabtest
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // DemoWorld returns a small LEGACY instance that shows every kind of tag and
 // every outcome. Its regime may be changed before it is served.

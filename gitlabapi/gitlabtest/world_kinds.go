@@ -1,6 +1,8 @@
 package gitlabtest
 
-import "fmt"
+import (
+	"fmt"
+)
 
 // Kind says what a tag stands for.
 type Kind string
