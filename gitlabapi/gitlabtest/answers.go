@@ -113,11 +113,7 @@ func digestInvalid() *answer {
 	return registryFailure(http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content", nil)
 }
 
-func blobUnknown(code, digest string) *answer {
-	status := http.StatusNotFound
-	if code != "BLOB_UNKNOWN" {
-		status = http.StatusBadRequest
-	}
+func blobUnknown(status int, code, digest string) *answer {
 	return registryFailure(status, code, "blob unknown to registry", digest)
 }
 

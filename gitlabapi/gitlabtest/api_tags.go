@@ -3,7 +3,6 @@ package gitlabtest
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -16,80 +15,42 @@ type shownTag struct {
 	Location string `json:"location"`
 }
 
-// listTags answers GET /projects/:id/registry/repositories/:rid/tags.
+// listTags answers GET /projects/:id/registry/repositories/:rid/tags. In pages after a
+// name only where the registry has a database.
 func (s *Server) listTags(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.repository(c)
+	keyset := c.query.Get("pagination") == "keyset"
 	switch {
 	case refused != nil:
 		return refused
-	case c.query.Get("pagination") == "keyset" && !s.options.noTagKeyset:
-		return s.tagsByKeyset(c, r)
+	case keyset && s.state.regime == Legacy:
+		return failure(http.StatusMethodNotAllowed, "Method Not Allowed")
 	case c.registryUnreachable:
 		return registryUnreachable()
 	}
-	tags := s.tagsSeen(c, r)
-	from, to := c.offsetPage(len(tags))
-	return ok(c.presentTags(r, tags[from:to]))
-}
-
-// tagsSeen is what Rails makes of the registry's list of tags: an error counts
-// as no tags at all. The server is locked.
-func (s *Server) tagsSeen(c *call, r *repository) []storedTag {
-	if s.registryFails(c) || c.registryUnreachable {
-		return nil
+	var tags []storedTag // none when the registry fails: Rails makes an empty list of errors
+	if !c.registryFails {
+		tags = c.view(r).live()
+		tags = tags[:c.shorten(len(tags))]
 	}
-	tags := c.view(r).live()
-	return tags[:c.shorten(len(tags))]
-}
-
-// tagsByKeyset answers a page of a registry that has a database.
-func (s *Server) tagsByKeyset(c *call, r *repository) *answer {
-	if s.state.regime == Legacy {
-		return failure(http.StatusMethodNotAllowed, "Method Not Allowed")
+	if !keyset {
+		from, to := c.offsetPage(len(tags))
+		return ok(c.presentTags(r, tags[from:to]))
 	}
-	if c.registryUnreachable {
-		return registryUnreachable()
-	}
-	tags := s.tagsSeen(c, r)
-	if c.query.Get("sort") == "desc" {
-		return c.tagsDescending(r, tags)
-	}
-	return c.tagsAscending(r, tags)
-}
-
-func (c *call) tagsAscending(r *repository, tags []storedTag) *answer {
 	per, from := c.perPage(), 0
 	if last := c.query.Get("last"); last != "" {
 		from = sort.Search(len(tags), func(i int) bool { return tags[i].name > last })
 	}
-	if c.server.options.repeatPages {
+	if s.options.repeatPages {
 		from = min(from, max(0, len(tags)-per))
 	}
 	to := min(from+per, len(tags))
-	return c.tagsPage(r, tags[from:to], to < len(tags))
-}
-
-func (c *call) tagsDescending(r *repository, tags []storedTag) *answer {
-	per, to := c.perPage(), len(tags)
-	if last := c.query.Get("last"); last != "" {
-		to = sort.Search(len(tags), func(i int) bool { return tags[i].name >= last })
+	if from < to && (to < len(tags) || s.options.repeatPages) {
+		c.linkNext("last", tags[to-1].name)
 	}
-	if c.server.options.repeatPages {
-		to = max(to, min(per, len(tags)))
-	}
-	from := max(0, to-per)
-	page := slices.Clone(tags[from:to])
-	slices.Reverse(page)
-	return c.tagsPage(r, page, from > 0)
-}
-
-func (c *call) tagsPage(r *repository, page []storedTag, more bool) *answer {
-	if len(page) > 0 && (more || c.server.options.repeatPages) {
-		c.linkNext("last", page[len(page)-1].name)
-	}
-	return ok(c.presentTags(r, page))
+	return ok(c.presentTags(r, tags[from:to]))
 }
 
 func (c *call) presentTags(r *repository, tags []storedTag) []shownTag {
@@ -105,32 +66,6 @@ func (c *call) presentTag(r *repository, name string) shownTag {
 	return shownTag{Name: name, Path: path, Location: c.registryHost() + "/" + path}
 }
 
-// deleteTag answers DELETE on a tag. Whether its manifest can be read does not
-// matter; a tag that is gone counts as deleted.
-func (s *Server) deleteTag(c *call) *answer {
-	c.beginDeletion()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, refused := s.repository(c)
-	switch {
-	case refused != nil:
-		return refused
-	case r.project.archived || r.project.notMember || s.protects(c.params["name"]):
-		return forbidden()
-	case s.registryFails(c) || c.registryUnreachable:
-		return failure(http.StatusBadRequest, "Bad request")
-	}
-	if s.options.goneForbidden && s.state.regime == Database {
-		if _, found := s.detailsFromRow(c, r, c.params["name"]); !found {
-			return forbidden()
-		}
-	}
-	if !s.removeTag(r, c.params["name"]) && s.options.goneIsMissing {
-		return notFound("Tag")
-	}
-	return ok(http.StatusOK)
-}
-
 // shownDetails is a tag as its own endpoint shows it.
 type shownDetails struct {
 	shownTag
@@ -138,7 +73,7 @@ type shownDetails struct {
 	ShortRevision *string `json:"short_revision"`
 	Digest        string  `json:"digest"`
 	CreatedAt     *string `json:"created_at"`
-	TotalSize     int64   `json:"total_size"`
+	TotalSize     *int64  `json:"total_size"`
 }
 
 // showTag answers GET on a tag.
@@ -151,66 +86,62 @@ func (s *Server) showTag(c *call) *answer {
 		return refused
 	case c.registryUnreachable:
 		return registryUnreachable()
-	}
-	if s.stumbles(c, r) {
-		return failure(http.StatusInternalServerError, "Internal Server Error")
-	}
-	details := s.detailsFromManifest
-	if s.state.regime == Database {
-		details = s.detailsFromRow
-	}
-	shown, found := details(c, r, c.params["name"])
-	if !found || s.registryFails(c) {
+	case c.registryFails:
 		return notFound("Tag")
 	}
-	shown.shownTag = c.presentTag(r, c.params["name"])
+	stored := c.view(r)
+	t, found := stored.find(c.params["name"])
+	switch {
+	case !found:
+		return notFound("Tag")
+	case s.state.regime == Legacy:
+		return s.detailsOfManifest(c, r, t)
+	case stored.hides(t.name):
+		return notFound("Tag")
+	}
+	// With a database every tag has a date, that of its row.
+	shown := c.details(r, t.name, t.manifest)
+	shown.CreatedAt = new(configTime(t.createdAt()))
 	return ok(shown)
 }
-
-// stumbles says whether the call asks for what the server's version of GitLab
-// cannot cope with.
-func (s *Server) stumbles(c *call, r *repository) bool {
-	if !s.options.multiArchFail || s.state.regime == Database || s.registryFails(c) {
-		return false
-	}
-	t, ok := r.stored.find(c.params["name"])
-	return ok && t.manifest != nil && t.manifest.platforms() > 1
-}
-
-// registryFails says whether the registry answers this call with errors.
-func (s *Server) registryFails(c *call) bool { return c.registryFails || s.outage.Load() }
 
 // acceptedByRails are the only media types that Rails asks a registry for.
 var acceptedByRails = []string{typeDockerManifest, typeOCIManifest}
 
-// detailsFromManifest is what Rails makes of a registry without a database:
-// whatever it cannot get in the two media types it knows is no tag, and the
-// date is that of the image's config, if it has one and can be read.
-func (s *Server) detailsFromManifest(c *call, r *repository, tag string) (*shownDetails, bool) {
-	t, found := c.view(r).find(tag)
-	if !found || t.manifest == nil || c.losesTag(r, tag) {
-		return nil, false
+// detailsOfManifest is what Rails makes of a registry without a database: whatever it
+// cannot get in the two media types it knows is no tag, unless its version knows indexes.
+// The date is that of the image's config, if it has one and can be read.
+func (s *Server) detailsOfManifest(c *call, r *repository, t *storedTag) *answer {
+	m := t.manifest
+	if m == nil || c.losesTag(r, t.name) {
+		return notFound("Tag")
 	}
-	m, err := s.state.registry.negotiate(t.manifest, true, acceptedByRails)
+	if m.mediaType == typeOCIIndex || m.mediaType == typeDockerList {
+		switch s.options.indexDetails {
+		case IndexError:
+			return failure(http.StatusInternalServerError, "Internal Server Error")
+		case IndexEmpty:
+			return ok(&shownDetails{shownTag: c.presentTag(r, t.name), Digest: m.digest})
+		}
+	}
+	m, err := s.state.registry.negotiate(m, true, acceptedByRails)
 	if err != nil {
-		return nil, false
+		return notFound("Tag")
 	}
-	shown := &shownDetails{Digest: m.digest, TotalSize: m.size()}
-	shown.setRevision(m)
-	if created, ok := s.configDate(c, m); ok {
-		text := configTime(created)
-		shown.CreatedAt = &text
+	shown := c.details(r, t.name, m)
+	if created, dated := dateIn(s.state.registry.blobs[m.config.Digest]); dated && !c.configUnreadable {
+		shown.CreatedAt = new(configTime(created))
 	}
-	return shown, true
+	return ok(shown)
 }
 
-// configDate reads the date in a manifest's config.
-func (s *Server) configDate(c *call, m *manifest) (time.Time, bool) {
-	body, ok := s.state.registry.blobs[m.config.Digest]
-	if !ok || c.configUnreadable {
-		return time.Time{}, false
+// details are those that the manifest gives.
+func (c *call) details(r *repository, tag string, m *manifest) *shownDetails {
+	shown := &shownDetails{shownTag: c.presentTag(r, tag), Digest: m.digest, TotalSize: new(m.size())}
+	if _, revision, found := strings.Cut(m.config.Digest, ":"); found {
+		shown.Revision, shown.ShortRevision = &revision, new(revision[:9])
 	}
-	return dateIn(body)
+	return shown
 }
 
 // dateIn reads the date in a config.
@@ -224,29 +155,6 @@ func dateIn(body []byte) (time.Time, bool) {
 	return *config.Created, true
 }
 
-// detailsFromRow is what Rails makes of a registry with a database: every tag
-// has a date, that of its row.
-func (s *Server) detailsFromRow(c *call, r *repository, tag string) (*shownDetails, bool) {
-	stored := c.view(r)
-	t, ok := stored.find(tag)
-	if !ok || stored.crowdedOut(tag) {
-		return nil, false
-	}
-	text := configTime(t.createdAt())
-	shown := &shownDetails{Digest: t.manifest.digest, CreatedAt: &text, TotalSize: t.manifest.size()}
-	shown.setRevision(t.manifest)
-	return shown, true
-}
-
-func (d *shownDetails) setRevision(m *manifest) {
-	_, revision, ok := strings.Cut(m.config.Digest, ":")
-	if !ok {
-		return
-	}
-	short := revision[:9]
-	d.Revision, d.ShortRevision = &revision, &short
-}
-
 const (
 	// namesOnAPage is how many names Rails looks at when it looks for one.
 	namesOnAPage = 100
@@ -255,9 +163,9 @@ const (
 	shortName = 4
 )
 
-// crowdedOut says whether a tag escapes Rails, which asks the registry for
-// names that contain the one it wants and looks at the first page only.
-func (r *storedRepository) crowdedOut(tag string) bool {
+// hides says whether Rails cannot find a tag of a registry with a database: it asks for
+// names that contain the one it wants, and looks at the first page only.
+func (r *storedRepository) hides(tag string) bool {
 	if len(tag) > shortName {
 		return false
 	}
@@ -272,4 +180,41 @@ func (r *storedRepository) crowdedOut(tag string) bool {
 		}
 	}
 	return before == namesOnAPage
+}
+
+// deleteTag answers DELETE on a tag. Whether its manifest can be read does not
+// matter; a tag that is gone counts as deleted.
+func (s *Server) deleteTag(c *call) *answer {
+	c.beginDeletion()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.deletable(c)
+	if refused != nil {
+		return refused
+	}
+	name := c.params["name"]
+	if s.options.goneIsForbidden && s.state.regime == Database {
+		if _, found := c.view(r).find(name); !found || c.view(r).hides(name) {
+			return forbidden()
+		}
+	}
+	if !s.removeTag(r, name) && s.options.goneIsMissing {
+		return notFound("Tag")
+	}
+	return ok(http.StatusOK)
+}
+
+// deletable returns the repository of the call's path, or the answer that the tag may
+// not, or cannot, be deleted.
+func (s *Server) deletable(c *call) (*repository, *answer) {
+	r, refused := s.repository(c)
+	switch {
+	case refused != nil:
+		return nil, refused
+	case r.project.archived || r.project.notMember || s.protects(c.params["name"]):
+		return nil, forbidden()
+	case c.registryFails || c.registryUnreachable:
+		return nil, failure(http.StatusBadRequest, "Bad request")
+	}
+	return r, nil
 }

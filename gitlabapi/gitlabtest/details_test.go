@@ -3,6 +3,7 @@ package gitlabtest_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,22 +117,6 @@ func TestDatabaseDateDoesNotMoveWhenATagIsPushedAgain(t *testing.T) {
 	}
 }
 
-// Old versions and broken ones differ in ways that a client meets.
-func TestVersionsOfGitLab(t *testing.T) {
-	w, repository := oneRepository(gitlabtest.Legacy, "web")
-	repository.AddTag("arches", gitlabtest.KindMultiArch)
-	repository.AddTag("attested", gitlabtest.KindAttestedImage)
-	s := gitlabtest.New(w, gitlabtest.WithMultiArchErrors(), gitlabtest.WithoutTagKeyset())
-	keyset := get(t, s, at(repository)+"/tags?pagination=keyset&per_page=1")
-	got := []int{get(t, s, tagAt(repository, "arches")).status, get(t, s, tagAt(repository, "attested")).status, keyset.status}
-	if diff := cmp.Diff([]int{500, 404, 200}, got); diff != "" {
-		t.Error(diff)
-	}
-	if keyset.header.Get("X-Page") != "1" {
-		t.Errorf("no offset page: %v", keyset.header)
-	}
-}
-
 // Rails looks for the name in one page of names that contain it.
 func TestDatabaseDetailsOfAShortNameAreCrowdedOut(t *testing.T) {
 	for others, want := range map[int]int{99: http.StatusOK, 100: http.StatusNotFound} {
@@ -150,18 +135,18 @@ func TestDatabaseDetailsOfAShortNameAreCrowdedOut(t *testing.T) {
 // What the API says when Rails gets an error from the registry, or nothing.
 func TestRegistryFailures(t *testing.T) {
 	tests := []struct {
-		name                          string
-		effect                        gitlabtest.Effect
-		details, list, count, deletes string
+		name                   string
+		effect                 gitlabtest.Effect
+		details, list, deletes string
 	}{
 		{
 			"outage", gitlabtest.RegistryOutage(),
-			`404 {"message":"404 Tag Not Found"}`, `200 []`, "0", `400 {"message":"400 Bad request"}`,
+			`404 {"message":"404 Tag Not Found"}`, `200 []`, `400 {"message":"400 Bad request"}`,
 		},
 		{
 			"unreachable", gitlabtest.RegistryUnreachable(),
 			`503 {"message":"503 Service Unavailable"}`, `503 {"message":"503 Service Unavailable"}`,
-			"", `400 {"message":"400 Bad request"}`,
+			`400 {"message":"400 Bad request"}`,
 		},
 	}
 	for _, test := range tests {
@@ -178,28 +163,10 @@ func TestRegistryFailures(t *testing.T) {
 			if diff := cmp.Diff([]string{test.details, test.list, test.deletes}, got); diff != "" {
 				t.Error(diff)
 			}
-			counted := get(t, s, "/projects/1001/registry/repositories?tags_count=true")
-			if test.count != "" && fmt.Sprint(counted.column(t, "tags_count")) != "["+test.count+"]" {
-				t.Errorf("tags_count: %s", counted.text)
-			}
 			if left := s.Remaining(); len(left) != 1 {
 				t.Errorf("left: %v", left)
 			}
 		})
-	}
-}
-
-func TestOutageByHand(t *testing.T) {
-	w, repository := oneRepository(gitlabtest.Legacy, "web")
-	repository.AddTag("main", gitlabtest.KindImage)
-	s := gitlabtest.New(w)
-	var got []int
-	for _, turn := range []func(){func() {}, s.StartOutage, s.EndOutage} {
-		turn()
-		got = append(got, get(t, s, tagAt(repository, "main")).status)
-	}
-	if diff := cmp.Diff([]int{200, 404, 200}, got); diff != "" {
-		t.Error(diff)
 	}
 }
 
@@ -210,5 +177,31 @@ func TestUnreadableConfigTakesTheDate(t *testing.T) {
 	first, second := get(t, s, tagAt(repository, "main")).object(t), get(t, s, tagAt(repository, "main")).object(t)
 	if first["created_at"] != nil || second["created_at"] == nil || first["digest"] != second["digest"] {
 		t.Errorf("unreadable %v, readable %v", first, second)
+	}
+}
+
+// What versions of GitLab say about indexes, and about a list of Docker's.
+func TestDetailsOfIndexes(t *testing.T) {
+	w, repository := oneRepository(gitlabtest.Legacy, "web")
+	for _, kind := range []gitlabtest.Kind{gitlabtest.KindMultiArch, gitlabtest.KindDockerList, gitlabtest.KindImage, gitlabtest.KindManifestMissing} {
+		repository.AddTag(string(kind), kind)
+	}
+	for version, want := range map[gitlabtest.IndexDetails]string{
+		gitlabtest.IndexMissing: "404 200 200 404",
+		gitlabtest.IndexError:   "500 500 200 404",
+		gitlabtest.IndexEmpty:   "200 200 200 404",
+	} {
+		s := gitlabtest.New(w, gitlabtest.WithIndexDetails(version))
+		var got []string
+		for _, tag := range repository.Tags {
+			got = append(got, fmt.Sprint(get(t, s, tagAt(repository, tag.Name)).status))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%d: got %q, want %s", version, got, want)
+		}
+	}
+	empty := get(t, gitlabtest.New(w, gitlabtest.WithIndexDetails(gitlabtest.IndexEmpty)), tagAt(repository, "multi-arch")).object(t)
+	if empty["digest"] == "" || empty["revision"] != nil || empty["short_revision"] != nil || empty["created_at"] != nil || empty["total_size"] != nil {
+		t.Errorf("%v", empty)
 	}
 }

@@ -8,29 +8,6 @@ import (
 	"time"
 )
 
-// effect is an Effect that is a function.
-type effect struct {
-	do       func(*call) *answer
-	final    bool             // it answers the request
-	concerns func(*call) bool // which calls it can do anything to; nil for all
-}
-
-func (e effect) apply(c *call) *answer { return e.do(c) }
-
-// isFinal says whether an effect leaves nothing for those after it.
-func isFinal(e Effect) bool {
-	f, ok := e.(effect)
-	return ok && f.final
-}
-
-// answering is an effect that answers the request.
-func answering(do func(*call) *answer) Effect { return effect{do: do, final: true} }
-
-// changing is an effect after which the request is served.
-func changing(do func(*call)) Effect {
-	return effect{do: func(c *call) *answer { do(c); return nil }}
-}
-
 // Reply answers with a status, a body as it is, and headers given as names and
 // values in turn. Without a Content-Type among them it is application/json.
 func Reply(status int, body string, header ...string) Effect {
@@ -119,47 +96,6 @@ func Cut() Effect {
 // answer.
 func CutBody() Effect {
 	return changing(func(c *call) { c.cutBody = true })
-}
-
-// RegistryOutage lets Rails see a registry that answers errors: details are
-// 404, lists of tags empty with 200, deletions 400. A request to the registry
-// itself is answered 503.
-func RegistryOutage() Effect {
-	return changing(func(c *call) { c.registryFails = true })
-}
-
-// RegistryUnreachable lets Rails see no registry at all: 503, and 400 for
-// deletions. A connection to the registry itself is cut.
-func RegistryUnreachable() Effect {
-	return changing(func(c *call) { c.registryUnreachable = true })
-}
-
-// FrontDoorClosed answers a request to the registry 503; whatever Rails is
-// asked goes on as before.
-func FrontDoorClosed() Effect {
-	return effect{do: func(c *call) *answer {
-		if !c.registry {
-			return nil
-		}
-		return unavailable()
-	}}
-}
-
-// ManifestBytes serves bytes in the place of every manifest that there is, with
-// their own digest.
-func ManifestBytes(body []byte, contentType string) Effect {
-	served := &manifest{digest: digestOf(body), mediaType: contentType, body: body}
-	return changing(func(c *call) { c.manifest = served })
-}
-
-// WrongRealm lets the registry send its clients elsewhere for a token.
-func WrongRealm(url string) Effect {
-	return changing(func(c *call) { c.realm = url })
-}
-
-// ConfigUnreadable takes the date from the details of an image, on LEGACY.
-func ConfigUnreadable() Effect {
-	return changing(func(c *call) { c.configUnreadable = true })
 }
 
 // CutList serves only the first n items of a list, as though it ended there.

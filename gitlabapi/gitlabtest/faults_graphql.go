@@ -5,21 +5,22 @@ import (
 	"time"
 )
 
-// misled is what faults did to an operation. Of what is struck by its number,
-// every n-th is; 0 strikes none.
-type misled struct {
-	countsTimeOut    bool
-	countsThatWork   int
-	timesOut         bool
-	mutationsDone    int
-	nullProjects     int
-	nullRepositories int
-	skipped, unnamed int
-	alien            []string
+// graphqlFaults is what faults do to an operation. Of what happens to every n-th, 0 stands
+// for none.
+type graphqlFaults struct {
+	countsTimeOut     bool
+	countsThatWork    int
+	mutationsTimeOut  bool
+	mutationsThatWork int
+	nullProjects      int
+	nullRepositories  int
+	skipped           int
+	unnamed           int
+	extraNames        []string
 }
 
-// graphqlOnly is an effect that leaves everything alone but GraphQL.
-func graphqlOnly(do func(*call) *answer) Effect {
+// inGraphQL is an effect that leaves everything alone but GraphQL.
+func inGraphQL(do func(*call) *answer) Effect {
 	return effect{do: func(c *call) *answer {
 		if c.operation == nil {
 			return nil
@@ -28,22 +29,22 @@ func graphqlOnly(do func(*call) *answer) Effect {
 	}}
 }
 
-// misleading is an effect after which an operation is executed.
-func misleading(do func(*misled)) Effect {
-	return graphqlOnly(func(c *call) *answer { do(&c.misled); return nil })
+// changingGraphQL is an effect after which an operation is executed.
+func changingGraphQL(do func(*graphqlFaults)) Effect {
+	return inGraphQL(func(c *call) *answer { do(&c.graphql); return nil })
 }
 
 // GraphQLErrors answers an operation 200 with errors and no data, and executes
 // nothing.
 func GraphQLErrors(messages ...string) Effect {
-	return graphqlOnly(func(*call) *answer { return graphqlFailure(http.StatusOK, messages...) })
+	return inGraphQL(func(*call) *answer { return graphqlFailure(http.StatusOK, messages...) })
 }
 
 // GraphQLTimeout lets an operation wait, and answers it with a status, 200 or
 // 503, and an error that says that it took too long. It executes nothing.
 func GraphQLTimeout(status int, after time.Duration) Effect {
 	wait := Latency(after)
-	return graphqlOnly(func(c *call) *answer {
+	return inGraphQL(func(c *call) *answer {
 		wait.apply(c)
 		if status == http.StatusOK {
 			return graphqlFailure(status, "Timeout on Query")
@@ -53,58 +54,45 @@ func GraphQLTimeout(status int, after time.Duration) Effect {
 }
 
 // CountTimeouts lets the count of a project's repositories time out for every
-// project on a page behind the first so many: those nodes are null, and each has
+// project on a page after the first so many: those nodes are null, and each has
 // an error. A page that is no larger, or that does not ask for counts, is whole.
-func CountTimeouts(behind int) Effect {
-	return misleading(func(m *misled) { m.countsTimeOut, m.countsThatWork = true, behind })
+func CountTimeouts(after int) Effect {
+	return changingGraphQL(func(f *graphqlFaults) { f.countsTimeOut, f.countsThatWork = true, after })
 }
 
-// MutationTimeouts lets all mutations of a request time out but for the first so
+// MutationTimeouts lets all mutations of a request time out after the first so
 // many, which are done.
-func MutationTimeouts(behind int) Effect {
-	return misleading(func(m *misled) { m.timesOut, m.mutationsDone = true, behind })
+func MutationTimeouts(after int) Effect {
+	return changingGraphQL(func(f *graphqlFaults) { f.mutationsTimeOut, f.mutationsThatWork = true, after })
 }
 
 // NullProjects makes every n-th project of each page null, without an error.
 func NullProjects(nth int) Effect {
-	return misleading(func(m *misled) { m.nullProjects = nth })
+	return changingGraphQL(func(f *graphqlFaults) { f.nullProjects = nth })
 }
 
 // NullRepositories makes the connection of repositories null for every n-th
 // project of each page, without an error.
 func NullRepositories(nth int) Effect {
-	return misleading(func(m *misled) { m.nullRepositories = nth })
+	return changingGraphQL(func(f *graphqlFaults) { f.nullRepositories = nth })
 }
 
-// SkipDeletions passes over every n-th tag of each mutation: it is neither deleted
+// SkipDeletions skips every n-th tag of each mutation: it is neither deleted
 // nor named as deleted, and there is no error.
 func SkipDeletions(nth int) Effect {
-	return misleading(func(m *misled) { m.skipped = nth })
+	return changingGraphQL(func(f *graphqlFaults) { f.skipped = nth })
 }
 
 // UnnamedDeletions deletes every n-th tag of each mutation without saying so.
 func UnnamedDeletions(nth int) Effect {
-	return misleading(func(m *misled) { m.unnamed = nth })
+	return changingGraphQL(func(f *graphqlFaults) { f.unnamed = nth })
 }
 
-// AlienDeletions makes each mutation say that it deleted further tags, which
-// nobody asked it to and which it did not.
-func AlienDeletions(names ...string) Effect {
-	return misleading(func(m *misled) { m.alien = names })
+// ExtraDeletedNames makes each mutation say that it deleted further tags, which it
+// was not asked to and did not.
+func ExtraDeletedNames(names ...string) Effect {
+	return changingGraphQL(func(f *graphqlFaults) { f.extraNames = names })
 }
 
-func (o *operation) strikesNth(nth, i int) bool {
-	return !o.measuring && nth > 0 && (i+1)%nth == 0
-}
-
-func (o *operation) countTimesOut(i int) bool {
-	m := &o.call.misled
-	return !o.measuring && m.countsTimeOut && i >= m.countsThatWork
-}
-
-// mutationTimesOut counts a mutation that is begun.
-func (o *operation) mutationTimesOut() bool {
-	o.mutations++
-	m := &o.call.misled
-	return m.timesOut && o.mutations > m.mutationsDone
-}
+// isNth says whether the i-th of some is an n-th.
+func isNth(n, i int) bool { return n > 0 && (i+1)%n == 0 }

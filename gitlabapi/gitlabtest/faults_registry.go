@@ -3,11 +3,50 @@ package gitlabtest
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
+
+// RegistryOutage lets Rails see a registry that answers errors: details are
+// 404, lists of tags empty with 200, deletions 400. A request to the registry
+// itself is answered 503.
+func RegistryOutage() Effect {
+	return changing(func(c *call) { c.registryFails = true })
+}
+
+// RegistryUnreachable lets Rails see no registry at all: 503, and 400 for
+// deletions. A connection to the registry itself is cut.
+func RegistryUnreachable() Effect {
+	return changing(func(c *call) { c.registryUnreachable = true })
+}
+
+// RegistryRefusesClients answers requests to the registry 503, while Rails reaches it as
+// before.
+func RegistryRefusesClients() Effect {
+	return effect{do: func(c *call) *answer {
+		if !c.registry {
+			return nil
+		}
+		return unavailable()
+	}}
+}
+
+// ManifestBytes serves bytes in the place of every manifest that there is, with
+// their own digest.
+func ManifestBytes(body []byte, contentType string) Effect {
+	served := &manifest{digest: digestOf(body), mediaType: contentType, body: body}
+	return changing(func(c *call) { c.manifest = served })
+}
+
+// WrongRealm lets the registry send its clients elsewhere for a token.
+func WrongRealm(url string) Effect {
+	return changing(func(c *call) { c.realm = url })
+}
+
+// ConfigUnreadable takes the date from the details of an image, on LEGACY.
+func ConfigUnreadable() Effect {
+	return changing(func(c *call) { c.configUnreadable = true })
+}
 
 // ManifestsLost takes every manifest out of the registry's blob store, as where it is
 // not mounted or was not restored: tags are listed as before, and each of their
@@ -67,10 +106,15 @@ func (c *call) losesDigest(r *repository, digest string) bool {
 // fault was set: what was pushed since is missing there, and what was deleted since is
 // still there. Rails reads the copy as well, unless Path of the [Fault] lets only
 // requests to the registry itself match. Whatever changes something reaches the real one.
-// It does nothing to a registry behind the server ([WithRegistryBackend]).
+// It does nothing to a real registry behind the server ([WithRealRegistry]).
 func StaleRegistry() Effect { return staleRegistry{} }
 
+// EmptyRegistry is [StaleRegistry] with a copy that has nothing in it, as of a registry
+// that was given an empty database: every tag is an honest 404, every repository unknown.
+func EmptyRegistry() Effect { return staleRegistry{empty: true} }
+
 type staleRegistry struct {
+	empty        bool
 	repositories map[string]*storedRepository // by path
 }
 
@@ -85,6 +129,9 @@ func (e staleRegistry) copied(s *Server) Effect {
 	defer s.mu.Unlock()
 	e.repositories = map[string]*storedRepository{}
 	for path, r := range s.state.located {
+		if e.empty {
+			break
+		}
 		e.repositories[path] = r.stored.copy()
 	}
 	return e
@@ -92,10 +139,14 @@ func (e staleRegistry) copied(s *Server) Effect {
 
 // view is the repository as the call sees it in the registry.
 func (c *call) view(r *repository) *storedRepository {
-	if c.stale == nil {
+	switch copied := c.stale[r.path]; {
+	case c.stale == nil:
 		return r.stored
+	case copied == nil:
+		return &storedRepository{}
+	default:
+		return copied
 	}
-	return c.stale[r.path]
 }
 
 // SlowDeletions lets the deletion of each tag take some time: a mutation of twenty tags
@@ -109,70 +160,4 @@ func (c *call) beginDeletion() {
 	if c.deletionTakes > 0 {
 		time.Sleep(c.deletionTakes)
 	}
-}
-
-// NotFoundCache is a proxy before the registry that remembers the first 404 of every
-// manifest's URL for ever. Rails asks the registry past it.
-type NotFoundCache struct {
-	// Age: answers from memory say how old they are.
-	Age bool
-	// HonoursNoCache: a request with Cache-Control: no-cache reaches the registry, and
-	// what it answers replaces what was remembered.
-	HonoursNoCache bool
-}
-
-// WithNotFoundCache puts a proxy before the registry.
-func WithNotFoundCache(c NotFoundCache) Option {
-	return func(o *options) { o.notFoundCache = &c }
-}
-
-// rememberedAnswer is a 404 that a proxy keeps.
-type rememberedAnswer struct {
-	answer *answer
-	header http.Header
-	at     time.Time
-}
-
-// remembered returns what the proxy before the registry has kept for a call.
-func (s *Server) remembered(c *call) *answer {
-	proxy := s.options.notFoundCache
-	if proxy == nil || !c.throughCache() {
-		return nil
-	}
-	if proxy.HonoursNoCache && strings.Contains(c.request.Header.Get("Cache-Control"), "no-cache") {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	kept, found := s.notFound[c.request.URL.RequestURI()]
-	if !found {
-		return nil
-	}
-	c.header = kept.header.Clone()
-	if proxy.Age {
-		c.header.Set("Age", seconds(s.options.clock().Sub(kept.at)))
-	}
-	return kept.answer
-}
-
-// remember keeps the answer to a call if it is a 404, and forgets what was kept if not.
-func (s *Server) remember(c *call, a *answer) {
-	if s.options.notFoundCache == nil || !c.throughCache() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	address := c.request.URL.RequestURI()
-	if a.status != http.StatusNotFound {
-		delete(s.notFound, address)
-		return
-	}
-	if s.notFound == nil {
-		s.notFound = map[string]rememberedAnswer{}
-	}
-	s.notFound[address] = rememberedAnswer{answer: a, header: c.header.Clone(), at: s.options.clock()}
-}
-
-func (c *call) throughCache() bool {
-	return c.registry && c.route != nil && c.route.template == manifestTemplate && !c.changes()
 }

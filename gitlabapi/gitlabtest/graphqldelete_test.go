@@ -85,7 +85,7 @@ func TestDestroyTagsDuringAnOutage(t *testing.T) {
 	for name, s := range map[string]*gitlabtest.Server{
 		"errors":      gitlabtest.New(w, gitlabtest.WithFaults(gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.RegistryOutage()})),
 		"unreachable": gitlabtest.New(w, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.RegistryUnreachable()})),
-		"behind":      gitlabtest.New(w, gitlabtest.WithRegistryBackend("http://127.0.0.1:1")),
+		"behind":      gitlabtest.New(w, gitlabtest.WithRealRegistry("http://127.0.0.1:1")),
 	} {
 		got := askGraphQL(t, s, "mutation {"+destroying("a", r, "a", "b")+"}", nil)
 		want := "error while deleting tags"

@@ -46,7 +46,7 @@ func TestWhatGraphQLEffectsAnswer(t *testing.T) {
 		{"no page", gitlabtest.HTML(), projects, "200 <!DOCTYPE html>"},
 		{"mutations", gitlabtest.MutationTimeouts(1), both, `200 {"errors":[{"message":"Timeout on Mutation.destroyContainerRepositoryTags","path":["y"]}],` +
 			`"data":{"x":{"errors":[],"deletedTagNames":["a","b","c"]},"y":null}}`},
-		{"foreign names", gitlabtest.AlienDeletions("latest"), both, `200 {"data":{"x":{"errors":[],"deletedTagNames":["a","b","c","latest"]},"y":{"errors":[],"deletedTagNames":["a","latest"]}}}`},
+		{"foreign names", gitlabtest.ExtraDeletedNames("latest"), both, `200 {"data":{"x":{"errors":[],"deletedTagNames":["a","b","c","latest"]},"y":{"errors":[],"deletedTagNames":["a","latest"]}}}`},
 		{"skipped", gitlabtest.SkipDeletions(2), both, `200 {"data":{"x":{"errors":[],"deletedTagNames":["a","c"]},"y":{"errors":[],"deletedTagNames":["a"]}}}`},
 		{"unnamed", gitlabtest.UnnamedDeletions(2), both, `200 {"data":{"x":{"errors":[],"deletedTagNames":["a","c"]},"y":{"errors":[],"deletedTagNames":["a"]}}}`},
 	} {
@@ -73,7 +73,7 @@ func TestWhatMutationsReallyDeleted(t *testing.T) {
 		"errors":   {gitlabtest.GraphQLErrors("no"), nil},
 		"timeout":  {gitlabtest.GraphQLTimeout(503, 0), nil},
 		"the rest": {gitlabtest.MutationTimeouts(0), nil},
-		"foreign":  {gitlabtest.AlienDeletions("b"), []string{"group/app/web:a", "group/app/web:c"}},
+		"foreign":  {gitlabtest.ExtraDeletedNames("b"), []string{"group/app/web:a", "group/app/web:c"}},
 		"skipped":  {gitlabtest.SkipDeletions(2), []string{"group/app/web:a"}},
 		"unnamed":  {gitlabtest.UnnamedDeletions(2), []string{"group/app/web:a", "group/app/web:c"}},
 	} {

@@ -41,8 +41,8 @@ func TestProjectsByOffsetAndKeyset(t *testing.T) {
 			t.Errorf("keyset, %d: %s", n, diff)
 		}
 		slices.Reverse(ids)
-		if diff := cmp.Diff(ids, follow(t, s, "/projects?order_by=id&sort=desc&pagination=keyset", "id")); diff != "" {
-			t.Errorf("keyset descending, %d: %s", n, diff)
+		if diff := cmp.Diff(ids, follow(t, s, "/projects?per_page=100", "id")); diff != "" {
+			t.Errorf("descending, %d: %s", n, diff)
 		}
 		wantViolations(t, s, 0)
 	}
@@ -98,10 +98,6 @@ func TestTagsByOffsetAndKeyset(t *testing.T) {
 			if diff := cmp.Diff(names, follow(t, s, at(repository)+"/tags?"+query, "name")); diff != "" {
 				t.Errorf("%d, %s: %s", n, query, diff)
 			}
-		}
-		slices.Reverse(names)
-		if diff := cmp.Diff(names, follow(t, s, at(repository)+"/tags?per_page=100&pagination=keyset&sort=desc", "name")); diff != "" {
-			t.Errorf("%d, descending: %s", n, diff)
 		}
 	}
 }
@@ -195,9 +191,8 @@ func TestRepeatedPagesNeverEnd(t *testing.T) {
 	}
 	s := gitlabtest.New(w, gitlabtest.WithRepeatedPages())
 	for query, want := range map[string]string{
-		"":                             "[c]",
-		"&pagination=keyset":           "[b c]",
-		"&pagination=keyset&sort=desc": "[b a]",
+		"":                   "[c]",
+		"&pagination=keyset": "[b c]",
 	} {
 		page := get(t, s, at(repository)+"/tags?per_page=2"+query)
 		for range 3 {

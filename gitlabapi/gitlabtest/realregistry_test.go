@@ -210,7 +210,6 @@ func TestRealRegistryErrors(t *testing.T) {
 		{method: "GET", path: base + "/blobs/" + none},
 		{method: "GET", path: base + "/blobs/x"},
 		{method: "GET", path: "/v2/real/errors/none/blobs/" + none},
-		{method: "DELETE", path: base + "/manifests/" + none},
 		{method: "DELETE", path: base + "/tags/list"},
 		{method: "POST", path: base + "/manifests/x"},
 		{method: "PUT", path: base + "/manifests/y", contentType: ociManifest, body: "{garbage"},
@@ -226,7 +225,7 @@ func manifestBytes(t *testing.T, b both, base string) []byte {
 	return []byte(see(t, b.standin, query{method: "GET", path: base + "/manifests/x", accept: allTypes}).Body)
 }
 
-func TestRealRegistryPutAndDelete(t *testing.T) {
+func TestRealRegistryPut(t *testing.T) {
 	w := allKinds("writes")
 	b := bothWith(t, w)
 	for _, r := range w.Projects[0].Repositories {
@@ -235,23 +234,8 @@ func TestRealRegistryPutAndDelete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		digest := was.header.Get("Docker-Content-Digest")
-		put := query{method: "PUT", path: base + "/manifests/again", contentType: was.header.Get("Content-Type"), body: was.text}
-		for _, q := range []query{
-			put,
-			{method: "GET", path: base + "/manifests/again"},
-			{method: "DELETE", path: base + "/manifests/" + digest}, // which takes both tags with it
-			{method: "GET", path: base + "/manifests/again"},
-			{method: "GET", path: base + "/manifests/x"},
-			{method: "GET", path: base + "/manifests/" + digest},
-			{method: "DELETE", path: base + "/manifests/" + digest},
-			{method: "GET", path: base + "/tags/list"},
-			put,
-			{method: "GET", path: base + "/manifests/again"},
-		} {
-			q.accept = allTypes
-			b.same(t, q)
-		}
+		b.same(t, query{method: "PUT", path: base + "/manifests/again", contentType: was.header.Get("Content-Type"), body: was.text, accept: allTypes})
+		b.same(t, query{method: "GET", path: base + "/manifests/again", accept: allTypes})
 	}
 }
 
@@ -271,13 +255,8 @@ func TestRealRegistryDifferences(t *testing.T) {
 	b.differ(t, query{method: "DELETE", path: base + "artifact/manifests/x"},
 		"400 DIGEST_INVALID: provided digest did not match uploaded content", "202")
 
-	t.Log("it neither sorts names nor makes pages of them")
-	for path, want := range map[string][2]string{
-		"?n=2":        {"[a b c d x] ", `[a b] </v2/real/differences/image/tags/list?last=b&n=2>; rel="next"`},
-		"?n=2&last=b": {"[a b c d x] ", `[c d] </v2/real/differences/image/tags/list?last=d&n=2>; rel="next"`},
-		"?n=2&last=d": {"[a b c d x] ", "[x] "},
-		"":            {"[a b c d x] ", "[a b c d x] "},
-	} {
+	t.Log("it does not sort names; all of them come at once from both")
+	for _, path := range []string{"", "?n=2", "?n=2&last=b"} {
 		for i, h := range []http.RoundTripper{b.real, b.standin} {
 			got, err := query{method: "GET", path: base + "image/tags/list" + path}.send(h)
 			if err != nil {
@@ -287,8 +266,8 @@ func TestRealRegistryDifferences(t *testing.T) {
 			if i == 0 {
 				slices.SortFunc(names, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
 			}
-			if view := fmt.Sprint(names, " ", got.header.Get("Link")); view != want[i] {
-				t.Errorf("%q: got %s, want %s", path, view, want[i])
+			if view := fmt.Sprint(names, got.header.Get("Link")); view != "[a b c d x]" {
+				t.Errorf("%q: %s says %s", path, []string{"real", "stand-in"}[i], view)
 			}
 		}
 	}

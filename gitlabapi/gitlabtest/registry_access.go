@@ -2,7 +2,6 @@ package gitlabtest
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,15 +16,17 @@ func registryEndpoint(method, template string, takes parameters, handle func(*Se
 	}
 }
 
-// databaseEndpoint is one that only a registry with a database has.
+// databaseEndpoint is one that only a registry with a database has. Without a token it is
+// 401 on every registry.
 func databaseEndpoint(template string, takes parameters, handle func(*Server, *call) *answer, needs ...string) *route {
 	r := registryEndpoint("GET", template, takes, handle, needs...)
 	admit := r.guard
 	r.guard = func(s *Server, c *call) *answer {
-		if s.state.regime == Legacy {
+		a := admit(s, c)
+		if a == nil && s.state.regime == Legacy {
 			return noRegistryPage(http.StatusNotFound)
 		}
-		return admit(s, c)
+		return a
 	}
 	return r
 }
@@ -36,7 +37,7 @@ const (
 )
 
 // registryRoutes are all endpoints of the registry. Where a path fits several,
-// the first has it.
+// the first of them answers.
 var registryRoutes = []*route{
 	registryEndpoint("GET", "/v2/", nil, (*Server).registryBase),
 	registryEndpoint("GET", "/v2/:path/tags/list", listParameters, (*Server).listTagNames, "pull"),
@@ -56,7 +57,7 @@ var (
 )
 
 const (
-	// defaultRows is how many tags a page has that nobody gave a size.
+	// defaultRows is how many tags a page has by default.
 	defaultRows = 100
 	// maxRows is how many tags a page of /gitlab/v1 can have.
 	maxRows = 1000
@@ -71,21 +72,6 @@ func upTo(most int) func(string) bool {
 }
 
 func isTagOrNothing(s string) bool { return s == "" || validTag(s) }
-
-// registryDown answers for a registry that cannot be reached or is broken.
-func (s *Server) registryDown(c *call) *answer {
-	switch {
-	case !c.registry:
-		return nil
-	case c.registryUnreachable:
-		panic(http.ErrAbortHandler)
-	case s.registryFails(c) || s.closed.Load():
-		return unavailable()
-	default:
-		c.header.Set("Docker-Distribution-Api-Version", "registry/2.0")
-		return nil
-	}
-}
 
 // registryBase answers GET /v2/.
 func (s *Server) registryBase(c *call) *answer {
@@ -116,19 +102,6 @@ func (s *Server) admit(c *call, needs []string) *answer {
 	}
 }
 
-// allow says whether all the actions are among those granted.
-func (k *claims) allow(path string, needs []string) bool {
-	for _, action := range needs {
-		granted := slices.ContainsFunc(k.Access, func(a access) bool {
-			return a.Name == path && slices.Contains(a.Actions, action)
-		})
-		if !granted {
-			return false
-		}
-	}
-	return true
-}
-
 // neededAction is a detail of the registry's 401.
 type neededAction struct {
 	Type, Class, Name, Action string
@@ -154,8 +127,8 @@ func (s *Server) challenge(c *call, needs []string, why string) *answer {
 	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", detail)
 }
 
-// realm is the address of /jwt/auth. A registry with a host of its own was told
-// the instance's; a stand-in that was not takes it from who asked the API.
+// realm is the address of /jwt/auth. A registry with a host of its own is configured with
+// it; here it is where the API was asked last, unless [WithExternalURL] says it.
 func (s *Server) realm(c *call) string {
 	switch {
 	case c.realm != "":
@@ -163,11 +136,8 @@ func (s *Server) realm(c *call) string {
 	case s.options.externalURL != "":
 		return s.options.externalURL + tokenRoute.template
 	}
-	if asked := s.address.Load(); asked != nil && s.apart(c) {
+	if asked := s.address.Load(); asked != nil && c.host == registryOnlyHost {
 		return *asked + tokenRoute.template
 	}
 	return c.instance() + tokenRoute.template
 }
-
-// apart says whether the call came to a host that is not the instance's.
-func (s *Server) apart(c *call) bool { return c.door == registryDoor }

@@ -9,6 +9,36 @@ import (
 	"strconv"
 )
 
+// listTagNames answers GET /v2/:path/tags/list. A registry without a database sends all
+// names at once, however few were asked for.
+func (s *Server) listTagNames(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.knownAt(c)
+	if refused != nil {
+		return refused
+	}
+	tags := c.view(r).live()
+	page := tags[:c.shorten(len(tags))]
+	if s.state.regime == Database {
+		page = c.rows(tags, "")
+	}
+	var names []string // null when there are none: the registry keeps it so
+	for i := range page {
+		names = append(names, page[i].name)
+	}
+	return &answer{status: http.StatusOK, contentType: registryJSON, body: struct {
+		Name string   `json:"name"`
+		Tags []string `json:"tags"`
+	}{r.path, names}}
+}
+
+// databaseBase answers GET /gitlab/v1/, by which clients find out whether the
+// registry has a database.
+func (s *Server) databaseBase(*call) *answer {
+	return &answer{status: http.StatusOK, body: noBody{}}
+}
+
 // shownRow is a tag as the registry's database knows it.
 type shownRow struct {
 	Name         string  `json:"name"`
@@ -21,24 +51,6 @@ type shownRow struct {
 	PublishedAt  string  `json:"published_at"`
 }
 
-func (t *storedTag) row() shownRow {
-	shown := shownRow{
-		Name: t.name, Digest: t.manifest.digest, ConfigDigest: t.manifest.config.Digest,
-		MediaType: t.manifest.mediaType, SizeBytes: t.manifest.size(),
-		CreatedAt: rowTime(t.createdAt()), PublishedAt: rowTime(t.pushedAt()),
-	}
-	if t.pushed != t.created {
-		shown.UpdatedAt = &shown.PublishedAt
-	}
-	return shown
-}
-
-// databaseBase answers GET /gitlab/v1/, by which clients find out whether the
-// registry has a database.
-func (s *Server) databaseBase(*call) *answer {
-	return &answer{status: http.StatusOK, body: noBody{}}
-}
-
 // listRows answers GET /gitlab/v1/repositories/:path/tags/list/.
 func (s *Server) listRows(c *call) *answer {
 	s.mu.Lock()
@@ -47,36 +59,32 @@ func (s *Server) listRows(c *call) *answer {
 	if refused != nil {
 		return refused
 	}
+	var page []storedTag
 	if c.query.Has("name_exact") && !s.options.oldRegistry {
-		return presentRows(c.view(r).only(c.query.Get("name_exact")))
+		if t, found := c.view(r).find(c.query.Get("name_exact")); found {
+			page = []storedTag{*t}
+		}
+	} else {
+		page = c.rows(c.view(r).live(), c.origin())
 	}
-	page, more := c.rows(c.view(r).live())
-	if more {
-		c.header.Set("Link", c.nextRows(page, c.origin()))
-	}
-	return presentRows(page)
-}
-
-// only returns the tag of a name, or nothing.
-func (r *storedRepository) only(name string) []storedTag {
-	t, ok := r.find(name)
-	if !ok {
-		return nil
-	}
-	return []storedTag{*t}
-}
-
-func presentRows(tags []storedTag) *answer {
-	shown := make([]shownRow, len(tags))
-	for i := range tags {
-		shown[i] = tags[i].row()
+	shown := make([]shownRow, len(page))
+	for i, t := range page {
+		shown[i] = shownRow{
+			Name: t.name, Digest: t.manifest.digest, ConfigDigest: t.manifest.config.Digest,
+			MediaType: t.manifest.mediaType, SizeBytes: t.manifest.size(),
+			CreatedAt: rowTime(t.createdAt()), PublishedAt: rowTime(t.pushedAt()),
+		}
+		if t.pushed != t.created {
+			shown[i].UpdatedAt = &shown[i].PublishedAt
+		}
 	}
 	return &answer{status: http.StatusOK, body: shown, contentType: registryJSON}
 }
 
-// rows returns the page of tags that the call asks the registry for, and
-// whether there are more.
-func (c *call) rows(tags []storedTag) ([]storedTag, bool) {
+// rows returns the page of tags that the call asks a registry with a database for, and
+// links to the pages beside it, below an address: first to the one before. /v2 gives no
+// address.
+func (c *call) rows(tags []storedTag, address string) []storedTag {
 	tags = tags[:c.shorten(len(tags))]
 	last, n := c.query.Get("last"), c.number("n", defaultRows)
 	from := sort.Search(len(tags), func(i int) bool { return tags[i].name > last })
@@ -84,17 +92,24 @@ func (c *call) rows(tags []storedTag) ([]storedTag, bool) {
 		from = min(from, max(0, len(tags)-n))
 	}
 	to := min(from+n, len(tags))
-	return tags[from:to], to > from && (to < len(tags) || c.server.options.repeatPages)
-}
-
-// nextRows links to the page after one, below an address; /v2 gives none.
-func (c *call) nextRows(page []storedTag, address string) string {
-	query := url.Values{
-		"last": {page[len(page)-1].name},
-		"n":    {strconv.Itoa(c.number("n", defaultRows))},
+	link := func(rel, parameter, name string) string {
+		query := url.Values{parameter: {name}, "n": {strconv.Itoa(n)}}
+		return "<" + cmp.Or(c.server.options.foreignURL, address) + c.request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="` + rel + `"`
 	}
-	address = cmp.Or(c.server.options.foreignURL, address)
-	return "<" + address + c.request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="next"`
+	links := ""
+	if from > 0 && from < to {
+		links = link("previous", "before", tags[from].name)
+	}
+	if to > from && (to < len(tags) || c.server.options.repeatPages) {
+		if links != "" {
+			links += ", "
+		}
+		links += link("next", "last", tags[to-1].name)
+	}
+	if links != "" {
+		c.header.Set("Link", links)
+	}
+	return tags[from:to]
 }
 
 // showStoredRepository answers GET /gitlab/v1/repositories/:path/.

@@ -12,8 +12,8 @@ import (
 // digestForm is what a digest looks like. A tag never does: it has no colon.
 var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
-// storedAt returns the repository of the call's path, or the answer that it has
-// no such name. The server is locked.
+// storedAt returns the repository of the call's path, nil if there is none, or the
+// answer that it has no valid name. The server is locked.
 func (s *Server) storedAt(c *call) (*repository, *answer) {
 	path := c.params["path"]
 	if !validRepository(path) || path == "" {
@@ -22,40 +22,13 @@ func (s *Server) storedAt(c *call) (*repository, *answer) {
 	return s.state.located[path], nil
 }
 
-// knownAt is storedAt for those to whom a name without a repository is an error.
+// knownAt is storedAt for endpoints to which a name without a repository is an error.
 func (s *Server) knownAt(c *call) (*repository, *answer) {
 	r, refused := s.storedAt(c)
-	if refused == nil && r == nil {
+	if refused == nil && (r == nil || c.stale != nil && c.stale[r.path] == nil) {
 		refused = nameUnknown(c.params["path"])
 	}
 	return r, refused
-}
-
-// listTagNames answers GET /v2/:path/tags/list. A registry without a database sends all
-// names at once, however few were asked for.
-func (s *Server) listTagNames(c *call) *answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, refused := s.knownAt(c)
-	if refused != nil {
-		return refused
-	}
-	tags := c.view(r).live()
-	page := tags[:c.shorten(len(tags))]
-	if s.state.regime == Database {
-		var more bool
-		if page, more = c.rows(tags); more {
-			c.header.Set("Link", c.nextRows(page, ""))
-		}
-	}
-	var names []string // null when there are none: the registry keeps it so
-	for i := range page {
-		names = append(names, page[i].name)
-	}
-	return &answer{status: http.StatusOK, contentType: registryJSON, body: struct {
-		Name string   `json:"name"`
-		Tags []string `json:"tags"`
-	}{r.path, names}}
 }
 
 // showManifest answers GET and HEAD on a manifest by its tag or digest.
@@ -97,7 +70,7 @@ func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answe
 		return "", nil, tagUnknown(reference)
 	case byDigest:
 		m := s.state.registry.manifests[reference]
-		if m == nil || !c.view(r).holds(reference) || c.losesDigest(r, reference) {
+		if m == nil || !c.view(r).has(reference) || c.losesDigest(r, reference) {
 			return "", nil, revisionUnknown(r.path, reference)
 		}
 		return m.digest, m, nil
@@ -141,19 +114,44 @@ func (c *call) serveManifest(m *manifest) *answer {
 	return &answer{status: http.StatusOK, body: m.body, contentType: m.mediaType}
 }
 
-// deleteManifest answers DELETE by tag, which removes the tag and nothing else,
-// and by digest, which removes all tags that share the manifest.
+// showBlob answers GET and HEAD on a blob.
+func (s *Server) showBlob(c *call) *answer {
+	digest := c.params["digest"]
+	if !digestForm.MatchString(digest) {
+		return noRegistryPage(http.StatusNotFound)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	if refused != nil {
+		return refused
+	}
+	body, ok := s.state.registry.blobs[digest]
+	if r == nil || !ok || c.blobsLost || !c.view(r).has(digest) {
+		return blobUnknown(http.StatusNotFound, "BLOB_UNKNOWN", digest)
+	}
+	c.header.Set("Accept-Ranges", "bytes")
+	c.header.Set("Cache-Control", "max-age=31536000")
+	c.header.Set("Docker-Content-Digest", digest)
+	c.header.Set("Etag", `"`+digest+`"`)
+	return &answer{status: http.StatusOK, body: body, contentType: "application/octet-stream"}
+}
+
+// deleteManifest answers DELETE by tag, which removes the tag and nothing else. By
+// digest it would take every tag of the manifest along: that is a violation.
 func (s *Server) deleteManifest(c *call) *answer {
+	reference := c.params["reference"]
+	if !validTag(reference) {
+		c.violation = c.endpoint() + ": a deletion by digest takes other tags along"
+		return registryFailure(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", nil)
+	}
 	c.beginDeletion()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.storedAt(c)
-	reference := c.params["reference"]
 	switch {
 	case refused != nil:
 		return refused
-	case digestForm.MatchString(reference):
-		return s.deleteRevision(r, reference)
 	case s.protects(reference):
 		return tagProtected()
 	case r == nil || !s.removeTag(r, reference):
@@ -162,27 +160,13 @@ func (s *Server) deleteManifest(c *call) *answer {
 	return &answer{status: http.StatusAccepted, body: noBody{}}
 }
 
-// removeTag removes a tag for good and notes that it was asked for. The server
-// is locked.
+// removeTag removes a tag and notes that it was asked for. The server is locked.
 func (s *Server) removeTag(r *repository, name string) bool {
 	was, there := r.stored.remove(name)
 	if there {
 		s.deleted = append(s.deleted, stateOf(r, &was))
 	}
 	return there
-}
-
-func (s *Server) deleteRevision(r *repository, digest string) *answer {
-	if r == nil || !r.stored.holds(digest) || s.state.registry.manifests[digest] == nil {
-		return manifestUnknown("manifest unknown", nil)
-	}
-	for _, t := range r.stored.live() {
-		if t.manifest != nil && t.manifest.digest == digest {
-			s.removeTag(r, t.name)
-		}
-	}
-	delete(r.stored.held, digest)
-	return &answer{status: http.StatusAccepted, body: noBody{}}
 }
 
 // maxManifest is how long a manifest may be.
@@ -208,51 +192,26 @@ func (s *Server) putManifest(c *call) *answer {
 	if refused != nil {
 		return refused
 	}
-	return s.storeManifest(c, r, m)
-}
-
-func (s *Server) storeManifest(c *call, r *repository, m *manifest) *answer {
-	reference, registry := c.params["reference"], s.state.registry
+	reference := c.params["reference"]
 	byDigest := digestForm.MatchString(reference)
 	switch {
 	case byDigest && reference != m.digest:
 		return digestInvalid()
 	case !byDigest && !validTag(reference):
 		return noRegistryPage(http.StatusNotFound)
+	case !byDigest && s.protects(reference):
+		return tagProtected()
 	}
 	for _, digest := range m.references() {
-		if !registry.has(digest) || !r.stored.holds(digest) {
-			return blobUnknown("MANIFEST_BLOB_UNKNOWN", digest)
+		if !s.state.registry.has(digest) || !r.stored.has(digest) {
+			return blobUnknown(http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", digest)
 		}
 	}
-	m = registry.putManifest(m.body)
-	if r.stored.hold(m); !byDigest {
+	m = s.state.registry.putManifest(m.body)
+	if r.stored.add(m); !byDigest {
 		s.state.retag(r, reference, m, s.options.clock())
 	}
 	c.header.Set("Docker-Content-Digest", m.digest)
 	c.header.Set("Location", c.origin()+"/v2/"+r.path+"/manifests/"+m.digest)
 	return &answer{status: http.StatusCreated, body: noBody{}}
-}
-
-// showBlob answers GET and HEAD on a blob.
-func (s *Server) showBlob(c *call) *answer {
-	digest := c.params["digest"]
-	if !digestForm.MatchString(digest) {
-		return noRegistryPage(http.StatusNotFound)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, refused := s.storedAt(c)
-	if refused != nil {
-		return refused
-	}
-	body, ok := s.state.registry.blobs[digest]
-	if r == nil || !ok || c.blobsLost || !c.view(r).holds(digest) {
-		return blobUnknown("BLOB_UNKNOWN", digest)
-	}
-	c.header.Set("Accept-Ranges", "bytes")
-	c.header.Set("Cache-Control", "max-age=31536000")
-	c.header.Set("Docker-Content-Digest", digest)
-	c.header.Set("Etag", `"`+digest+`"`)
-	return &answer{status: http.StatusOK, body: body, contentType: "application/octet-stream"}
 }

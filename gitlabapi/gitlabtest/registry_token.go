@@ -6,19 +6,17 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
 const (
 	// tokenService is what the registry is called where tokens are given out.
 	tokenService = "container_registry"
-	// defaultTokenLife is how long GitLab lets tokens for the registry live.
-	defaultTokenLife = 5 * time.Minute
+	// tokenLife is how long GitLab lets tokens for the registry live.
+	tokenLife = 5 * time.Minute
 )
 
 // tokenRoute stands below the instance's base path, but not below the API's.
@@ -30,6 +28,18 @@ var tokenRoute = &route{
 	},
 	guard:  (*Server).authenticate,
 	handle: (*Server).grant,
+}
+
+// authenticate refuses unknown passwords. A request without any is let in: there may be
+// public projects.
+func (s *Server) authenticate(c *call) *answer {
+	_, password, given := c.request.BasicAuth()
+	if _, known := s.options.tokens[password]; given && known || c.request.Header.Get("Authorization") == "" {
+		return nil
+	}
+	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "HTTP Basic: Access denied. "+
+		"The provided password or token is incorrect or your account has 2FA enabled "+
+		"and you must use a personal access token instead of a password.", nil)
 }
 
 // grant answers GET /jwt/auth with a token for what the user may do of what is
@@ -45,7 +55,7 @@ func (s *Server) grant(c *call) *answer {
 	now := s.options.clock()
 	k := claims{
 		Audience: tokenService, Issuer: "gitlab-issuer",
-		Issued: now.Unix(), Expires: now.Add(s.options.tokenLife).Unix(),
+		Issued: now.Unix(), Expires: now.Add(tokenLife).Unix(),
 	}
 	for _, scope := range c.query["scope"] {
 		k.Access = append(k.Access, s.granted(user, scope)...)
@@ -62,6 +72,7 @@ func readsRegistry(scopes []string) bool {
 
 // granted returns what a user may do of one scope, which is nothing, or some of
 // the actions on one repository. The repository need not exist, only its project.
+// In a public project without membership nothing is granted.
 func (s *Server) granted(user []string, scope string) []access {
 	parts := strings.Split(scope, ":")
 	if len(parts) != 3 || parts[0] != "repository" {
@@ -70,12 +81,16 @@ func (s *Server) granted(user []string, scope string) []access {
 	s.mu.Lock()
 	p := s.state.projectOf(parts[1])
 	s.mu.Unlock()
-	if p == nil {
+	if p == nil || p.disabled || p.forbidden || p.notMember || !readsRegistry(user) {
 		return nil
+	}
+	allowed := []string{"pull"}
+	if slices.Contains(user, "api") && !p.archived {
+		allowed = append(allowed, "push", "delete")
 	}
 	var actions []string
 	for action := range strings.SplitSeq(parts[2], ",") {
-		if s.mayDo(user, p, action) && !slices.Contains(actions, action) {
+		if slices.Contains(allowed, action) && !slices.Contains(actions, action) {
 			actions = append(actions, action)
 		}
 	}
@@ -83,25 +98,6 @@ func (s *Server) granted(user []string, scope string) []access {
 		return nil
 	}
 	return []access{{Type: "repository", Name: parts[1], Actions: actions}}
-}
-
-// mayDo says whether a user may do a thing with a project's registry. Where
-// the user is no member there is nothing to be had, though the project be public.
-func (s *Server) mayDo(user []string, p *project, action string) bool {
-	if p.disabled || p.forbidden || p.notMember || !readsRegistry(user) {
-		return false
-	}
-	writes := slices.Contains(user, "api") && !p.archived
-	switch action {
-	case "pull":
-		return true
-	case "push":
-		return writes
-	case "delete":
-		return writes && !s.options.cannotDelete
-	default:
-		return false
-	}
 }
 
 // projectOf returns the project that a path in the registry lies in, nil if
@@ -131,6 +127,19 @@ type access struct {
 	Actions []string `json:"actions"`
 }
 
+// allow says whether all the actions are among those granted.
+func (k *claims) allow(path string, needs []string) bool {
+	for _, action := range needs {
+		granted := slices.ContainsFunc(k.Access, func(a access) bool {
+			return a.Name == path && slices.Contains(a.Actions, action)
+		})
+		if !granted {
+			return false
+		}
+	}
+	return true
+}
+
 // signer makes tokens that say themselves what they allow, so that the server
 // need not remember any.
 type signer struct{ key []byte }
@@ -153,8 +162,7 @@ func (s signer) signature(signed string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// open returns what a token says, if it is one of the signer's that holds at
-// that time.
+// open returns what a token says, if the signer made it and it has not run out.
 func (s signer) open(token string, now time.Time) (*claims, bool) {
 	i := strings.LastIndexByte(token, '.')
 	if i < 0 || !hmac.Equal([]byte(token[i+1:]), []byte(s.signature(token[:i]))) {
@@ -170,87 +178,4 @@ func (s signer) open(token string, now time.Time) (*claims, bool) {
 		return nil, false
 	}
 	return k, now.Before(time.Unix(k.Expires, 0))
-}
-
-const (
-	// defaultBanAfter is how many refused passwords within banWindow lead to a
-	// ban.
-	defaultBanAfter = 30
-	banWindow       = 3 * time.Minute
-	banTime         = time.Hour
-)
-
-// bans keeps count of refused passwords by the address they came from.
-type bans struct {
-	mu        sync.Mutex
-	addresses map[string]*failures
-}
-
-type failures struct {
-	since  time.Time // of the first that counts
-	count  int
-	banned time.Time // until when
-}
-
-// authenticate refuses passwords that nobody has, and everybody who sent too
-// many of them. Nobody at all is let in: there may be public projects.
-func (s *Server) authenticate(c *call) *answer {
-	address, now := addressOf(c.request), s.options.clock()
-	if s.bans.banned(address, now) {
-		return &answer{status: http.StatusForbidden, body: "Forbidden\n", contentType: "text/plain"}
-	}
-	_, password, given := c.request.BasicAuth()
-	_, known := s.options.tokens[password]
-	switch {
-	case !given && c.request.Header.Get("Authorization") == "":
-		return nil
-	case given && known:
-		s.bans.forget(address)
-		return nil
-	}
-	s.bans.fail(address, now, s.options.banAfter)
-	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "HTTP Basic: Access denied. "+
-		"The provided password or token is incorrect or your account has 2FA enabled "+
-		"and you must use a personal access token instead of a password.", nil)
-}
-
-// addressOf is the client's address without its port.
-func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
-}
-
-func (b *bans) banned(address string, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	f := b.addresses[address]
-	return f != nil && now.Before(f.banned)
-}
-
-// fail counts a refused password, and bans the address when there were enough.
-func (b *bans) fail(address string, now time.Time, enough int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.addresses == nil {
-		b.addresses = map[string]*failures{}
-	}
-	f := b.addresses[address]
-	if f == nil || now.Sub(f.since) >= banWindow {
-		f = &failures{since: now}
-		b.addresses[address] = f
-	}
-	f.count++
-	if f.count >= enough {
-		f.banned = now.Add(banTime)
-	}
-}
-
-// forget starts afresh after a password that was right.
-func (b *bans) forget(address string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.addresses, address)
 }

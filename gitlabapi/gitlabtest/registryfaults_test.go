@@ -29,7 +29,7 @@ func TestFaultsStrikeTheRegistryAlone(t *testing.T) {
 		"unauthorized": {gitlabtest.Status(401), "401 UNAUTHORIZED: Unauthorized"},
 		"retry after":  {gitlabtest.RetryAfter(503, 7), "503 "},
 		"outage":       {gitlabtest.RegistryOutage(), "503 UNAVAILABLE: service unavailable"},
-		"front door":   {gitlabtest.FrontDoorClosed(), "503 UNAVAILABLE: service unavailable"},
+		"clients":      {gitlabtest.RegistryRefusesClients(), "503 UNAVAILABLE: service unavailable"},
 		"cut":          {gitlabtest.Cut(), "cut"},
 		"cut body":     {gitlabtest.CutBody(), "cut"},
 		"unreachable":  {gitlabtest.RegistryUnreachable(), "cut"},
@@ -92,28 +92,6 @@ func TestCutListsOfTheRegistry(t *testing.T) {
 		if names, _ := readAll(t, s, path); len(names) != 7 {
 			t.Errorf("%s: %d names", path, len(names))
 		}
-	}
-}
-
-// An outage is Rails' and the registry's at once, a closed door the clients' alone.
-func TestOutagesByHand(t *testing.T) {
-	s := oneTag(t, gitlabtest.KindImage)
-	both := func() string {
-		api := get(t, s, "/projects/1001/registry/repositories/5000001/tags/x").status
-		var own []int
-		for _, path := range []string{"/v2/", web + "/tags/list", web + "/manifests/x"} {
-			own = append(own, query{method: "GET", path: path, accept: allTypes}.ask(t, s).status)
-		}
-		return fmt.Sprintf("%d%v", api, own)
-	}
-	got := []string{both()}
-	for _, turn := range []func(){s.StartOutage, s.EndOutage, s.CloseFrontDoor, s.OpenFrontDoor} {
-		turn()
-		got = append(got, both())
-	}
-	want := []string{"200[200 200 200]", "404[503 503 503]", "200[200 200 200]", "200[503 503 503]", "200[200 200 200]"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -85,7 +85,8 @@ func TestLinksOfTheRegistry(t *testing.T) {
 	}{
 		{web + "/tags/list?n=2", `<` + web + `/tags/list?last=tag-2&n=2>; rel="next"`, nil},
 		{webRows + "?n=2", `<` + host + webRows + `?last=tag-2&n=2>; rel="next"`, nil},
-		{webRows + "?n=2&last=tag-1", "", nil},
+		{webRows + "?n=2&last=tag-1", `<` + host + webRows + `?before=tag-2&n=2>; rel="previous"`, nil},
+		{webRows + "?n=1&last=tag-1", `<` + host + webRows + `?before=tag-2&n=1>; rel="previous", <` + host + webRows + `?last=tag-2&n=1>; rel="next"`, nil},
 		{webRows + "?n=3", "", nil},
 		{web + "/tags/list?n=2", `<http://evil.example` + web + `/tags/list?last=tag-2&n=2>; rel="next"`, []gitlabtest.Option{gitlabtest.WithForeignLinks("http://evil.example")}},
 		{webRows + "?n=2", "", []gitlabtest.Option{gitlabtest.WithoutPaginationHeaders()}},

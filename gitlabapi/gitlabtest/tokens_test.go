@@ -1,7 +1,6 @@
 package gitlabtest_test
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -29,18 +28,15 @@ func allowed(t *testing.T, s *gitlabtest.Server, path, token string) string {
 func TestWhatTokensAllow(t *testing.T) {
 	const all, reads = "pull,push,delete", "pull"
 	for name, test := range map[string]struct {
-		set      func(*gitlabtest.Project)
-		scopes   []string
-		option   gitlabtest.Option
-		asked    string
-		path     string
-		want     string
-		password string
+		set    func(*gitlabtest.Project)
+		scopes []string
+		asked  string
+		path   string
+		want   string
 	}{
 		"everything":           {want: all},
 		"what was asked":       {asked: "pull,delete", want: "pull,delete"},
 		"nothing asked":        {asked: "none", want: ""},
-		"developer":            {option: gitlabtest.WithoutRegistryDelete(), want: "pull,push"},
 		"archived":             {set: func(p *gitlabtest.Project) { p.Archived = true }, want: reads},
 		"disabled":             {set: func(p *gitlabtest.Project) { p.RegistryDisabled = true }, want: ""},
 		"forbidden":            {set: func(p *gitlabtest.Project) { p.Forbidden = true }, want: ""},
@@ -59,17 +55,13 @@ func TestWhatTokensAllow(t *testing.T) {
 			if test.scopes == nil {
 				test.scopes = []string{"api"}
 			}
-			options := []gitlabtest.Option{gitlabtest.WithToken("secret", test.scopes...)}
-			if test.option != nil {
-				options = append(options, test.option)
-			}
 			if test.path == "" {
 				test.path = r.Path()
 			}
 			if test.asked == "" {
 				test.asked = all
 			}
-			s := gitlabtest.New(w, options...)
+			s := gitlabtest.New(w, gitlabtest.WithToken("secret", test.scopes...))
 			token := tokenOf(t, s, "secret", "repository:"+test.path+":"+test.asked)
 			got := allowed(t, s, test.path, token)
 			if got != test.want {
@@ -134,28 +126,20 @@ func TestAnswersOfTheTokenService(t *testing.T) {
 
 func TestTokensExpire(t *testing.T) {
 	w, r := oneRepository(gitlabtest.Legacy, "web")
-	for name, test := range map[string]struct {
-		options []gitlabtest.Option
-		life    time.Duration
-	}{
-		"by default": {nil, 5 * time.Minute},
-		"as told":    {[]gitlabtest.Option{gitlabtest.WithTokenLife(2 * time.Second)}, 2 * time.Second},
-	} {
-		watch := &clock{now: time.Unix(1_700_000_000, 0)}
-		s := gitlabtest.New(w, append(test.options, gitlabtest.WithClock(watch.read))...)
-		token := tokenFor(t, s, wholeKit(r.Path()))
-		watch.now = watch.now.Add(test.life - time.Second)
-		before := allowed(t, s, r.Path(), token)
-		watch.now = watch.now.Add(time.Second)
-		after := query{method: "GET", path: "/v2/" + r.Path() + "/tags/list", token: token}.ask(t, s)
-		if before != "pull,push,delete" || after.status != http.StatusUnauthorized {
-			t.Errorf("%s: before %q, after %d", name, before, after.status)
-		}
-		want := `Bearer realm="http://gitlab.example/jwt/auth",service="container_registry",` +
-			`scope="repository:group/app/web:pull",error="invalid_token"`
-		if diff := cmp.Diff(want, after.header.Get("WWW-Authenticate")); diff != "" {
-			t.Error(diff)
-		}
+	watch := &clock{now: time.Unix(1_700_000_000, 0)}
+	s := gitlabtest.New(w, gitlabtest.WithClock(watch.read))
+	token := tokenFor(t, s, wholeKit(r.Path()))
+	watch.now = watch.now.Add(5*time.Minute - time.Second)
+	before := allowed(t, s, r.Path(), token)
+	watch.now = watch.now.Add(time.Second)
+	after := query{method: "GET", path: "/v2/" + r.Path() + "/tags/list", token: token}.ask(t, s)
+	if before != "pull,push,delete" || after.status != http.StatusUnauthorized {
+		t.Errorf("before %q, after %d", before, after.status)
+	}
+	want := `Bearer realm="http://gitlab.example/jwt/auth",service="container_registry",` +
+		`scope="repository:group/app/web:pull",error="invalid_token"`
+	if diff := cmp.Diff(want, after.header.Get("WWW-Authenticate")); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -206,42 +190,5 @@ func TestRealmOfAnInstanceBelowAPath(t *testing.T) {
 	s := gitlabtest.New(w, gitlabtest.WithBasePath("/gitlab"))
 	if got := (query{method: "GET", path: "/gitlab" + authPath(), password: gitlabtest.DefaultToken}).ask(t, s); got.status != http.StatusOK {
 		t.Errorf("below the base path: %d %s", got.status, got.text)
-	}
-}
-
-func TestRefusedPasswordsBanTheAddress(t *testing.T) {
-	w, _ := oneRepository(gitlabtest.Legacy, "web")
-	for name, test := range map[string]struct {
-		options []gitlabtest.Option
-		enough  int
-	}{
-		"by default": {nil, 30},
-		"as told":    {[]gitlabtest.Option{gitlabtest.WithBanAfter(3)}, 3},
-	} {
-		watch := &clock{now: time.Unix(1_700_000_000, 0)}
-		s := gitlabtest.New(w, append(test.options, gitlabtest.WithClock(watch.read))...)
-		auth := func(password string) int {
-			return query{method: "GET", path: authPath(), password: password}.ask(t, s).status
-		}
-		var got []int
-		for range test.enough - 1 {
-			auth("wrong")
-		}
-		got = append(got, auth(gitlabtest.DefaultToken)) // what was before is forgotten
-		for range test.enough - 1 {
-			auth("wrong")
-		}
-		watch.now = watch.now.Add(3 * time.Minute) // and so it is by now
-		for range test.enough {
-			got = append(got[:1], auth("wrong"))
-		}
-		got = append(got, auth(gitlabtest.DefaultToken))
-		watch.now = watch.now.Add(59 * time.Minute)
-		got = append(got, auth(gitlabtest.DefaultToken), get(t, s, "/projects").status)
-		watch.now = watch.now.Add(time.Minute)
-		got = append(got, auth(gitlabtest.DefaultToken))
-		if diff := cmp.Diff("[200 401 403 403 200 200]", fmt.Sprint(got)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
 	}
 }

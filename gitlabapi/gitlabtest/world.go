@@ -27,7 +27,7 @@ func (r Regime) String() string {
 	return "legacy"
 }
 
-// World is a plan of an instance: what there is before anybody asks. It is
+// World is a plan of an instance: what there is before the first request. It is
 // made with [NewWorld] or [Build.World] and must not be changed any more once
 // a server was made of it.
 type World struct {
@@ -173,9 +173,6 @@ func (r *Repository) Project() *Project { return r.project }
 // Path returns the repository's full path.
 func (r *Repository) Path() string { return joinPath(r.project.Path, r.Name) }
 
-// Location returns where the repository is pulled from.
-func (r *Repository) Location(host string) string { return host + "/" + r.Path() }
-
 // AddTag adds a tag with the date [Created]. That a name is taken is found by
 // [New] only.
 func (r *Repository) AddTag(name string, kind Kind) *Tag {
@@ -217,16 +214,16 @@ func cutLast(path string) (dir, base string, ok bool) {
 	return path[:i], path[i+1:], true
 }
 
-// mustBe panics unless ok: a world is written by a programmer, who wants to
-// see the line.
+// mustBe panics unless ok: a mistake in a world is a mistake in a program, and the stack
+// shows the line.
 func mustBe(ok bool, format string, args ...any) {
 	if !ok {
 		panic("gitlabtest: " + fmt.Sprintf(format, args...))
 	}
 }
 
-// What GitLab and the registry let things be called. Paths of projects may
-// hold capitals, which the registry does not know; worlds do without them.
+// The names that GitLab and the registry allow. Paths of projects may hold capitals, which
+// the registry does not know; worlds do without them.
 var (
 	pathElement       = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.-]*$`)
 	repositoryElement = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$`)

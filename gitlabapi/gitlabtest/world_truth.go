@@ -55,8 +55,8 @@ func isProtected(tag string) bool {
 	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
 }
 
-// surroundings are what a tag's verdict depends on besides the tag itself.
-type surroundings struct {
+// tagContext is what the truth about a tag depends on besides the tag itself.
+type tagContext struct {
 	regime  Regime
 	reached bool // something can be deleted in the repository
 	cache   bool // it is a cache repository
@@ -67,7 +67,7 @@ type surroundings struct {
 
 // judge applies the original rules. On DATABASE details are never missing and
 // never without a date, so that nothing dies there.
-func (s surroundings) judge(tag string, kind uint8) verdict {
+func (s tagContext) judge(tag string, kind uint8) verdict {
 	missing := kinds[kind].missing && s.regime == Legacy
 	undated := kinds[kind].undated && s.regime == Legacy
 	switch {
@@ -104,9 +104,9 @@ func beingDeleted(status string) bool {
 // of a root repository is empty, whatever its project is called.
 func isCache(name string) bool { return strings.HasSuffix(name, cacheSuffix) }
 
-// surroundings of a repository's tags in the world as planned.
-func (r *Repository) surroundings() surroundings {
-	s := surroundings{
+// context is what the truth about the repository's tags depends on, in the world as planned.
+func (r *Repository) context() tagContext {
+	s := tagContext{
 		regime:  r.project.world.Regime,
 		reached: r.project.reached() && !beingDeleted(r.Status),
 		cache:   isCache(r.Name),
@@ -133,7 +133,7 @@ func (r *Repository) surroundings() surroundings {
 // Truth sets Dead of every tag and returns the dead ones, as path:tag with
 // their reason. The rules are judged on the world as it is before anything is
 // deleted: a counterpart that is dead itself counts as present. Tags that
-// nobody can delete (archived projects, disabled or forbidden registries, no
+// cannot be deleted (archived projects, disabled or forbidden registries, no
 // membership, repositories that GitLab is deleting) are never dead.
 func (w *World) Truth() map[string]string {
 	w.judge()
@@ -160,10 +160,10 @@ func (w *World) judge() {
 	defer w.judging.Unlock()
 	for _, p := range w.Projects {
 		for _, r := range p.Repositories {
-			s := r.surroundings()
+			s := r.context()
 			for _, t := range r.Tags {
-				// Only what changes is written, so that those who made a server
-				// of the world before may go on reading it.
+				// Only what changes is written, so that servers made of the world before
+				// may go on reading it.
 				if dead := s.judge(t.Name, t.Kind.number()).dead(); dead != t.Dead {
 					t.Dead = dead
 				}
@@ -233,7 +233,7 @@ func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 	verdicts := map[string]string{}
 	for _, p := range w.Projects {
 		for _, r := range p.Repositories {
-			around := r.surroundings()
+			around := r.context()
 			for _, t := range r.Tags {
 				if w.Regime.holds(t.Kind) {
 					verdicts[r.Path()+":"+t.Name] = rules.judge(around, t)
@@ -245,7 +245,7 @@ func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 }
 
 // judge applies the rules to a tag.
-func (rules TruthRules) judge(s surroundings, t *Tag) string {
+func (rules TruthRules) judge(s tagContext, t *Tag) string {
 	switch {
 	case !s.reached:
 		return outOfReach.String()
@@ -301,7 +301,7 @@ func registryKind(kind Kind) string {
 }
 
 // judgeCache decides on a tag of a cache repository that has details.
-func (rules TruthRules) judgeCache(s surroundings, t *Tag) string {
+func (rules TruthRules) judgeCache(s tagContext, t *Tag) string {
 	undated := kinds[t.Kind.number()].undated && s.regime == Legacy
 	switch {
 	case s.counterpart != nil && s.counterpart(t.Name):
