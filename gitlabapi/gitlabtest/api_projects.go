@@ -80,7 +80,7 @@ func (s *Server) showProject(c *call) *answer {
 	if p == nil {
 		return notFound("Project")
 	}
-	return ok(c.presentFull(p))
+	return ok(c.presentProject(p))
 }
 
 // project returns the project of the call's path by id or full path.
@@ -125,111 +125,78 @@ func (s *Server) showGroup(c *call) *answer {
 	})
 }
 
-// simpleProject holds the fields that simple=true leaves.
+// simpleProject holds the fields that simple=true leaves, and of these the ones that say
+// something.
 type simpleProject struct {
 	ID                int64        `json:"id"`
-	Description       *string      `json:"description"`
 	Name              string       `json:"name"`
 	NameWithNamespace string       `json:"name_with_namespace"`
 	Path              string       `json:"path"`
 	PathWithNamespace string       `json:"path_with_namespace"`
 	CreatedAt         string       `json:"created_at"`
 	DefaultBranch     string       `json:"default_branch"`
-	TagList           []string     `json:"tag_list"`
-	Topics            []string     `json:"topics"`
-	SSHURL            string       `json:"ssh_url_to_repo"`
-	HTTPURL           string       `json:"http_url_to_repo"`
 	WebURL            string       `json:"web_url"`
-	ReadmeURL         *string      `json:"readme_url"`
-	ForksCount        int          `json:"forks_count"`
-	AvatarURL         *string      `json:"avatar_url"`
-	StarCount         int          `json:"star_count"`
 	LastActivityAt    string       `json:"last_activity_at"`
 	Visibility        string       `json:"visibility"`
 	Namespace         namespaceRef `json:"namespace"`
 }
 
 type namespaceRef struct {
-	ID       int64   `json:"id"`
-	Name     string  `json:"name"`
-	Path     string  `json:"path"`
-	Kind     string  `json:"kind"`
-	FullPath string  `json:"full_path"`
-	ParentID *int64  `json:"parent_id"`
-	Avatar   *string `json:"avatar_url"`
-	WebURL   string  `json:"web_url"`
+	ID       int64  `json:"id"`
+	Name     string `json:"name"`
+	Path     string `json:"path"`
+	Kind     string `json:"kind"`
+	FullPath string `json:"full_path"`
+	ParentID *int64 `json:"parent_id"`
+	WebURL   string `json:"web_url"`
 }
 
-// fullProject is a project as lists and details show it, less what a real
-// GitLab says besides: a hundred fields of settings.
+// fullProject is a project as lists and details show it, less its settings.
 type fullProject struct {
 	simpleProject
-	Links               map[string]string `json:"_links"`
-	ImagePrefix         string            `json:"container_registry_image_prefix"`
-	PackagesEnabled     bool              `json:"packages_enabled"`
-	EmptyRepo           bool              `json:"empty_repo"`
-	Archived            bool              `json:"archived"`
-	RegistryEnabled     bool              `json:"container_registry_enabled"`
-	RegistryAccessLevel string            `json:"container_registry_access_level"`
-	IssuesEnabled       bool              `json:"issues_enabled"`
-	JobsEnabled         bool              `json:"jobs_enabled"`
-	LFSEnabled          bool              `json:"lfs_enabled"`
-	CreatorID           int64             `json:"creator_id"`
-	ImportStatus        string            `json:"import_status"`
-	OpenIssuesCount     int               `json:"open_issues_count"`
-	SharedWithGroups    []string          `json:"shared_with_groups"`
-	CIConfigPath        string            `json:"ci_config_path"`
-	MergeMethod         string            `json:"merge_method"`
+	ImagePrefix         string `json:"container_registry_image_prefix"`
+	Archived            bool   `json:"archived"`
+	RegistryEnabled     bool   `json:"container_registry_enabled"`
+	RegistryAccessLevel string `json:"container_registry_access_level"`
 }
 
-// base is the last element of the project's path.
-func (p *project) base() string { return path.Base(p.path) }
+func (c *call) presentAll(projects []*project) []any {
+	shown := make([]any, len(projects))
+	for i, p := range projects {
+		full := c.presentProject(p)
+		if shown[i] = full; c.flag("simple") {
+			shown[i] = full.simpleProject
+		}
+	}
+	return shown
+}
 
-func (p *project) visibility() string {
+func (c *call) presentProject(p *project) fullProject {
+	base, group := path.Base(p.path), p.group
+	visibility, level := "private", "enabled"
 	if p.notMember {
-		return "public"
+		visibility = "public"
 	}
-	return "private"
-}
-
-func (c *call) presentSimple(p *project) simpleProject {
-	web := c.instance() + "/" + p.path
-	return simpleProject{
-		ID: p.id, Name: p.base(), Path: p.base(), PathWithNamespace: p.path,
-		NameWithNamespace: strings.ReplaceAll(p.path, "/", " / "),
-		CreatedAt:         p.createdAt(), LastActivityAt: p.createdAt(),
-		DefaultBranch: "main", TagList: []string{}, Topics: []string{},
-		SSHURL:  "git@" + c.request.Host + ":" + p.path + ".git",
-		HTTPURL: web + ".git", WebURL: web,
-		Visibility: p.visibility(), Namespace: c.presentNamespace(p.group),
-	}
-}
-
-func (c *call) presentNamespace(g *Group) namespaceRef {
-	return namespaceRef{
-		ID: g.ID, Name: path.Base(g.Path), Path: path.Base(g.Path), Kind: "group",
-		FullPath: g.Path, ParentID: g.parentID(), WebURL: c.instance() + "/groups/" + g.Path,
-	}
-}
-
-func (c *call) presentFull(p *project) fullProject {
-	api := fmt.Sprintf("%s%s/projects/%d", c.instance(), apiRoot, p.id)
-	level := "enabled"
 	if p.disabled {
 		level = "disabled"
 	}
 	return fullProject{
-		simpleProject: c.presentSimple(p),
-		Links:         map[string]string{"self": api, "events": api + "/events", "members": api + "/members"},
-		ImagePrefix:   c.registryHost() + "/" + p.path,
-		Archived:      p.archived, RegistryEnabled: !p.disabled, RegistryAccessLevel: level,
-		PackagesEnabled: true, IssuesEnabled: true, JobsEnabled: true, LFSEnabled: true,
-		CreatorID: 2, ImportStatus: "none", SharedWithGroups: []string{}, MergeMethod: "merge",
+		simpleProject: simpleProject{
+			ID: p.id, Name: base, Path: base, PathWithNamespace: p.path,
+			NameWithNamespace: strings.ReplaceAll(p.path, "/", " / "),
+			CreatedAt:         p.createdAt(), LastActivityAt: p.createdAt(),
+			DefaultBranch: "main", WebURL: c.instance() + "/" + p.path, Visibility: visibility,
+			Namespace: namespaceRef{
+				ID: group.ID, Name: path.Base(group.Path), Path: path.Base(group.Path), Kind: "group",
+				FullPath: group.Path, ParentID: group.parentID(), WebURL: c.instance() + "/groups/" + group.Path,
+			},
+		},
+		ImagePrefix: c.registryHost() + "/" + p.path,
+		Archived:    p.archived, RegistryEnabled: !p.disabled, RegistryAccessLevel: level,
 	}
 }
 
-// createdAt lets projects have come into being in the order of their ids, an
-// hour after one another.
+// createdAt is in the order of the ids, an hour after one another.
 func (p *project) createdAt() string {
 	return rowTime(Created.AddDate(-2, 0, 0).Add(time.Duration(p.id%10_000) * time.Hour))
 }
@@ -239,18 +206,6 @@ func rowTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.00
 
 // configTime writes a date that Rails read from a document.
 func configTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-07:00") }
-
-func (c *call) presentAll(projects []*project) []any {
-	shown := make([]any, len(projects))
-	for i, p := range projects {
-		if c.flag("simple") {
-			shown[i] = c.presentSimple(p)
-		} else {
-			shown[i] = c.presentFull(p)
-		}
-	}
-	return shown
-}
 
 // instance is the scheme and host that addresses in answers begin with.
 func (c *call) instance() string {

@@ -125,8 +125,8 @@ func TestRandomWorldsShowEverything(t *testing.T) {
 	}
 }
 
-func TestBuildKeepsToItsNumbers(t *testing.T) {
-	b := gitlabtest.Build{
+func TestRandomWorldKeepsToItsNumbers(t *testing.T) {
+	b := gitlabtest.RandomWorld{
 		Seed: 3, Projects: 30, EmptyProjects: 170,
 		RepositoriesPerProject: [2]int{3, 3}, TagsPerRepository: [2]int{111, 111},
 		Dead: gitlabtest.Dead{DetailsMissing: 0.01},

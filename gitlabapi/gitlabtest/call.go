@@ -210,7 +210,7 @@ func (c *call) send(body []byte) {
 		return
 	}
 	if !c.cutBody {
-		// The client has gone away when this fails, which is its own affair.
+		// The client has gone away when this fails.
 		_, _ = c.writer.Write(body)
 		return
 	}

@@ -98,12 +98,12 @@ func CutBody() Effect {
 	return changing(func(c *call) { c.cutBody = true })
 }
 
-// CutList serves only the first n items of a list, as though it ended there.
+// CutList serves only the first n items of a list, as if it ended there.
 func CutList(n int) Effect {
 	return changing(func(c *call) { c.cut = func(int) int { return n } })
 }
 
-// CutListTo serves only the first share of a list, as though it ended there.
+// CutListTo serves only the first share of a list, as if it ended there.
 func CutListTo(share float64) Effect {
 	return changing(func(c *call) {
 		c.cut = func(total int) int { return int(share * float64(total)) }

@@ -31,7 +31,7 @@ func RegistryRefusesClients() Effect {
 	}}
 }
 
-// ManifestBytes serves bytes in the place of every manifest that there is, with
+// ManifestBytes serves bytes instead of every manifest that there is, with
 // their own digest.
 func ManifestBytes(body []byte, contentType string) Effect {
 	served := &manifest{digest: digestOf(body), mediaType: contentType, body: body}

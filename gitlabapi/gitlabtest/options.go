@@ -157,7 +157,7 @@ func WithoutRegistryAuth() Option {
 }
 
 // WithRealRegistry puts a real registry, which wants no token and allows
-// deletions, in the place of the one in memory: Rails asks it, and requests to
+// deletions, behind the server: Rails asks it, and requests to
 // /v2 are handed on to it once their token is found good. The regime must be
 // LEGACY. [Server.PushTo] fills it. A tag without a manifest cannot be made there,
 // and is left out of this server too.

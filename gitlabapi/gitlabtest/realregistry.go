@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// realRegistry is a registry that stands in the place of the one in memory. The one in
-// memory follows it in what is deleted and pushed, for [Server.Remaining].
+// realRegistry is a registry that is asked instead of the one in memory, which
+// follows it in what is deleted and pushed, for [Server.Remaining].
 type realRegistry struct{ url string }
 
 // errRegistrySays is an answer of the registry that is no success.
@@ -197,7 +197,7 @@ func (s *Server) removeRealTag(c *call, r *repository, tag string) (bool, error)
 }
 
 // forward lets the registry answer a call to itself, and does here what was done there.
-// A tag is deleted in its stead, since it can delete by digest only.
+// A tag is not deleted by passing the request on, since it can delete by digest only.
 func (s *Server) forward(c *call) *answer {
 	r, refused := s.storedAt(c)
 	reference := c.params["reference"]

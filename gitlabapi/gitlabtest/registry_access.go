@@ -82,7 +82,7 @@ func (s *Server) registryBase(c *call) *answer {
 	return &answer{status: http.StatusOK, body: "{}", contentType: registryJSON}
 }
 
-// admit lets a call to the registry in whose token allows what it needs, and
+// admit lets a call to the registry pass if its token allows what it needs, and
 // challenges every other.
 func (s *Server) admit(c *call, needs []string) *answer {
 	if s.options.openRegistry {
@@ -107,7 +107,7 @@ type neededAction struct {
 	Type, Class, Name, Action string
 }
 
-// challenge answers 401 and says where a token is to be had, and for what.
+// challenge answers 401 and says where to get a token, and for what.
 func (s *Server) challenge(c *call, needs []string, why string) *answer {
 	value := `Bearer realm="` + s.realm(c) + `",service="` + tokenService + `"`
 	var detail any

@@ -7,10 +7,10 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
 
-// TestSized: a sized world holds what it was told to, and as many dead tags as it says,
+// TestEvenWorld: an even world holds what it was told to, and as many dead tags as it says,
 // by the truth that judges every other world.
-func TestSized(t *testing.T) {
-	for name, s := range map[string]gitlabtest.Sized{
+func TestEvenWorld(t *testing.T) {
+	for name, s := range map[string]gitlabtest.EvenWorld{
 		"as measured":      {Projects: 30, EmptyProjects: 170, Repositories: 90, Tags: 10_000, Dead: 0.01, Attested: 0.01, Protected: 0.02},
 		"all sizes odd":    {Projects: 7, EmptyProjects: 2, Repositories: 31, Tags: 1_009, Dead: 0.1, Attested: 0.03, Protected: 0.05},
 		"one repository":   {Projects: 1, Repositories: 1, Tags: 500, Dead: 0.01, Protected: 0.02},
@@ -20,13 +20,13 @@ func TestSized(t *testing.T) {
 		for _, regime := range []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database} {
 			t.Run(name+" "+regime.String(), func(t *testing.T) {
 				s.Regime = regime
-				checkSized(t, s)
+				checkEvenWorld(t, s)
 			})
 		}
 	}
 }
 
-func checkSized(t *testing.T, s gitlabtest.Sized) {
+func checkEvenWorld(t *testing.T, s gitlabtest.EvenWorld) {
 	t.Helper()
 	w := s.World()
 	full, repositories, tags := 0, 0, 0

@@ -28,7 +28,7 @@ func (r Regime) String() string {
 }
 
 // World is a plan of an instance: what there is before the first request. It is
-// made with [NewWorld] or [Build.World] and must not be changed any more once
+// made with [NewWorld] or [RandomWorld.World] and must not be changed any more once
 // a server was made of it.
 type World struct {
 	Regime   Regime

@@ -81,7 +81,7 @@ func demoPlatform(w *World) {
 	}
 }
 
-// demoOutOfReach holds tags that would be dead if anybody could delete them.
+// demoOutOfReach holds tags that would be dead if they could be deleted.
 func demoOutOfReach(w *World) {
 	site := w.AddProject("acme/attic/old-site")
 	site.Archived = true

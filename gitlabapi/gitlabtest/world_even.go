@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Sized makes worlds of a stated size for measurements: everything is spread evenly over
-// them and nothing is drawn, so that what is measured depends on the numbers alone. A
-// project has images, each with its cache repository, and tools, which have none.
-type Sized struct {
+// EvenWorld makes worlds for measurements: they have as many of everything as is said,
+// spread evenly, and nothing is random, so that what is measured depends on the numbers
+// alone. A project has images, each with its cache repository, and tools, which have none.
+type EvenWorld struct {
 	Regime Regime
 	// Projects have repositories, EmptyProjects lie among them and have none.
 	Projects, EmptyProjects int
@@ -25,7 +25,7 @@ type Sized struct {
 	Protected float64
 }
 
-// role says what a repository of a sized world is for.
+// role says what a repository of an even world is for.
 type role int
 
 // The roles, in the order in which a project gets them.
@@ -36,8 +36,8 @@ const (
 	roles
 )
 
-// sizedRepository is a repository before it is made.
-type sizedRepository struct {
+// evenRepository is a repository before it is made.
+type evenRepository struct {
 	project, index  int
 	role            role
 	tags, protected int
@@ -46,27 +46,27 @@ type sizedRepository struct {
 }
 
 // World makes the world.
-func (s Sized) World() *World {
-	w := NewWorld(s.Regime)
-	plans := s.plans()
-	for i := range s.Projects + s.EmptyProjects {
-		p := w.AddProject(fmt.Sprintf("group-%d/project-%d", i/100, i))
-		number, full := nth(i, s.Projects, s.Projects+s.EmptyProjects)
+func (w EvenWorld) World() *World {
+	world := NewWorld(w.Regime)
+	plans := w.plans()
+	for i := range w.Projects + w.EmptyProjects {
+		p := world.AddProject(fmt.Sprintf("group-%d/project-%d", i/100, i))
+		number, full := nth(i, w.Projects, w.Projects+w.EmptyProjects)
 		for full && len(plans) > 0 && plans[0].project == number {
 			plans[0].addTo(p)
 			plans = plans[1:]
 		}
 	}
-	return w
+	return world
 }
 
 // Deletions is how many of the tags are dead by the registry's word with the default
 // settings.
-func (s Sized) Deletions() int {
+func (w EvenWorld) Deletions() int {
 	dead := 0
-	for _, r := range s.plans() {
+	for _, r := range w.plans() {
 		dead += r.dead
-		if s.Regime == Legacy {
+		if w.Regime == Legacy {
 			dead += r.attested
 		}
 	}
@@ -84,20 +84,20 @@ func nth(i, n, places int) (int, bool) {
 func part(total, i, n int) int { return (i+1)*total/n - i*total/n }
 
 // plans lists the repositories, by project.
-func (s Sized) plans() []sizedRepository {
-	plans := make([]sizedRepository, 0, s.Repositories)
-	for p := range s.Projects {
-		for i := range s.Repositories/s.Projects + surplus(s.Repositories, p, s.Projects) {
-			tags := s.Tags/s.Repositories + surplus(s.Tags, len(plans), s.Repositories)
-			plans = append(plans, sizedRepository{
+func (w EvenWorld) plans() []evenRepository {
+	plans := make([]evenRepository, 0, w.Repositories)
+	for p := range w.Projects {
+		for i := range w.Repositories/w.Projects + surplus(w.Repositories, p, w.Projects) {
+			tags := w.Tags/w.Repositories + surplus(w.Tags, len(plans), w.Repositories)
+			plans = append(plans, evenRepository{
 				project: p, index: i, role: role(i % int(roles)), tags: tags,
-				protected: int(s.Protected * float64(tags)),
+				protected: int(w.Protected * float64(tags)),
 			})
 		}
 	}
-	s.bury(plans)
+	w.loseCounterparts(plans)
 	tools := ofRole(plans, roleTool)
-	attested := s.count(s.Attested)
+	attested := w.count(w.Attested)
 	for i, r := range tools {
 		r.attested = min(part(attested, i, len(tools)), r.tags-r.protected)
 	}
@@ -114,15 +114,15 @@ func surplus(total, i, n int) int {
 }
 
 // count returns how many tags a share of all is.
-func (s Sized) count(share float64) int { return int(share*float64(s.Tags) + 0.5) }
+func (w EvenWorld) count(share float64) int { return int(share*float64(w.Tags) + 0.5) }
 
-// bury lets caches lose their images.
-func (s Sized) bury(plans []sizedRepository) {
-	caches, dead := ofRole(plans, roleCache), s.count(s.Dead)
+// loseCounterparts makes caches dead.
+func (w EvenWorld) loseCounterparts(plans []evenRepository) {
+	caches, dead := ofRole(plans, roleCache), w.count(w.Dead)
 	if len(caches) == 0 {
 		return
 	}
-	abandoned := dead / 3 * s.Repositories / max(s.Tags, 1)
+	abandoned := dead / 3 * w.Repositories / max(w.Tags, 1)
 	for i, r := range caches {
 		if _, r.abandoned = nth(i, abandoned, len(caches)); r.abandoned {
 			r.dead = r.tags - r.protected
@@ -139,8 +139,8 @@ func (s Sized) bury(plans []sizedRepository) {
 	}
 }
 
-func ofRole(plans []sizedRepository, role role) []*sizedRepository {
-	var all []*sizedRepository
+func ofRole(plans []evenRepository, role role) []*evenRepository {
+	var all []*evenRepository
 	for i := range plans {
 		if plans[i].role == role {
 			all = append(all, &plans[i])
@@ -151,7 +151,7 @@ func ofRole(plans []sizedRepository, role role) []*sizedRepository {
 
 // name is the repository's. That of a cache follows from its image's, unless the image
 // has been given another one.
-func (r sizedRepository) name() string {
+func (r evenRepository) name() string {
 	service := r.index / int(roles)
 	switch {
 	case r.role == roleImage:
@@ -166,21 +166,21 @@ func (r sizedRepository) name() string {
 }
 
 // addTo adds the repository with its tags to a project.
-func (r sizedRepository) addTo(p *Project) {
+func (r evenRepository) addTo(p *Project) {
 	repository := p.AddRepository(r.name())
 	repository.Tags = make([]*Tag, 0, r.tags)
 	for i := range r.tags {
 		name, kind := r.tag(i)
-		repository.AddTagAt(name, kind, sizedDate(i))
+		repository.AddTagAt(name, kind, evenDate(i))
 	}
 }
 
-// sizedDate is one of few dates, so that manifests are shared.
-func sizedDate(i int) time.Time { return Created.AddDate(0, 0, -7*(i%32)) }
+// evenDate is one of few dates, so that manifests are shared.
+func evenDate(i int) time.Time { return Created.AddDate(0, 0, -7*(i%32)) }
 
 // tag returns the i-th tag: first the protected ones, then the dead ones. A live cache has
 // the name of the image at its place.
-func (r sizedRepository) tag(i int) (string, Kind) {
+func (r evenRepository) tag(i int) (string, Kind) {
 	kind := KindImage
 	if r.role == roleCache {
 		kind = KindCacheManifest

@@ -31,7 +31,7 @@ var (
 	newest = time.Date(2026, time.November, 23, 9, 8, 29, 576_920_831, time.UTC)
 )
 
-// dated returns a fixture as though its last layer had been made at a time. The
+// dated returns a fixture as if its last layer had been made at a time. The
 // other dates keep their distance, and all are as long as before, so that the
 // sizes in descriptors stay true.
 func dated(name string, created time.Time) []byte {
@@ -45,7 +45,7 @@ func dated(name string, created time.Time) []byte {
 	})
 }
 
-// layer is a layer of the fixtures, whose bytes nobody kept, and one of the
+// layer is a layer of the fixtures, whose bytes were not kept, and one of the
 // same size that stands in for it.
 type layer struct {
 	recorded string

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Build makes worlds from a seed. The same Build makes the same world, and the
+// RandomWorld makes worlds from a seed. The same fields make the same world, and the
 // regime changes nothing else about it.
-type Build struct {
+type RandomWorld struct {
 	Seed   uint64
 	Regime Regime
 	// Projects have repositories that can be cleaned, EmptyProjects have none.
@@ -20,9 +20,6 @@ type Build struct {
 	Archived, Disabled, Forbidden, NotMember int
 	// RepositoriesPerProject and TagsPerRepository are the least and the most.
 	RepositoriesPerProject, TagsPerRepository [2]int
-	// Shapes says which repositories there are; the zero value means an even
-	// mix.
-	Shapes Shapes
 	// Dead says how many tags are dead; the zero value means none.
 	Dead Dead
 	// Protected is the share of tags with a protected name, of every kind; a
@@ -30,15 +27,9 @@ type Build struct {
 	Protected float64
 	// Deleting is the share of repositories with a status.
 	Deleting float64
-	// EmptyCounterparts is the share of pairs whose counterpart has no tags.
+	// EmptyCounterparts is the share of cache repositories with a counterpart that has no
+	// tags.
 	EmptyCounterparts float64
-}
-
-// Shapes are the weights with which repositories are drawn.
-type Shapes struct {
-	Plain  int // no cache repository, and none beside it
-	Pair   int // a repository with its cache repository: two at once
-	Orphan int // a cache repository without counterpart
 }
 
 // Dead are shares of the tags of those repositories in which a reason can
@@ -48,9 +39,9 @@ type Dead struct {
 	DetailsMissing, RepositoryMissing, TagMissing float64
 }
 
-// Random returns a Build of a small world in which everything happens.
-func Random(seed uint64, regime Regime) Build {
-	return Build{
+// Random returns a small random world in which everything happens.
+func Random(seed uint64, regime Regime) RandomWorld {
+	return RandomWorld{
 		Seed: seed, Regime: regime,
 		Projects: 6, EmptyProjects: 2, Archived: 1, Disabled: 1, Forbidden: 1, NotMember: 1,
 		RepositoriesPerProject: [2]int{1, 6}, TagsPerRepository: [2]int{0, 14},
@@ -59,268 +50,206 @@ func Random(seed uint64, regime Regime) Build {
 	}
 }
 
-// builder is a Build at work.
-type builder struct {
-	Build
-	rand  *rand.Rand
-	world *World
-}
-
 // World makes the world.
-func (b Build) World() *World {
-	if b.Shapes == (Shapes{}) {
-		b.Shapes = Shapes{Plain: 1, Pair: 1, Orphan: 1}
-	}
-	w := &builder{Build: b, rand: rand.New(rand.NewPCG(b.Seed, 0)), world: NewWorld(b.Regime)}
-	for i, shape := range w.flavours() {
-		p := w.world.AddProject(w.projectPath(i))
-		if shape != nil {
-			shape(p)
-			w.fillProject(p)
-		}
-	}
-	return w.world
-}
-
-// flavours says for each project what is special about it, in random order;
-// nil is a project without repositories.
-func (b *builder) flavours() []func(*Project) {
-	var all []func(*Project)
-	add := func(n int, flavour func(*Project)) {
+func (r RandomWorld) World() *World {
+	d := &draw{RandomWorld: r, rand: rand.New(rand.NewPCG(r.Seed, 0))}
+	// What is special about each project, in random order; nil is one without repositories.
+	var projects []func(*Project)
+	add := func(n int, set func(*Project)) {
 		for range n {
-			all = append(all, flavour)
+			projects = append(projects, set)
 		}
 	}
-	add(b.Projects, func(*Project) {})
-	add(b.EmptyProjects, nil)
-	add(b.Archived, func(p *Project) { p.Archived = true })
-	add(b.Disabled, func(p *Project) { p.RegistryDisabled = true })
-	add(b.Forbidden, func(p *Project) { p.Forbidden = true })
-	add(b.NotMember, func(p *Project) { p.NotMember = true })
-	b.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all
-}
-
-// fillProject adds repositories until the project has as many as were drawn.
-func (b *builder) fillProject(p *Project) {
-	names := &repositoryNames{rand: b.rand, rest: slices.Clone(tellingRepositories)}
-	for left := b.between(b.RepositoriesPerProject); left > 0; left-- {
-		switch b.shape(left) {
-		case shapePlain:
-			b.fillPlain(b.addRepository(p, names.next()))
-		case shapeOrphan:
-			b.fillOrphan(b.addRepository(p, names.base()+cacheSuffix))
-		case shapePair:
-			b.addPair(p, names.base())
-			left--
+	add(r.Projects, func(*Project) {})
+	add(r.EmptyProjects, nil)
+	add(r.Archived, func(p *Project) { p.Archived = true })
+	add(r.Disabled, func(p *Project) { p.RegistryDisabled = true })
+	add(r.Forbidden, func(p *Project) { p.Forbidden = true })
+	add(r.NotMember, func(p *Project) { p.NotMember = true })
+	d.rand.Shuffle(len(projects), func(i, j int) { projects[i], projects[j] = projects[j], projects[i] })
+	w := NewWorld(r.Regime)
+	for i, set := range projects {
+		p := w.AddProject(d.projectPath(i))
+		if set != nil {
+			set(p)
+			d.fillProject(p)
 		}
 	}
+	return w
 }
 
-const (
-	shapePlain = iota
-	shapeOrphan
-	shapePair
-)
-
-// shape draws a shape for which there is room.
-func (b *builder) shape(room int) int {
-	pairs := b.Shapes.Pair
-	if room < 2 {
-		pairs = 0
-	}
-	all := b.Shapes.Plain + b.Shapes.Orphan + pairs
-	if all == 0 {
-		return shapePlain
-	}
-	switch n := b.rand.IntN(all); {
-	case n < b.Shapes.Plain:
-		return shapePlain
-	case n < b.Shapes.Plain+b.Shapes.Orphan:
-		return shapeOrphan
-	default:
-		return shapePair
-	}
+// draw is a RandomWorld while it is made.
+type draw struct {
+	RandomWorld
+	rand *rand.Rand
 }
 
-// addPair adds a repository and its cache, in either order.
-func (b *builder) addPair(p *Project, name string) {
-	var counterpart, cache *Repository
-	if b.chance(0.5) {
-		cache = b.addRepository(p, name+cacheSuffix)
-		counterpart = b.addRepository(p, name)
-	} else {
-		counterpart = b.addRepository(p, name)
-		cache = b.addRepository(p, name+cacheSuffix)
-	}
-	names := b.tagNames()
-	if !b.chance(b.EmptyCounterparts) {
-		b.fill(counterpart, names, b.plainTag)
-	}
-	live := unprotectedNames(counterpart)
-	b.fill(cache, names, func() (string, Kind) { return b.cacheTag(names, &live) })
-}
+func (d *draw) chance(p float64) bool { return d.rand.Float64() < p }
 
-func unprotectedNames(r *Repository) []string {
-	var names []string
-	for _, t := range r.Tags {
-		if !isProtected(t.Name) {
-			names = append(names, t.Name)
-		}
-	}
-	return names
-}
-
-func (b *builder) addRepository(p *Project, name string) *Repository {
-	r := p.AddRepository(name)
-	if b.chance(b.Deleting) {
-		r.Status = pick(b.rand, "delete_scheduled", "delete_ongoing", "delete_failed")
-	}
-	return r
-}
-
-func (b *builder) fillPlain(r *Repository) { b.fill(r, b.tagNames(), b.plainTag) }
-
-func (b *builder) fillOrphan(r *Repository) {
-	b.fill(r, b.tagNames(), func() (string, Kind) {
-		if b.chance(b.Dead.RepositoryMissing) {
-			return "", b.undated()
-		}
-		return "", b.dated()
-	})
-}
-
-// fill adds as many tags as were drawn. The kind of an ordinary tag is drawn
-// by draw, which may also name it.
-func (b *builder) fill(r *Repository, names *tagNames, draw func() (string, Kind)) {
-	guarded := slices.Clone(protectedExamples)
-	for range b.between(b.TagsPerRepository) {
-		name, kind := "", Kind("")
-		switch {
-		case len(guarded) > 0 && b.chance(b.Protected):
-			name, kind = guarded[0], b.anyKind()
-			guarded = guarded[1:]
-		case b.chance(b.Dead.DetailsMissing):
-			kind = pick(b.rand, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindManifestMissing)
-		default:
-			name, kind = draw()
-		}
-		if name == "" {
-			name = names.next()
-		}
-		r.AddTagAt(name, kind, b.date())
-	}
-}
-
-// plainTag draws a tag that is healthy wherever nothing is a cache.
-func (b *builder) plainTag() (string, Kind) {
-	if b.chance(0.1) {
-		return "", b.undated()
-	}
-	return "", b.dated()
-}
-
-// cacheTag draws a tag of a cache repository that has a counterpart: an
-// orphan, a live cache, or an image that went astray.
-func (b *builder) cacheTag(names *tagNames, live *[]string) (string, Kind) {
-	switch {
-	case b.chance(b.Dead.TagMissing):
-		return names.next(), b.undated()
-	case len(*live) > 0 && b.chance(0.9):
-		name := (*live)[0]
-		*live = (*live)[1:]
-		if b.chance(0.1) {
-			return name, b.dated()
-		}
-		return name, b.undated()
-	default:
-		return names.next(), b.dated()
-	}
-}
-
-func (b *builder) dated() Kind {
-	return pick(b.rand, KindImage, KindImage, KindDockerImage, KindDockerList)
-}
-
-func (b *builder) undated() Kind {
-	if b.chance(0.1) {
-		return KindArtifact
-	}
-	return KindCacheManifest
-}
-
-func (b *builder) anyKind() Kind { return kinds[b.rand.IntN(len(kinds))].kind }
-
-// date draws one of few dates, so that manifests are shared.
-func (b *builder) date() time.Time { return Created.AddDate(0, 0, -7*b.rand.IntN(32)) }
-
-func (b *builder) chance(p float64) bool { return b.rand.Float64() < p }
-
-func (b *builder) between(bounds [2]int) int {
-	return bounds[0] + b.rand.IntN(max(bounds[1]-bounds[0], 0)+1)
-}
-
-// projectPath returns a path that only the i-th project has. Now and then the
-// project itself is called like a cache, which does not make it one.
-func (b *builder) projectPath(i int) string {
-	path := pick(b.rand, "acme", "tools", "data-team", "r_d")
-	for range b.rand.IntN(3) {
-		path += "/" + pick(b.rand, "backend", "web", "mobile.apps", "team-a")
-	}
-	if b.chance(0.1) {
-		return fmt.Sprintf("%s/build-%d%s", path, i, cacheSuffix)
-	}
-	return fmt.Sprintf("%s/app-%d", path, i)
+func (d *draw) between(bounds [2]int) int {
+	return bounds[0] + d.rand.IntN(max(bounds[1]-bounds[0], 0)+1)
 }
 
 // pick draws one of several values.
 func pick[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values))] }
 
-// tellingRepositories are names with something to stumble over; "" is the
-// root repository.
-var tellingRepositories = []string{
+// date draws one of few dates, so that manifests are shared.
+func (d *draw) date() time.Time { return Created.AddDate(0, 0, -7*d.rand.IntN(32)) }
+
+// dated draws a kind of tag that has a date on LEGACY.
+func (d *draw) dated() Kind {
+	return pick(d.rand, KindImage, KindImage, KindDockerImage, KindDockerList)
+}
+
+// undated draws one that has none.
+func (d *draw) undated() Kind {
+	if d.chance(0.1) {
+		return KindArtifact
+	}
+	return KindCacheManifest
+}
+
+// projectPath returns a path that only the i-th project has. Some projects
+// are called like a cache themselves, which does not make them one.
+func (d *draw) projectPath(i int) string {
+	path := pick(d.rand, "acme", "tools", "data-team", "r_d")
+	for range d.rand.IntN(3) {
+		path += "/" + pick(d.rand, "backend", "web", "mobile.apps", "team-a")
+	}
+	if d.chance(0.1) {
+		return fmt.Sprintf("%s/build-%d%s", path, i, cacheSuffix)
+	}
+	return fmt.Sprintf("%s/app-%d", path, i)
+}
+
+// oddRepositories are names that a careless comparison gets wrong; "" is the root
+// repository.
+var oddRepositories = []string{
 	"", "web", "api", "a/b", "tools/ci/linter", "base.image", "web_v2",
 	"cache", "webcache", "my.cache/app", "x.cached",
+}
+
+// fillProject adds repositories until the project has as many as were drawn: plain ones,
+// caches without a counterpart, and caches with one, which are two at once.
+func (d *draw) fillProject(p *Project) {
+	odd, numbered := slices.Clone(oddRepositories), 0
+	name := func(root bool) string {
+		for len(odd) > 0 && d.rand.IntN(2) == 0 {
+			i := d.rand.IntN(len(odd))
+			name := odd[i]
+			odd = slices.Delete(odd, i, i+1)
+			if name != "" || root {
+				return name
+			}
+		}
+		numbered++
+		return fmt.Sprintf("service-%d", numbered)
+	}
+	for left := d.between(d.RepositoriesPerProject); left > 0; left-- {
+		shapes := 3
+		if left < 2 {
+			shapes = 2
+		}
+		switch d.rand.IntN(shapes) {
+		case 0:
+			d.fill(d.addRepository(p, name(true)), &tagNames{rand: d.rand}, d.plainTag)
+		case 1:
+			d.fill(d.addRepository(p, name(false)+cacheSuffix), &tagNames{rand: d.rand}, func() (string, Kind) {
+				if d.chance(d.Dead.RepositoryMissing) {
+					return "", d.undated()
+				}
+				return "", d.dated()
+			})
+		case 2:
+			d.addPair(p, name(false))
+			left--
+		}
+	}
+}
+
+func (d *draw) addRepository(p *Project, name string) *Repository {
+	r := p.AddRepository(name)
+	if d.chance(d.Deleting) {
+		r.Status = pick(d.rand, "delete_scheduled", "delete_ongoing", "delete_failed")
+	}
+	return r
+}
+
+// addPair adds a repository and its cache, in either order. A tag of the cache is one
+// without a counterpart, a live cache, or an image that was pushed there by mistake.
+func (d *draw) addPair(p *Project, name string) {
+	var counterpart, cache *Repository
+	if d.chance(0.5) {
+		cache = d.addRepository(p, name+cacheSuffix)
+		counterpart = d.addRepository(p, name)
+	} else {
+		counterpart = d.addRepository(p, name)
+		cache = d.addRepository(p, name+cacheSuffix)
+	}
+	names := &tagNames{rand: d.rand}
+	if !d.chance(d.EmptyCounterparts) {
+		d.fill(counterpart, names, d.plainTag)
+	}
+	var live []string
+	for _, t := range counterpart.Tags {
+		if !isProtected(t.Name) {
+			live = append(live, t.Name)
+		}
+	}
+	d.fill(cache, names, func() (string, Kind) {
+		switch {
+		case d.chance(d.Dead.TagMissing):
+			return names.next(), d.undated()
+		case len(live) == 0 || d.chance(0.1):
+			return names.next(), d.dated()
+		}
+		name := live[0]
+		live = live[1:]
+		if d.chance(0.1) {
+			return name, d.dated()
+		}
+		return name, d.undated()
+	})
+}
+
+// plainTag draws a tag of a repository that is no cache, where it is healthy.
+func (d *draw) plainTag() (string, Kind) {
+	if d.chance(0.1) {
+		return "", d.undated()
+	}
+	return "", d.dated()
 }
 
 // protectedExamples are names that are never touched.
 var protectedExamples = []string{"latest", "v1.2.3", "main", "master", "v2.0.0-rc.1", "v..", "vendor.js.map"}
 
-// repositoryNames hands out names for the repositories of one project.
-type repositoryNames struct {
-	rand  *rand.Rand
-	rest  []string // telling ones that are not taken
-	count int
-}
-
-// next returns a name; now and then a telling one.
-func (n *repositoryNames) next() string {
-	if len(n.rest) > 0 && n.rand.IntN(2) == 0 {
-		i := n.rand.IntN(len(n.rest))
-		name := n.rest[i]
-		n.rest = append(n.rest[:i], n.rest[i+1:]...)
-		return name
-	}
-	n.count++
-	return fmt.Sprintf("service-%d", n.count)
-}
-
-// base returns a name that the cache suffix can be put to.
-func (n *repositoryNames) base() string {
-	for {
-		if name := n.next(); name != "" {
-			return name
+// fill adds as many tags as were drawn: protected ones, ones whose details are missing, and
+// those that ordinary draws, which may also name them.
+func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kind)) {
+	protected := slices.Clone(protectedExamples)
+	for range d.between(d.TagsPerRepository) {
+		name, kind := "", Kind("")
+		switch {
+		case len(protected) > 0 && d.chance(d.Protected):
+			name, kind = protected[0], kinds[d.rand.IntN(len(kinds))].kind
+			protected = protected[1:]
+		case d.chance(d.Dead.DetailsMissing):
+			kind = pick(d.rand, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindManifestMissing)
+		default:
+			name, kind = ordinary()
 		}
+		if name == "" {
+			name = names.next()
+		}
+		r.AddTagAt(name, kind, d.date())
 	}
 }
 
-// tagNames hands out names of tags, none of them twice or protected.
+// tagNames makes names of tags, none of them twice or protected.
 type tagNames struct {
 	rand  *rand.Rand
 	count int
 }
-
-func (b *builder) tagNames() *tagNames { return &tagNames{rand: b.rand} }
 
 // tagForms are forms of names, each of which holds the number: two names of
 // different forms are never the same.
