@@ -57,7 +57,7 @@ func TestEveryMeasurement(t *testing.T) {
 // TestFormula: what stands in for the sequential algorithm, where it would take hours, is
 // what it does.
 func TestFormula(t *testing.T) {
-	for name, size := range map[string]gitlabtest.Sized{
+	for name, size := range map[string]gitlabtest.EvenWorld{
 		"small":                   {Projects: 3, EmptyProjects: 17, Repositories: 9, Tags: 180, Dead: 0.02, Protected: 0.1},
 		"whole hundreds":          {Projects: 50, EmptyProjects: 50, Repositories: 150, Tags: 300, Dead: 0.3},
 		"pages of repositories":   {Projects: 1, EmptyProjects: 100, Repositories: 110, Tags: 220, Dead: 0.1},
@@ -74,7 +74,7 @@ func TestFormula(t *testing.T) {
 	}
 }
 
-func checkFormula(t *testing.T, size gitlabtest.Sized) {
+func checkFormula(t *testing.T, size gitlabtest.EvenWorld) {
 	t.Helper()
 	server := gitlabtest.New(size.World())
 	loop := &sequential{client: client(t, server), rules: defaultRules(), regime: policy.Known(policy.Legacy)}
@@ -111,7 +111,7 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 // TestCheck: a walk that passed over tags, or deleted others than the dead, is no
 // measurement.
 func TestCheck(t *testing.T) {
-	s := setup{World: gitlabtest.Sized{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}
+	s := setup{World: gitlabtest.EvenWorld{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}
 	for m, right := range map[[2]int]bool{{600, 60}: true, {599, 60}: false, {600, 59}: false, {600, 61}: false} {
 		if err := s.check(measurement{Tags: m[0], Deleted: m[1]}); (err == nil) != right {
 			t.Errorf("%d tags, %d deleted: %v", m[0], m[1], err)
@@ -136,7 +136,7 @@ func TestCommand(t *testing.T) {
 
 // TestFewestRequests: the floor by hand for one small instance.
 func TestFewestRequests(t *testing.T) {
-	size := gitlabtest.Sized{Projects: 2, EmptyProjects: 99, Repositories: 4, Tags: 4_400, Dead: 0.01}
+	size := gitlabtest.EvenWorld{Projects: 2, EmptyProjects: 99, Repositories: 4, Tags: 4_400, Dead: 0.01}
 	for regime, want := range map[gitlabtest.Regime]int{
 		gitlabtest.Database: 2 + 4*2 + 3,  // 44 dead
 		gitlabtest.Legacy:   2 + 4*11 + 3, // 1,100 tags in each repository

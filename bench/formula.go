@@ -21,7 +21,7 @@ func pages(items, pageSize int) int { return max((items+pageSize-1)/pageSize, 1)
 //
 // It holds for worlds in which every cache lacks a date, or the regime is DATABASE, and
 // nothing is deleted in a counterpart.
-func sequentialRequests(size gitlabtest.Sized) int {
+func sequentialRequests(size gitlabtest.EvenWorld) int {
 	world := size.World()
 	requests := pages(len(world.Projects), 100) + 1 + size.Deletions()
 	for _, p := range world.Projects {
@@ -57,7 +57,7 @@ func unprotected(r *gitlabtest.Repository) int {
 // dead ones: the pages of the projects, of 100, and of each repository's tags, of
 // 1,000 at the registry of a DATABASE instance and else of 100, and a request for each 20
 // deletions.
-func fewestRequests(size gitlabtest.Sized) int {
+func fewestRequests(size gitlabtest.EvenWorld) int {
 	pageSize := 100
 	if size.Regime == gitlabtest.Database {
 		pageSize = 1000
@@ -73,7 +73,7 @@ func fewestRequests(size gitlabtest.Sized) int {
 }
 
 // allUnprotected counts the tags of an instance that are not protected.
-func allUnprotected(size gitlabtest.Sized) int {
+func allUnprotected(size gitlabtest.EvenWorld) int {
 	n := 0
 	for _, p := range size.World().Projects {
 		for _, r := range p.Repositories {

@@ -57,7 +57,7 @@ var troubles = []struct {
 
 // mixed returns an instance with everything in it, of about so many tags.
 func mixed(regime gitlabtest.Regime, tags int) *gitlabtest.World {
-	return gitlabtest.Build{
+	return gitlabtest.RandomWorld{
 		Seed: 7, Regime: regime,
 		Projects:               tags / 200,
 		RepositoriesPerProject: [2]int{4, 4},

@@ -26,7 +26,7 @@ type measurement struct {
 	Peak       int64          `json:"peak_bytes"`        // resident; 0 where the system does not tell
 	ByEndpoint map[string]int `json:"-"`
 
-	world gitlabtest.Sized
+	world gitlabtest.EvenWorld
 }
 
 // requests are those to the instance and to its registry.

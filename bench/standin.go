@@ -63,7 +63,7 @@ func (s setup) flags(address string) []string {
 	share := func(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 	w := s.World
 	return []string{
-		"--listen", "127.0.0.1:0", "--addr-file", address, "--world", "sized", "--regime", w.Regime.String(),
+		"--listen", "127.0.0.1:0", "--addr-file", address, "--world", "even", "--regime", w.Regime.String(),
 		"--projects", strconv.Itoa(w.Projects), "--empty-projects", strconv.Itoa(w.EmptyProjects),
 		"--repositories", strconv.Itoa(w.Repositories), "--tags", strconv.Itoa(w.Tags),
 		"--dead", share(w.Dead), "--attested", share(w.Attested), "--protected", share(w.Protected),

@@ -8,7 +8,7 @@ import (
 
 // A setup is an instance and how it is walked. The same setup is measured once a run.
 type setup struct {
-	World gitlabtest.Sized
+	World gitlabtest.EvenWorld
 	// Latency is what every request takes at least.
 	Latency time.Duration
 	// Verify is the setting VERIFY, registry or api.
@@ -34,9 +34,9 @@ const (
 // instance returns an instance with so many tags: 9 repositories and 20 projects to
 // every thousand, and of the projects 3 with repositories at all, at least one of each
 // role.
-func instance(regime gitlabtest.Regime, tags int) gitlabtest.Sized {
+func instance(regime gitlabtest.Regime, tags int) gitlabtest.EvenWorld {
 	projects := max(tags*3/1000, 1)
-	return gitlabtest.Sized{
+	return gitlabtest.EvenWorld{
 		Regime: regime, Tags: tags,
 		Projects: projects, EmptyProjects: tags * 17 / 1000, Repositories: max(tags*9/1000, 3*projects),
 		Dead: deadShare, Protected: protectedShare,
@@ -44,28 +44,28 @@ func instance(regime gitlabtest.Regime, tags int) gitlabtest.Sized {
 }
 
 // manyRepositories returns an instance with a hundred tags in each repository.
-func manyRepositories(tags int) gitlabtest.Sized {
+func manyRepositories(tags int) gitlabtest.EvenWorld {
 	world := instance(gitlabtest.Database, tags)
 	world.Repositories = tags / 100
 	return world
 }
 
 // oneRepository returns an instance with all tags in one repository.
-func oneRepository(tags int) gitlabtest.Sized {
-	return gitlabtest.Sized{
+func oneRepository(tags int) gitlabtest.EvenWorld {
+	return gitlabtest.EvenWorld{
 		Regime: gitlabtest.Database, Tags: tags, Projects: 1, Repositories: 1, Protected: protectedShare,
 	}
 }
 
 // piledUp returns an instance that was never cleaned.
-func piledUp(regime gitlabtest.Regime, tags int) gitlabtest.Sized {
+func piledUp(regime gitlabtest.Regime, tags int) gitlabtest.EvenWorld {
 	world := instance(regime, tags)
 	world.Dead = 0.3
 	return world
 }
 
 // attested returns a LEGACY instance where some images are pushed with attestations.
-func attested(tags int) gitlabtest.Sized {
+func attested(tags int) gitlabtest.EvenWorld {
 	world := instance(gitlabtest.Legacy, tags)
 	world.Attested = 0.05
 	return world

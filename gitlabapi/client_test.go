@@ -196,7 +196,7 @@ func TestListingsThatGoOnForEverEnd(t *testing.T) {
 	for _, opts := range [][]gitlabtest.Option{
 		{gitlabtest.WithRepeatedPages()}, {gitlabtest.WithRepeatedPages(), gitlabtest.WithoutPaginationHeaders()},
 	} {
-		b := gitlabtest.Build{Seed: 1, Projects: 100, RepositoriesPerProject: [2]int{1, 1}, TagsPerRepository: [2]int{100, 100}}
+		b := gitlabtest.RandomWorld{Seed: 1, Projects: 100, RepositoriesPerProject: [2]int{1, 1}, TagsPerRepository: [2]int{100, 100}}
 		w := b.World()
 		s := gitlabtest.New(w, opts...)
 		c := connect(t, s)

@@ -192,7 +192,7 @@ func TestGraphQLDeletes(t *testing.T) {
 		{name: "protected", opts: []gitlabtest.Option{protected}, confirmed: 27, gone: 27, requests: 1},
 		{name: "skipped", opts: []gitlabtest.Option{fault(gitlabtest.SkipDeletions(5))}, confirmed: 48, gone: 48, requests: 1},
 		{name: "not named", opts: []gitlabtest.Option{fault(gitlabtest.UnnamedDeletions(5))}, confirmed: 48, gone: 60, requests: 1},
-		{name: "alien", opts: []gitlabtest.Option{fault(gitlabtest.AlienDeletions("v99", "latest"))}, confirmed: 60, gone: 60, requests: 1},
+		{name: "alien", opts: []gitlabtest.Option{fault(gitlabtest.ExtraDeletedNames("v99", "latest"))}, confirmed: 60, gone: 60, requests: 1},
 		{name: "timeout", opts: []gitlabtest.Option{fault(gitlabtest.MutationTimeouts(2))}, confirmed: 40, gone: 40, fails: true, requests: 1},
 		{name: "archived", archived: true, confirmed: 40, gone: 40, fails: true, requests: 1},
 		{name: "too complex", opts: []gitlabtest.Option{gitlabtest.WithComplexityLimit(20)}, class: gitlabapi.ErrTooComplex, fails: true, requests: 1},

@@ -94,7 +94,7 @@ func TestOnlyWhatIsConfirmedCounts(t *testing.T) {
 		"two are protected":            {protected, 8, 2},
 		"every third is left out":      {mutation(gitlabtest.SkipDeletions(3)), 10, 3},
 		"every third is not named":     {mutation(gitlabtest.UnnamedDeletions(3)), 10, 3},
-		"others are named":             {mutation(gitlabtest.AlienDeletions("a", "z")), 10, 0},
+		"others are named":             {mutation(gitlabtest.ExtraDeletedNames("a", "z")), 10, 0},
 		"the request fails":            {mutation(gitlabtest.Status(500)), 10, 10},
 		"it takes too long":            {mutation(gitlabtest.MutationTimeouts(0)), 10, 10},
 		"GraphQL says no":              {mutation(gitlabtest.GraphQLErrors("Internal server error")), 10, 10},

@@ -222,7 +222,7 @@ func TestManifestOfAnotherTime(t *testing.T) {
 // VERIFY=registry ends the run before anything goes.
 func TestRegistryOutOfReach(t *testing.T) {
 	for name, fault := range map[string]gitlabtest.Effect{
-		"closed":      gitlabtest.FrontDoorClosed(),
+		"closed":      gitlabtest.RegistryRefusesClients(),
 		"wrong realm": gitlabtest.WrongRealm("https://elsewhere.example/jwt/auth"),
 	} {
 		for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {

@@ -38,7 +38,7 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 		_ = listener.Close()
 		return err
 	}
-	// The program may not be built yet, and is on nobody's PATH then.
+	// The program may not be built yet.
 	log.Info("serving until it is interrupted", "url", url, "world", c.world, "regime", c.regime,
 		"try_in_another_terminal", "GITLAB_URL="+url+" GITLAB_TOKEN="+c.token+" go run ./cmd/registry-gc --dry-run")
 	defer log.Info("stopped")
@@ -83,9 +83,8 @@ func announce(file, url string) error {
 // A judgement is the truth about the tags of a world.
 type judgement struct{ verdicts, dead map[string]string }
 
-// judge judges a world under the default rules, with the registry's word or without, when
-// somebody first wants to know: the truth about a million tags takes more room than they
-// do.
+// judge judges a world under the default rules, by the registry or by the API alone, when
+// it is asked first: the truth about a million tags takes more memory than they do.
 func (c config) judge(world *gitlabtest.World) func() judgement {
 	rules := gitlabtest.TruthRules{ByRegistry: c.truth == "registry"}
 	return sync.OnceValue(func() judgement {
@@ -117,8 +116,7 @@ func handler(instance *gitlabtest.Server, truth func() judgement) http.Handler {
 	})
 }
 
-// writeWorld writes a table of tags. The client has gone away when writing
-// fails, which nobody needs to know.
+// writeWorld writes a table of tags. When writing fails, the client has gone away.
 func writeWorld(w io.Writer, tags []gitlabtest.TagState, truth judgement) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "REPOSITORY\tTAG\tKIND\tTRUTH")

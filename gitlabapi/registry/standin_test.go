@@ -245,7 +245,7 @@ func TestTokensOfTheStandInRunOut(t *testing.T) {
 func TestNoFaultOfTheRegistryProvesAnything(t *testing.T) {
 	everywhere := regexp.MustCompile(`^/(v2|gitlab/v1|jwt)/`)
 	for name, effect := range map[string]gitlabtest.Effect{
-		"outage": gitlabtest.RegistryOutage(), "unreachable": gitlabtest.RegistryUnreachable(), "front door": gitlabtest.FrontDoorClosed(),
+		"outage": gitlabtest.RegistryOutage(), "unreachable": gitlabtest.RegistryUnreachable(), "front door": gitlabtest.RegistryRefusesClients(),
 		"HTML": gitlabtest.HTML(), "cut": gitlabtest.Cut(), "cut in the body": gitlabtest.CutBody(), "redirect": gitlabtest.Redirect("https://elsewhere.example/"),
 		"not found": gitlabtest.Reply(404, `{"message":"404 Not Found"}`), "a page not found": gitlabtest.Reply(404, "<html>"),
 		"401": gitlabtest.Status(401), "403": gitlabtest.Status(403), "404": gitlabtest.Reply(404, ""), "429": gitlabtest.Status(429), "500": gitlabtest.Status(500), "503": gitlabtest.Status(503),
