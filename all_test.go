@@ -69,8 +69,6 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
 	"golang.org/x/net/html",
-	"k8s.io/api",
-	"sigs.k8s.io/yaml",
 }
 
 // impure are packages of the standard library that a pure function has no use for.
