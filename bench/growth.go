@@ -12,6 +12,8 @@ type point struct {
 	Regime string `json:"regime"`
 	Tags   int    `json:"tags"`
 	Fewest int    `json:"fewest_requests"` // that any algorithm needs
+	// FewestSeconds is the time that those take at CONCURRENCY.
+	FewestSeconds float64 `json:"fewest_seconds"`
 	// Program is registry-gc.
 	Program measurement `json:"registry_gc"`
 	// Sequential is the sequential algorithm; where Computed is true only its requests
@@ -58,6 +60,7 @@ func (b *bench) growth(ctx context.Context) ([]point, error) {
 func (b *bench) point(ctx context.Context, regime gitlabtest.Regime, tags int, each float64) (point, error) {
 	s := b.size(setup{World: instance(regime, tags), Latency: usual, Verify: byRegistry})
 	p := point{Regime: regime.String(), Tags: s.World.Tags, Fewest: fewestRequests(s.World)}
+	p.FewestSeconds = float64(p.Fewest) * usual.Seconds() / inFlight
 	p.Computed = tags > walked || regime == gitlabtest.Legacy && tags > walkedLegacy
 	var err error
 	if p.Program, err = b.measure(ctx, s); err != nil {

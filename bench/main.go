@@ -5,8 +5,8 @@
 //
 //	go run ./bench [-quick] [-run REGEXP] [-out FOLDER]
 //
-// It is run from within the module, needs nothing but Go, and speaks to the loopback
-// interface only. It holds each number that the program has to reach against its target,
+// It is run from the root of the module and speaks to the loopback interface only. It holds
+// each number that the program has to reach against its target,
 // and shows how requests, time, processor time and memory grow with the tags. A run of
 // everything writes tables, JSON and charts into FOLDER; with -quick or -run nothing is
 // written unless FOLDER is named.
@@ -22,7 +22,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 )
@@ -124,5 +126,24 @@ func measureAll(ctx context.Context, c config) (err error) {
 	if err := results.print(os.Stdout); err != nil || c.out == "" {
 		return err
 	}
-	return results.write(c.out)
+	if err := results.write(c.out); err != nil || len(results.Growth) == 0 {
+		return err
+	}
+	return drawCharts(ctx, c.out)
+}
+
+// drawCharts draws the charts of results that are written. What draws is a module of its
+// own and no import: the library that it needs is nothing for the program's go.mod.
+func drawCharts(ctx context.Context, folder string) error {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, "go", "run", "-C", "bench/chart", ".", folder)
+	command.Stdout, command.Stderr = os.Stderr, os.Stderr
+	politely(command)
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("drawing the charts; the figures are written: %w", err)
+	}
+	return nil
 }

@@ -106,7 +106,7 @@ func (r results) made() string {
 		m.Date, r.Command, m.Commit, m.Go, m.System, m.Cores, m.Processor)
 }
 
-// write writes tables, figures and charts to a folder.
+// write writes tables and figures to a folder.
 func (r results) write(folder string) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("writing results: %w", err)
@@ -121,13 +121,6 @@ func (r results) write(folder string) error {
 			return fmt.Errorf("writing results: %w", err)
 		}
 		files[name] = append(files[name], '\n')
-	}
-	if len(r.Growth) > 0 {
-		for name, chart := range map[string]chart{"requests.svg": requestsChart(r.Growth), "time.svg": timeChart(r.Growth)} {
-			if files[name], err = chart.svg(); err != nil {
-				return fmt.Errorf("drawing %s: %w", name, err)
-			}
-		}
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o644); err != nil {
