@@ -375,6 +375,27 @@ func TestMakefile(t *testing.T) {
 	}
 }
 
+// TestLicense: the repository has its licence in full, and the image and the README say
+// which it is.
+func TestLicense(t *testing.T) {
+	for path, parts := range map[string][]string{
+		"LICENSE": {
+			"Apache License\n                           Version 2.0, January 2004\n",
+			"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "END OF TERMS AND CONDITIONS",
+			"Copyright 2026 The registry-gc authors\n",
+		},
+		"Dockerfile": {`org.opencontainers.image.licenses="Apache-2.0"`},
+		"README.md":  {"[LICENSE](LICENSE)"},
+	} {
+		text := readFile(t, path)
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s does not say %q", path, part)
+			}
+		}
+	}
+}
+
 // TestCI: the two commands that the README promises are what decides on a change.
 func TestCI(t *testing.T) {
 	text := readFile(t, ".ci/run")
