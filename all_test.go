@@ -5,6 +5,8 @@ package registrygc_test
 import (
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -60,7 +63,6 @@ var homes = map[string][]string{
 	"gitlab.com/gitlab-org/api/client-go":   {"gitlabapi"},
 	"github.com/graph-gophers/graphql-go":   {"gitlabapi/gitlabtest"},
 	"github.com/prometheus":                 {"pipeline/report/metrics"},
-	"gonum.org/v1/plot":                     {"bench"},
 }
 
 // forTests are the dependencies of tests, which may be used in any.
@@ -71,9 +73,11 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
 	"golang.org/x/net/html",
-	"k8s.io/api",
-	"sigs.k8s.io/yaml",
 }
+
+// nested are the folders with a module of their own, for what the program does not need.
+// The part modules of .ci/run looks after them.
+var nested = []string{"bench/chart", "deploy/test"}
 
 // impure are packages of the standard library that a pure function has no use for.
 var impure = []string{"context", "log", "net", "os"}
@@ -203,6 +207,49 @@ func homesOf(path string) []string {
 
 func isForTests(path string) bool {
 	return slices.ContainsFunc(forTests, func(dependency string) bool { return within(path, dependency) })
+}
+
+// TestNestedModules: they are those that are listed, for the same Go as the program, and
+// import nothing of it: they read what it writes, and no replacement ties one to the other.
+// Their files are only parsed here, since what they import may not be downloaded.
+func TestNestedModules(t *testing.T) {
+	goVersion := regexp.MustCompile(`(?m)^go \S+$`)
+	want := goVersion.FindString(readFile(t, "go.mod"))
+	var found []string
+	documented := make(map[string]bool)
+	walkText(t, func(path, text string) {
+		dir, name := filepath.ToSlash(filepath.Dir(path)), filepath.Base(path)
+		if name == "go.mod" && dir != "." {
+			found = append(found, dir)
+			if !strings.HasPrefix(text, "module "+module+"/"+dir+"\n") || goVersion.FindString(text) != want || strings.Contains(text, "replace ") {
+				t.Errorf("%s: want the path %s/%s, %q and no replacement", path, module, dir, want)
+			}
+		}
+		i := slices.IndexFunc(nested, func(root string) bool { return within(dir, root) })
+		if i < 0 || filepath.Ext(name) != ".go" {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		documented[dir] = documented[dir] || file.Doc != nil
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil || within(imported, module) && !within(imported, module+"/"+nested[i]) {
+				t.Errorf("%s must not import %s: it is not of the same module", path, spec.Path.Value)
+			}
+		}
+	})
+	if slices.Sort(found); !slices.Equal(found, nested) {
+		t.Errorf("the nested modules are %v; want %v", found, nested)
+	}
+	for dir, has := range documented {
+		if !has {
+			t.Errorf("package %s has no comment that says what it is for", dir)
+		}
+	}
 }
 
 // TestTheLinkerLeavesOut what nobody calls, as long as nothing in the program calls
@@ -337,6 +384,27 @@ func TestMakefile(t *testing.T) {
 	}
 }
 
+// TestLicense: the repository has its licence in full, and the image and the README say
+// which it is.
+func TestLicense(t *testing.T) {
+	for path, parts := range map[string][]string{
+		"LICENSE": {
+			"Apache License\n                           Version 2.0, January 2004\n",
+			"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "END OF TERMS AND CONDITIONS",
+			"Copyright 2026 The registry-gc authors\n",
+		},
+		"Dockerfile": {`org.opencontainers.image.licenses="Apache-2.0"`},
+		"README.md":  {"[LICENSE](LICENSE)"},
+	} {
+		text := readFile(t, path)
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s does not say %q", path, part)
+			}
+		}
+	}
+}
+
 // TestCI: the two commands that the README promises are what decides on a change.
 func TestCI(t *testing.T) {
 	text := readFile(t, ".ci/run")
@@ -351,7 +419,7 @@ func TestCI(t *testing.T) {
 		"staticcheck":     `/staticcheck" \./\.\.\.`,
 		"vulnerabilities": `/govulncheck" \./\.\.\.`,
 		"tests":           `make test\b`,
-		"chart":           `go test\b`,
+		"modules":         `(?s)\*/go\.mod'.*go mod tidy -diff.*go vet \./\.\.\..*/staticcheck" \./\.\.\..*go test\b`,
 		"registry":        `go test -tags realregistry\b`,
 		"pages":           `go test -tags browser\b`,
 		"component":       `node .*/run\.mjs"`,

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,18 +17,21 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// withRace is set where the tests are built with the race detector.
-var withRace bool
+// withRace reports whether the tests are built with the race detector.
+func withRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
-// TestEveryMeasurement makes every measurement on small worlds, each with the programs'
+// TestEveryMeasurement makes every measurement on small instances, each with the programs'
 // own processes, which end with an error when the race detector has seen something.
 func TestEveryMeasurement(t *testing.T) {
 	dir := t.TempDir()
-	if err := build(t.Context(), dir, withRace); err != nil {
+	if err := build(t.Context(), dir, withRace()); err != nil {
 		t.Fatal(err)
 	}
 	b := newBench(dir, io.Discard)
-	b.shrink = 500
+	b.divisor = 500
 	rows, err := b.targets(t.Context(), regexp.MustCompile(""))
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +48,7 @@ func TestEveryMeasurement(t *testing.T) {
 	for name, want := range map[string]string{
 		"README.md":    "| 2,000 |", // a million tags, shrunk
 		"targets.json": `"measured"`,
-		"growth.json":  `"average_in_flight"`,
-		"requests.svg": "floor on DATABASE",
-		"time.svg":     "registry-gc, LEGACY",
+		"growth.json":  `"fewest_seconds"`,
 	} {
 		text, err := os.ReadFile(filepath.Join(out, name))
 		if err != nil || !strings.Contains(string(text), want) {
@@ -97,7 +100,7 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 	client, err := gitlabapi.New(gitlabapi.Config{
 		URL:            "http://gitlab.test",
 		Token:          throttle.NewSecret(gitlabtest.DefaultToken),
-		Concurrency:    inFlight,
+		Concurrency:    concurrency,
 		RequestTimeout: time.Minute,
 		MaxRetries:     5,
 		Transport:      server.Transport(),
@@ -156,7 +159,7 @@ func TestListings(t *testing.T) {
 		"DELETE /projects/:id/registry/repositories/:rid/tags": 7,
 		"POST /api/graphql query":                              10_000, "POST /api/graphql mutation": 7,
 	}}
-	if got := listings(m); got != 11_111 {
+	if got := m.listings(); got != 11_111 {
 		t.Errorf("%d listings, want 11111", got)
 	}
 }
@@ -172,12 +175,28 @@ func TestTargetsAreReachedAtTheirLimit(t *testing.T) {
 		{atMost(20, "%.0f µs", tags), measurement{Tags: 21}, figure{21, "21 µs", false}},
 		{atLeast(50, "%.0f times", tags), measurement{Tags: 50}, figure{50, "50 times", true}},
 		{atLeast(50, "%.0f times", tags), measurement{Tags: 49}, figure{49, "49 times", false}},
+		{requestsWithin(tags), measurement{Tags: 1_000, API: 900, Registry: 100}, figure{1_000, "1,000 of 1,000", true}},
+		{requestsWithin(tags), measurement{Tags: 1_000, API: 901, Registry: 100}, figure{1_001, "1,001 of 1,000", false}},
 		{residentAtMost(64), measurement{Peak: 64 << 20}, figure{64, "64.0 MiB", true}},
 		{residentAtMost(64), measurement{Peak: 65 << 20}, figure{65, "65.0 MiB", false}},
 		{residentAtMost(64), measurement{}, figure{0, "not known on this system", false}},
 	} {
 		if got := test.read(test.m, measurement{}); got != test.want {
 			t.Errorf("%+v, want %+v", got, test.want)
+		}
+	}
+}
+
+// TestShrink: a smaller instance has the shape of the one that it stands for.
+func TestShrink(t *testing.T) {
+	for name, test := range map[string]struct{ world, want gitlabtest.EvenWorld }{
+		"many projects":    {neverCleaned(gitlabtest.Legacy, 100_000), neverCleaned(gitlabtest.Legacy, 1_000)},
+		"attested":         {attested(100_000), attested(1_000)},
+		"one repository":   {oneRepository(100_000), oneRepository(1_000)},
+		"one with a cache": {oneRepositoryAndCache(100_000), oneRepositoryAndCache(1_000)},
+	} {
+		if got := (setup{World: test.world}).shrink(100).World; got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// sequential is the algorithm that the program replaces: one request after the other,
-// one at least for every tag, and for every cache tag that may be an orphan the project's
-// repositories and the counterpart's tags listed again. It believes every answer.
+// sequential is the algorithm that the program replaces. It makes one request after the
+// other, at least one for every tag, and for every cache tag that may be an orphan it lists
+// the project's repositories and the counterpart's tags again. It believes every answer.
 type sequential struct {
 	client  *gitlabapi.Client
 	rules   policy.Rules
@@ -24,8 +24,8 @@ type sequential struct {
 	deleted int
 }
 
-// runSequential walks an instance and writes down how many tags it saw and deleted, by
-// the names of the program's own summary.
+// runSequential walks an instance and prints how many tags it saw and deleted, as JSON with
+// the names that the program's own summary has.
 func runSequential(ctx context.Context, url, regime string, to io.Writer) error {
 	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: throttle.NewSecret(token), Concurrency: 1})
 	if err != nil {

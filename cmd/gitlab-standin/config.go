@@ -13,25 +13,25 @@ import (
 
 // config is what the command line says.
 type config struct {
-	listen       string
-	addrFile     string
-	world        string
-	regime       string
-	truth        string
-	seed         uint64
-	projects     int
-	empty        int
-	repositories int
-	tags         int
-	dead         float64
-	attested     float64
-	protected    float64
-	token        string
-	latency      time.Duration
-	rateLimit    int
+	listen        string
+	addrFile      string
+	world         string
+	regime        string
+	truth         string
+	seed          uint64
+	projects      int
+	emptyProjects int
+	repositories  int
+	tags          int
+	dead          float64
+	attested      float64
+	protected     float64
+	token         string
+	latency       time.Duration
+	rateLimit     int
 }
 
-// usageError is a command line that cannot be served.
+// usageError is an error of whoever wrote the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -48,7 +48,7 @@ func parse(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&c.truth, "truth", "registry", "by whose word /-/standin/world judges tags: registry or api")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of a random world")
 	flags.IntVar(&c.projects, "projects", 6, "projects with repositories of a random or even world")
-	flags.IntVar(&c.empty, "empty-projects", 0, "projects without repositories of an even world")
+	flags.IntVar(&c.emptyProjects, "empty-projects", 0, "projects without repositories of an even world")
 	flags.IntVar(&c.repositories, "repositories", 6, "most repositories of a project of a random world; of an even world all together")
 	flags.IntVar(&c.tags, "tags", 14, "most tags of a repository of a random world; of an even world all together")
 	flags.Float64Var(&c.dead, "dead", 0, "share of an even world's tags that are caches without an image")
@@ -89,7 +89,7 @@ func (c config) check() error {
 	complain(c.world != "demo" && c.world != "random" && c.world != "even", "--world: %q is neither demo, random nor even", c.world)
 	complain(c.regime != "legacy" && c.regime != "database", "--regime: %q is neither legacy nor database", c.regime)
 	complain(c.truth != "registry" && c.truth != "api", "--truth: %q is neither registry nor api", c.truth)
-	complain(c.projects < 0 || c.empty < 0 || c.repositories < 1 || c.tags < 0,
+	complain(c.projects < 0 || c.emptyProjects < 0 || c.repositories < 1 || c.tags < 0,
 		"--projects, --empty-projects and --tags must not be negative, --repositories at least 1")
 	complain(c.world == "even" && (c.projects < 1 || c.repositories < c.projects),
 		"--world even: every one of --projects has one of --repositories at least")
@@ -101,8 +101,8 @@ func (c config) check() error {
 	return errors.Join(errs...)
 }
 
-// checkLoopback refuses addresses that other machines could reach: the token is
-// public, and the server has no defence.
+// checkLoopback refuses addresses that others could reach: the token is
+// public, and nothing here was made to withstand anybody.
 func checkLoopback(address string) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -123,7 +123,7 @@ func (c config) makeWorld() *gitlabtest.World {
 	switch c.world {
 	case "even":
 		return gitlabtest.EvenWorld{
-			Regime: regime, Projects: c.projects, EmptyProjects: c.empty,
+			Regime: regime, Projects: c.projects, EmptyProjects: c.emptyProjects,
 			Repositories: c.repositories, Tags: c.tags,
 			Dead: c.dead, Attested: c.attested, Protected: c.protected,
 		}.World()
@@ -140,7 +140,7 @@ func (c config) makeWorld() *gitlabtest.World {
 	}
 }
 
-// options are the server's.
+// options are those of the server that the command line asks for.
 func (c config) options() []gitlabtest.Option {
 	options := []gitlabtest.Option{gitlabtest.WithToken(c.token, "api")}
 	if c.rateLimit > 0 {

@@ -1,35 +1,51 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
 
-// A setup is an instance and how it is walked. The same setup is measured once a run.
+// A setup is an instance and how it is walked. Rows of the same setup share one measurement.
 type setup struct {
 	World gitlabtest.EvenWorld
 	// Latency is what every request takes at least.
 	Latency time.Duration
-	// Verify is the setting VERIFY, registry or api.
+	// Verify is the setting VERIFY: verifyRegistry or verifyAPI.
 	Verify string
-	// RateLimit is the setting RATE_LIMIT.
+	// DeleteKinds is the setting DELETE_KINDS; "" leaves it at its default.
+	DeleteKinds string
+	// RateLimit is the setting RATE_LIMIT; 0 is no limit.
 	RateLimit int
 	// Sequential walks with the sequential algorithm, to which the settings are nothing.
 	Sequential bool
+	// Repeat tells measurements of the same thing apart.
+	Repeat int
 }
 
 const (
-	// usual is what a request takes, where a row does not say another time. Real
+	verifyRegistry = "registry"
+	verifyAPI      = "api"
+
+	// usualLatency is what a request takes, where a row does not say another time. Real
 	// instances take longer, which would only slow the measurements down.
-	usual = 5 * time.Millisecond
-	// inFlight is the setting CONCURRENCY, at its default.
-	inFlight = 16
+	usualLatency = 5 * time.Millisecond
+	// concurrency is the setting CONCURRENCY, at its default.
+	concurrency = 16
 
 	// In the steady state one tag in a hundred is dead, and a few are protected.
 	deadShare      = 0.01
 	protectedShare = 0.02
 )
+
+func (s setup) String() string {
+	who := "registry-gc, VERIFY=" + s.Verify
+	if s.Sequential {
+		who = "the sequential algorithm"
+	}
+	return fmt.Sprintf("%s on %v, %d tags in %d repositories", who, s.World.Regime, s.World.Tags, s.World.Repositories)
+}
 
 // instance returns an instance with so many tags: 9 repositories and 20 projects to
 // every thousand, and of the projects 3 with repositories at all, at least one of each
@@ -57,8 +73,17 @@ func oneRepository(tags int) gitlabtest.EvenWorld {
 	}
 }
 
-// piledUp returns an instance that was never cleaned.
-func piledUp(regime gitlabtest.Regime, tags int) gitlabtest.EvenWorld {
+// oneRepositoryAndCache returns an instance with one repository of so many tags and a cache
+// repository of as many, of which one in a hundred is dead.
+func oneRepositoryAndCache(tags int) gitlabtest.EvenWorld {
+	return gitlabtest.EvenWorld{
+		Regime: gitlabtest.Database, Tags: 2 * tags, Projects: 1, Repositories: 2,
+		Dead: deadShare / 2, Protected: protectedShare,
+	}
+}
+
+// neverCleaned returns an instance that is full of dead tags.
+func neverCleaned(regime gitlabtest.Regime, tags int) gitlabtest.EvenWorld {
 	world := instance(regime, tags)
 	world.Dead = 0.3
 	return world
@@ -71,16 +96,15 @@ func attested(tags int) gitlabtest.EvenWorld {
 	return world
 }
 
-// size makes the world of a setup as small as the whole measurement is.
-func (b *bench) size(s setup) setup {
-	if b.shrink == 1 {
+// shrink returns a setup with an instance of the same shape and fewer tags.
+func (s setup) shrink(divisor int) setup {
+	if divisor == 1 {
 		return s
 	}
-	world := instance(s.World.Regime, max(s.World.Tags/b.shrink, 10))
-	if s.World.Repositories == 1 {
-		world = oneRepository(world.Tags)
+	s.World.Tags = max(s.World.Tags/divisor, 10)
+	if s.World.Projects > 1 {
+		small := instance(s.World.Regime, s.World.Tags)
+		s.World.Projects, s.World.EmptyProjects, s.World.Repositories = small.Projects, small.EmptyProjects, small.Repositories
 	}
-	world.Dead, world.Attested = s.World.Dead, s.World.Attested
-	s.World = world
 	return s
 }

@@ -2,20 +2,52 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
-// reports is what a run wrote down: summary.json and decisions.jsonl, as far as the
-// demo shows them. The names are those of the contract, written out once more, so that
-// a report that breaks it does not show up here as if nothing were wrong.
+// runProgram runs registry-gc on the instance at a URL and reads its reports, which go to a
+// folder of that name.
+func runProgram(ctx context.Context, to *screen, dir, url, name string, args ...string) (*reports, error) {
+	folder := filepath.Join(dir, name)
+	variables := []string{
+		"GITLAB_URL=" + url,
+		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
+		"VERIFY=registry",
+		"RATE_LIMIT=0", // nobody else uses the stand-in
+		"LOG_LEVEL=warn",
+		"REPORT_DIR=" + folder,
+	}
+	to.command(variables, "registry-gc", args...)
+	command := exec.CommandContext(ctx, filepath.Join(dir, "registry-gc"), args...)
+	// Nothing else of the environment: whoever tries the demo may have a real
+	// GitLab's address and token in theirs.
+	command.Env = slices.Concat(variables, []string{"TMPDIR=" + dir})
+	command.Stdout, command.Stderr = to, os.Stderr
+	interruptOnCancel(command)
+	err := command.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
+	}
+	return readReports(folder)
+}
+
+// reports are the figures of summary.json and the lines of decisions.jsonl that the demo
+// shows. It has the names of their fields for itself and does not take them from the
+// program, so that a renamed field shows up here.
 type reports struct {
 	Tags      int `json:"tags"`
 	Deleted   int `json:"deleted"`

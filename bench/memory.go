@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// watchPeak follows the resident size of a process until the function that it returns is
-// called, which says how large it has been. The kernel keeps the peak itself, so that only
-// what a process grows by right before its end can be missed. The figure that the kernel
-// hands to whoever waits for a process is of no use: it counts from before the program
-// was loaded, with what the parent held then.
+// watchPeak follows the resident size of a process until the returned function is called,
+// which says how large it has been. The kernel keeps the peak itself, so that only growth
+// right before the end of the process can be missed. What wait4 reports as the largest size
+// is of no use: it counts from before the program was loaded, with what the parent held
+// then.
 func watchPeak(pid int) func() int64 {
 	var peak int64
 	stop, stopped := make(chan struct{}), make(chan struct{})

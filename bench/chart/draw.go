@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"image/color"
+	"math"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -18,15 +20,16 @@ type chart struct {
 	lines       []line
 }
 
-// A line is what one algorithm needs.
+// A line is what one algorithm needs for instances of several sizes.
 type line struct {
 	name   string
 	colour color.Color
 	points plotter.XYs
-	// dashed says from which point on it is computed: what leads there is dashed.
-	dashed int
-	mark   draw.GlyphDrawer // of what is measured, so that colour is not all that tells lines apart
-	floor  bool             // drawn thin and without marks
+	// measured is how many of the points were measured. The others were computed, and
+	// what leads to them is dashed.
+	measured int
+	mark     draw.GlyphDrawer // of measured points, so that colour is not all that tells lines apart
+	floor    bool             // drawn thin and without marks
 }
 
 var (
@@ -37,44 +40,6 @@ var (
 	faint  = color.RGBA{R: 0xe2, G: 0xe2, B: 0xe2, A: 0xff}
 )
 
-func requestsChart(points []point) chart {
-	return chart{"Requests against tags", "requests", lines(points,
-		func(m measurement) float64 { return float64(m.requests()) },
-		func(p point) float64 { return float64(p.Fewest) })}
-}
-
-func timeChart(points []point) chart {
-	return chart{"Time against tags, at 5 ms a request", "seconds", lines(points,
-		func(m measurement) float64 { return m.Seconds },
-		func(p point) float64 { return float64(p.Fewest) * usual.Seconds() / inFlight })}
-}
-
-// lines turns the points of both regimes into lines. The sequential algorithm and the floor
-// are shown on DATABASE; on LEGACY the former needs as much.
-func lines(points []point, of func(measurement) float64, floor func(point) float64) []line {
-	sequential := line{name: "sequential (dashed: computed)", colour: orange, mark: draw.CircleGlyph{}}
-	legacy := line{name: "registry-gc, LEGACY", colour: green, mark: draw.BoxGlyph{}}
-	database := line{name: "registry-gc, DATABASE", colour: blue, mark: draw.PyramidGlyph{}}
-	fewest := line{name: "floor on DATABASE: pages, deletions ÷ 20", colour: grey, floor: true}
-	for _, p := range points {
-		x := float64(p.Tags)
-		if p.Regime == "legacy" {
-			legacy.points = append(legacy.points, plotter.XY{X: x, Y: of(p.Program)})
-			continue
-		}
-		if !p.Computed {
-			sequential.dashed = len(sequential.points) + 1
-		}
-		sequential.points = append(sequential.points, plotter.XY{X: x, Y: of(p.Sequential)})
-		database.points = append(database.points, plotter.XY{X: x, Y: of(p.Program)})
-		fewest.points = append(fewest.points, plotter.XY{X: x, Y: floor(p)})
-	}
-	for _, l := range []*line{&legacy, &database, &fewest} {
-		l.dashed = len(l.points)
-	}
-	return []line{sequential, legacy, database, fewest}
-}
-
 // svg draws the chart.
 func (c chart) svg() ([]byte, error) {
 	p := plot.New()
@@ -82,7 +47,7 @@ func (c chart) svg() ([]byte, error) {
 	p.X.Label.Text, p.Y.Label.Text = "tags", c.unit
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Scale = plot.LogScale{}
-		axis.Tick.Marker = powers{}
+		axis.Tick.Marker = decades{}
 		axis.Label.TextStyle.Font = sans(13)
 		axis.Tick.Label.Font = sans(12)
 		axis.Padding = vg.Points(4)
@@ -102,7 +67,7 @@ func (c chart) svg() ([]byte, error) {
 			return nil, err
 		}
 	}
-	wholeDecades(&p.Y)
+	roundToDecades(&p.Y)
 	canvas := vgsvg.New(18*vg.Centimeter, 12*vg.Centimeter)
 	// The last label of the axis stands half outside the plot, which begins with its title
 	// at the very edge.
@@ -112,8 +77,7 @@ func (c chart) svg() ([]byte, error) {
 	return bytes.ReplaceAll(text.Bytes(), []byte("font-family:Liberation Sans;"), []byte(fonts)), err
 }
 
-// fonts are what a page should be set in that has no Liberation Sans: those it was made to
-// be as wide as.
+// fonts names, for browsers without Liberation Sans, those that it was made as wide as.
 const fonts = "font-family:Liberation Sans,Arial,Helvetica,sans-serif;"
 
 func sans(size vg.Length) font.Font {
@@ -125,7 +89,7 @@ func (l line) addTo(p *plot.Plot) error {
 	if len(l.points) == 0 {
 		return nil
 	}
-	measured, marks, err := plotter.NewLinePoints(l.points[:l.dashed])
+	measured, marks, err := plotter.NewLinePoints(l.points[:l.measured])
 	if err != nil {
 		return err
 	}
@@ -140,10 +104,10 @@ func (l line) addTo(p *plot.Plot) error {
 	}
 	p.Add(measured, marks)
 	p.Legend.Add(l.name, measured, marks)
-	if l.dashed == len(l.points) {
+	if l.measured == len(l.points) {
 		return nil
 	}
-	computed, rings, err := plotter.NewLinePoints(l.points[max(l.dashed-1, 0):])
+	computed, rings, err := plotter.NewLinePoints(l.points[max(l.measured-1, 0):])
 	if err != nil {
 		return err
 	}
@@ -152,4 +116,46 @@ func (l line) addTo(p *plot.Plot) error {
 	rings.Color, rings.Shape, rings.Radius = l.colour, draw.RingGlyph{}, vg.Points(3.5)
 	p.Add(computed, rings)
 	return nil
+}
+
+// decades marks the powers of ten on an axis and labels them as people write them.
+type decades struct{}
+
+// Ticks implements [plot.Ticker].
+func (decades) Ticks(low, high float64) []plot.Tick {
+	var ticks []plot.Tick
+	for e := math.Floor(math.Log10(low)); e <= math.Ceil(math.Log10(high)); e++ {
+		power := math.Pow(10, e)
+		if power >= low*0.999 && power <= high*1.001 {
+			ticks = append(ticks, plot.Tick{Value: power, Label: powerLabel(power)})
+		}
+		for n := 2.0; n < 10; n++ {
+			if minor := n * power; minor > low && minor < high {
+				ticks = append(ticks, plot.Tick{Value: minor})
+			}
+		}
+	}
+	return ticks
+}
+
+func powerLabel(power float64) string {
+	if power < 1 {
+		return strconv.FormatFloat(power, 'f', -1, 64)
+	}
+	return withCommas(int(math.Round(power)))
+}
+
+// roundToDecades lets an axis begin and end at a power of ten, and leaves some room above
+// for the legend.
+func roundToDecades(axis *plot.Axis) {
+	axis.Min = math.Pow(10, math.Floor(math.Log10(axis.Min)))
+	axis.Max = math.Pow(10, math.Ceil(math.Log10(axis.Max)+0.7))
+}
+
+func withCommas(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
