@@ -27,8 +27,8 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/registry", "gitlabapi/throttle"},
-	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/throttle"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle"},
+	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/manifest", "gitlabapi/throttle"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
 	"gitlabapi":            {"gitlabapi/registry", "gitlabapi/throttle"},
@@ -38,8 +38,8 @@ var mayImport = map[string][]string{
 	"gitlabapi/throttle":   nil,
 	"internal/flight":      nil,
 	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
-	"pipeline/policy":      nil,
-	"pipeline/report":      {"pipeline/policy"},
+	"pipeline/policy":      {"gitlabapi/manifest"},
+	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest"},
 
 	"pipeline/report/metrics": {"pipeline/policy", "pipeline/report"},
 }

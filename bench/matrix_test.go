@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -104,7 +104,7 @@ func walk(t *testing.T, server *gitlabtest.Server, verify pipeline.Verify) repor
 	synctest.Test(t, func(t *testing.T) {
 		c := client(t, server)
 		rules := defaultRules()
-		rules.DeleteKinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest}
+		rules.DeleteKinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
 		options := pipeline.Options{Rules: rules, Workers: 16, Scope: pipeline.Scope{Membership: true}, Verify: verify}
 		if err := pipeline.Run(t.Context(), c, options, report.NewSummary(false)); err != nil {
 			t.Log("the run ended early:", err)

@@ -96,35 +96,27 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 	}
 	facts := policy.Facts{Repository: repository.Name, Tag: name, Listed: true, Regime: s.regime}
 	details, err := s.client.TagDetails(ctx, repository, name)
-	switch {
-	case errors.Is(err, gitlabapi.ErrTagNotFound):
-		facts.Details = policy.Known(policy.DetailsMissing)
-	case err != nil:
+	missing := errors.Is(err, gitlabapi.ErrTagNotFound)
+	if err != nil && !missing {
 		return err
-	case details.CreatedAt.IsZero():
-		facts.Details = policy.Known(policy.DetailsUndated)
-	default:
-		facts.Details = policy.Known(policy.DetailsDated)
 	}
-	if counterpart, wanted := s.counterpartOf(facts); wanted {
+	facts.Missing = policy.Known(missing)
+	if !missing {
+		facts.Dated = policy.Known(!details.CreatedAt.IsZero())
+	}
+	verdict, need := s.rules.Decide(facts)
+	if verdict.Action == policy.Undecided && need == policy.NeedCounterpart {
+		counterpart, _ := s.rules.CounterpartOf(repository.Name)
 		if facts.Counterpart, err = s.counterpart(ctx, repository.ProjectID, counterpart, name); err != nil {
 			return err
 		}
+		verdict, _ = s.rules.Decide(facts)
 	}
-	if s.rules.Decide(facts).Action != policy.Delete {
+	if verdict.Action != policy.Delete {
 		return nil
 	}
 	s.deleted++
 	return s.client.DeleteTag(ctx, ctx, repository, name)
-}
-
-// counterpartOf names the repository that has the image of a cache, if the cache could
-// be an orphan that goes.
-func (s *sequential) counterpartOf(facts policy.Facts) (string, bool) {
-	details, _ := facts.Details.Get()
-	goes := details == policy.DetailsUndated || details == policy.DetailsDated && s.rules.DeletesDated(s.regime)
-	counterpart, cache := s.rules.CounterpartOf(facts.Repository)
-	return counterpart, cache && goes
 }
 
 // counterpart looks for the image of a cache by listing everything again.

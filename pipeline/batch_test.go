@@ -120,28 +120,23 @@ func TestOnlyWhatIsConfirmedCounts(t *testing.T) {
 	}
 }
 
-// TestBatchLeavesWithItsRepository: a batch that is not full does not wait for other
-// repositories.
-func TestBatchLeavesWithItsRepository(t *testing.T) {
-	world := withOrphans(gitlabtest.Database, 2, 3)
-	slow := world.Projects[0].Repositories[3]
-	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
-		Path: regexp.MustCompile(slow.Name + `/tags/list/?$`), Effect: gitlabtest.Latency(20 * time.Second)}))
-	var first atomic.Int64
-	first.Store(-1)
-	var started time.Time
-	tr.server.OnRequest(func(r gitlabtest.Request) {
-		if started.IsZero() {
-			started = time.Now()
-		}
-		if r.Operation == "mutation" {
-			first.CompareAndSwap(-1, int64(time.Since(started)))
-		}
-	})
-	tr.client.Concurrency, tr.options.Workers = 4, 4
-	got := tr.runInBubble(t)
-	if after := time.Duration(first.Load()); got.Deleted != 6 || after < 0 || after > 10*time.Second {
-		t.Errorf("deleted %d, the first after %v", got.Deleted, after)
+// TestRequestsAreFull: a request of forty tags, or of ten repositories, is sent when it is full
+// or the input has ended, however slow what else there is to read.
+func TestRequestsAreFull(t *testing.T) {
+	for _, test := range []struct{ pairs, orphans, requests int }{
+		{1, 95, 3}, {10, 4, 1}, {30, 1, 3}, {8, 20, 4},
+	} {
+		t.Run(fmt.Sprintf("%d orphans in each of %d", test.orphans, test.pairs), func(t *testing.T) {
+			world := withOrphans(gitlabtest.Database, test.pairs, test.orphans)
+			slow := world.Projects[0].Repositories[1]
+			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+				Path: regexp.MustCompile(slow.Name + `/tags/list/?$`), Count: 1, Effect: gitlabtest.Latency(20 * time.Second)}))
+			tr.options.Workers = 4 // one deleter
+			got := tr.runInBubble(t)
+			if n := tr.server.Stats().ByEndpoint[mutations]; got.Deleted != test.pairs*test.orphans || n != test.requests {
+				t.Errorf("deleted %d in %d requests, want %d", got.Deleted, n, test.requests)
+			}
+		})
 	}
 }
 
@@ -415,7 +410,7 @@ func TestListingsAndDeletionsDoNotBlockEachOther(t *testing.T) {
 	dead := regexp.MustCompile(fmt.Sprintf(`/repositories/%d/tags/dead-..$`, app.ID))
 	for range 20 { // it took chance as well
 		tr := newTrial(world, gitlabtest.WithFaults(
-			gitlabtest.Fault{Path: tagsOf(app), Skip: 1, Effect: gitlabtest.Latency(20 * time.Second)},
+			gitlabtest.Fault{Path: tagsOf(app), Skip: 1, Effect: gitlabtest.Latency(2 * time.Second)},
 			gitlabtest.Fault{Path: dead, PerPath: true, Count: 1, Effect: gitlabtest.Latency(time.Second)},
 			gitlabtest.Fault{Operation: "mutation", Count: 1, Effect: gitlabtest.Latency(9 * time.Second)},
 		))
@@ -511,8 +506,8 @@ func TestOneListingForAParcel(t *testing.T) {
 	tr := registryTrial(world, pipeline.VerifyRegistry)
 	tr.options.Workers = 4
 	got := tr.runInBubble(t)
-	// Twice ten pages at first, and ten for every forty deletions but for those at the start.
-	if lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]; got.Deleted != 400 || lists > 20+12*10+10 {
+	// Twice ten pages at first, and as many for every forty deletions.
+	if lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]; got.Deleted != 400 || lists > 20+10*20 {
 		t.Errorf("deleted %d with %d pages of listings", got.Deleted, lists)
 	}
 }

@@ -3,95 +3,118 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// classifyStage is the classifier. It is a pool of one: deciding costs no request and
-// about a microsecond, and the outage guard has to see all tags in one place. At the
-// end of its input, a stop included, it lets go what the guard still holds.
-func (r *run) classifyStage(workers int) stage[tag, *batch] {
-	c := &classifier{run: r, open: make(map[*repository]*batch)}
-	return stage[tag, *batch]{workers: 1, room: workers, work: c.classify, end: c.finish}
+// A decision is what was decided on a tag: the second of the forms in which a tag travels.
+type decision struct {
+	tag
+	finding
+	facts   policy.Facts
+	verdict policy.Verdict
+	doubt   error // why a fact is unknown
 }
 
-// errMeaningless is the doubt about a 404 that no error explains: the regime is
-// unknown, or it is the one in which a tag that is listed is there.
+// errMeaningless is the doubt about a 404 that no error explains: the regime is not known,
+// or it is the one in which a tag that is listed exists.
 var errMeaningless = errors.New("GitLab lists the tag and has no details of it, which proves nothing in the regime at hand")
 
-// A classifier sends what is to be deleted on, in batches, and reports the rest.
-type classifier struct {
-	run   *run
-	guard outageGuard
-	open  map[*repository]*batch // those that are being filled
-}
-
-func (c *classifier) classify(_ context.Context, t tag, send emit[*batch]) error {
-	t.verdict = t.repository.evidence.rules.Decide(t.facts)
-	if t.verdict.Action == policy.Undecided && t.doubt == nil {
-		t.doubt = errMeaningless
-	}
-	c.guard.observe(t)
-	if t.verdict.Action == policy.Keep {
-		c.run.pulse.remember(t)
-	}
-	held := t.repository.evidence.guarded() && c.guard.hold(t, !c.run.options.Rules.DeletesDated(t.facts.Regime))
-	if !held {
-		c.pass(t, send)
-	}
-	for _, held := range c.guard.release(false) {
-		c.pass(held, send)
-	}
-	return nil
-}
-
-// finish lets go what the guard held to the end. After a stop that is no reason to
-// suspect an outage: the rest of the tags was not looked at.
-func (c *classifier) finish(ctx context.Context, send emit[*batch]) error {
-	stopped := ctx.Err() != nil
-	for _, held := range c.guard.release(true) {
-		if stopped {
-			held.verdict, held.doubt = notConfirmed, context.Cause(ctx)
+// classifyStage is the classifier: a pool of the given size. Each worker finds the facts of
+// one tag that its verdict depends on, with one request at a time, and decides. After a stop
+// facts stay unknown, and the tags with them undecided.
+func (r *run) classifyStage(workers int) stage[tag, decision] {
+	return stage[tag, decision]{workers: workers, work: func(ctx context.Context, t tag, send emit[decision]) error {
+		r.progress.tags.begin(1)
+		d := r.decide(ctx, t)
+		r.progress.tags.inFlight.Add(-1)
+		if !send(d) {
+			r.settle(d.candidate(), notConfirmed, context.Cause(r.hard))
 		}
-		c.pass(held, send)
-	}
-	for _, b := range c.open { // of repositories whose tags did not all come, after a stop
-		send(b)
-	}
-	return nil
+		return runError(d.doubt)
+	}}
 }
 
-// pass sends a tag to where its verdict leads. With the last tag of a repository its
-// batch leaves, too.
-func (c *classifier) pass(t tag, send emit[*batch]) {
-	if t.verdict.Action == policy.Delete {
-		t.repository.planned.add(t.facts.Tag)
-		c.run.progress.dead.found.Add(1)
-		c.fill(t, send)
-	} else {
-		c.run.settle(t)
+// decide asks the rules, and finds the facts that they need one after the other, the cheapest
+// first, until the verdict stands or a fact cannot be had: a protected tag costs no request,
+// and a counterpart is looked up only where a tag of a cache repository exists.
+func (r *run) decide(ctx context.Context, t tag) decision {
+	d := decision{tag: t, doubt: t.err}
+	d.facts = policy.Facts{Repository: t.Name, Tag: t.name, Listed: t.err == nil, Regime: t.regime}
+	var need policy.Need
+	for d.verdict, need = t.rules.Decide(d.facts); need != policy.Nothing; d.verdict, need = t.rules.Decide(d.facts) {
+		var err error
+		if need == policy.NeedCounterpart {
+			d.facts.Counterpart, err = lookUpCounterpart(ctx, t)
+		} else {
+			d.finding, err = t.source.find(ctx, t.repository, t.listedTag, d.finding, need)
+			d.facts = r.withFinding(d.facts, d.finding)
+		}
+		if err != nil {
+			return d.doubted(ctx, err)
+		}
 	}
-	if t.repository.unclassified--; t.repository.unclassified == 0 {
-		c.sendOn(t.repository, send)
+	if d.verdict.Action == policy.Delete {
+		found, err := t.source.find(ctx, t.repository, t.listedTag, d.finding, policy.Nothing)
+		d.finding, d.facts = found, r.withFinding(d.facts, found)
+		d.verdict, _ = t.rules.Decide(d.facts)
+		if err != nil {
+			return d.doubted(ctx, err)
+		}
 	}
+	if d.verdict.Action == policy.Undecided && d.doubt == nil {
+		d.doubt = errMeaningless
+	}
+	return d
 }
 
-// fill puts a tag into its repository's batch, which leaves when it is full.
-func (c *classifier) fill(t tag, send emit[*batch]) {
-	b := c.open[t.repository]
-	if b == nil {
-		b = &batch{repository: t.repository}
-		c.open[t.repository] = b
+// doubted returns a decision whose facts could not be completed for an error, or for a stop.
+func (d decision) doubted(ctx context.Context, err error) decision {
+	d.verdict, _ = d.rules.Decide(d.facts)
+	d.doubt = err
+	if ctx.Err() != nil {
+		d.doubt = context.Cause(ctx)
 	}
-	if b.add(t); len(b.tags) == maxBatch {
-		c.sendOn(t.repository, send)
+	if d.verdict.Action == policy.Delete {
+		d.verdict = notConfirmed
 	}
+	return d
 }
 
-// sendOn sends a repository's batch on, if it has one.
-func (c *classifier) sendOn(repo *repository, send emit[*batch]) {
-	if b := c.open[repo]; b != nil {
-		delete(c.open, repo)
-		send(b)
+// withFinding returns the facts of a tag with those that a source has found.
+func (r *run) withFinding(facts policy.Facts, f finding) policy.Facts {
+	facts.Missing, facts.Dated, facts.Kind = f.missing, f.dated, f.kind
+	facts.Young = r.isYoung(f.newest)
+	return facts
+}
+
+// isYoung says whether something that was made or pushed at a time is younger than the
+// minimum age of what is deleted. It is unknown where the time is.
+func (r *run) isYoung(made time.Time) policy.Fact[bool] {
+	if made.IsZero() || r.options.MinAge == 0 {
+		return policy.Unknown[bool]()
+	}
+	return policy.Known(r.started.Sub(made) < r.options.MinAge)
+}
+
+// lookUpCounterpart looks a cache tag's counterpart up in the listing that the tags of the
+// cache repository share. The error says why the fact is unknown.
+func lookUpCounterpart(ctx context.Context, t tag) (policy.Fact[policy.Counterpart], error) {
+	counterpart := t.counterpart
+	switch {
+	case counterpart == nil:
+		return policy.Known(policy.CounterpartRepositoryMissing), nil
+	case counterpart.Deleting:
+		return policy.Known(policy.CounterpartPresent), nil
+	}
+	tags, err := counterpart.get(ctx, t.source)
+	switch {
+	case tags.has(t.name):
+		return policy.Known(policy.CounterpartPresent), nil
+	case err != nil:
+		return policy.Unknown[policy.Counterpart](), err
+	default:
+		return policy.Known(policy.CounterpartTagMissing), nil
 	}
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,253 +13,383 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// none is what the last stage sends on: nothing.
-type none struct{}
-
-// deleteStage is the deleter: a pool a quarter of the given size, each of whom confirms
-// the grounds of a parcel's tags, as many at a time as the given size, and has them
-// deleted. The pool is small so that batches meet while all are busy, and leave in one
-// request; nobody waits for others to come. After a stop no deletion is begun; one that
-// was sent may finish until the run is cut off.
-func (r *run) deleteStage(workers int) stage[[]*batch, none] {
-	return stage[[]*batch, none]{workers: max(workers/4, 1), work: func(ctx context.Context, batches []*batch, _ emit[none]) error {
-		return r.remove(ctx, batches, workers)
-	}}
-}
-
-// maxRounds is how often the grounds of deletions are confirmed that cannot be sent in
-// time after that.
-const maxRounds = 3
+const (
+	// maxAge is how old the grounds of a deletion may be when it is sent, counted from when
+	// the first request for them was.
+	maxAge = 10 * time.Second
+	// maxTries is how often the grounds of a deletion are read that cannot be sent while they
+	// are fresh: once, and three times again.
+	maxTries = 4
+)
 
 // errLate says why a deletion was given up.
-var errLate = errors.New("its deletion could not be sent while the confirmation of its grounds was fresh")
+var errLate = errors.New("its deletion could not be sent within ten seconds of reading its grounds again")
 
-// remove confirms the grounds for the deletions in a parcel and deletes the tags, or in
-// a dry run marks them. What could not be sent while its confirmation was fresh is
-// confirmed again.
-func (r *run) remove(ctx context.Context, p parcel, atOnce int) error {
-	size := len(p.tags())
-	r.progress.dead.begin(size)
-	defer r.progress.dead.finish(size)
-	for rounds := maxRounds; rounds > 0; rounds-- {
-		r.dropGone(ctx, p)
-		if err := r.confirmAll(ctx, p, atOnce); err != nil {
-			r.giveUp(p, err)
-			return err
-		}
-		if r.options.DryRun {
-			r.mark(p)
-			return nil
-		}
-		before := len(p.tags())
-		var err error
-		if p, err = r.delete(ctx, p, atOnce); err != nil {
-			r.giveUp(p, err)
-			return err
-		}
-		switch left := len(p.tags()); {
-		case left == 0:
-			return nil
-		case left < before:
-			rounds = maxRounds + 1
-		}
-	}
-	for _, t := range p.tags() {
-		r.report(*t, report.Failed, report.DeleteFailed, errLate.Error())
-	}
-	return nil
+// A deleter gets requests from the planner, reads the grounds of their candidates again, and
+// has those deleted that still are to be. There are a quarter as many as there are workers;
+// each has one request at a time. After a stop no deletion is begun; one that was sent may
+// finish until the run is cut off.
+type deleter struct {
+	*run
+	// size is how many candidates are rechecked and deleted together. It shrinks where that
+	// takes so long that their grounds grow old.
+	size int
 }
 
-// mark reports the tags of a parcel as what a real run would delete.
-func (r *run) mark(p parcel) {
-	for _, t := range p.tags() {
-		r.report(*t, report.Marked, t.verdict.Reason, "")
-	}
+// An attempt is a candidate in the hands of a deleter.
+type attempt struct {
+	candidate
+	sent bool // a deletion was sent and not confirmed
 }
 
-// dropGone reports as deleted what an earlier round has sent a deletion for, without an
-// answer, and what its repository does not list any more. An empty list of GitLab's may
-// be an outage, unless a healthy tag shows that there is none.
-func (r *run) dropGone(ctx context.Context, p parcel) {
-	for _, same := range p.byRepository() {
-		if !slices.ContainsFunc(same.tags(), func(t *tag) bool { return t.sent }) {
-			continue
-		}
-		repo := same[0].repository
-		evidence := repo.evidence
-		now, err := evidence.list(ctx, repo)
-		if err == nil && len(now) == 0 && evidence.guarded() {
-			err = r.pulse.check(ctx, r.pulse.now())
-		}
+// delete deletes the candidates of a request, or in a dry run marks them, and reports what
+// came of each. What could not be sent while its grounds were fresh is tried again. The error
+// is one that ends the run.
+func (d *deleter) delete(ctx context.Context, request []candidate) error {
+	d.progress.dead.begin(len(request))
+	defer d.progress.dead.finish(len(request))
+	left := make([]attempt, len(request))
+	for i, c := range request {
+		left[i].candidate = c
+	}
+	for tries := 0; len(left) > 0; {
+		n := min(d.size, len(left))
+		unsent, err := d.deleteTogether(ctx, left[:n])
+		left = append(unsent, left[n:]...)
 		if err != nil {
-			continue
+			d.giveUp(left, err)
+			return err
 		}
-		same.keep(func(t *tag) bool {
-			if !t.sent || now.has(t.facts.Tag) {
-				return true
+		if tries++; len(unsent) < n {
+			tries = 0
+		}
+		if tries == maxTries {
+			for _, a := range d.withoutGone(ctx, unsent) {
+				d.report(a.candidate, report.Failed, report.DeleteFailed, errLate.Error())
 			}
-			r.report(*t, report.Deleted, t.verdict.Reason, "")
-			return false
-		})
-	}
-}
-
-// confirmAll confirms the grounds for each deletion in a parcel. It leaves those in it
-// that stand, and reports the others.
-func (r *run) confirmAll(ctx context.Context, p parcel, atOnce int) error {
-	_ = each(p.byRepository(), atOnce, func(same parcel) error {
-		repo := same[0].repository
-		again := repo.evidence.lookAgain(ctx, repo, same.names())
-		for _, b := range same {
-			b.again = again
+			left, tries = left[len(unsent):], 0
 		}
-		return nil
-	})
-	return r.confirmTags(ctx, p, p.tags(), atOnce)
-}
-
-// confirmTags confirms the grounds of some of a parcel's deletions.
-func (r *run) confirmTags(ctx context.Context, p parcel, tags []*tag, atOnce int) error {
-	_ = each(tags, atOnce, func(t *tag) error {
-		began := time.Now()
-		t.verdict = r.confirm(ctx, t)
-		t.confirmed, t.took = time.Now(), time.Since(began)
-		return nil
-	})
-	var ends error
-	p.keep(func(t *tag) bool {
-		if t.verdict.Action == policy.Delete && r.pulse.unsteady.Load() {
-			t.verdict, t.doubt = suspected, errUnsteady
-		}
-		if t.verdict.Action == policy.Delete {
-			return true
-		}
-		ends = cmp.Or(ends, runError(t.doubt))
-		r.settle(*t)
-		return false
-	})
-	return ends
-}
-
-// delete deletes the tags of a parcel, several in one request where GitLab takes them
-// so, and the rest one by one. It returns those that were not sent while their
-// confirmation was fresh: to confirm others may take long, and a pause that GitLab asks
-// for may hold deletions up.
-//
-// So may a listing that is being read afresh, again and again. What has grown old by
-// waiting for that is confirmed again at once, if nobody's listing is needed to do so.
-func (r *run) delete(ctx context.Context, p parcel, atOnce int) (late parcel, err error) {
-	release := p.holdListings(ctx)
-	defer release()
-	if err := r.confirmTags(ctx, p, p.old(time.Now()), atOnce); err != nil {
-		return p, err
-	}
-	ready, late := p.split(time.Now())
-	fresh, cancel := context.WithDeadline(ctx, ready.freshUntil())
-	defer cancel()
-	if err = r.deleteTogether(fresh, ready); err == nil {
-		err = each(ready.tags(), atOnce, func(t *tag) error { return r.deleteOne(ctx, fresh, t) })
-	}
-	ready.dropDone()
-	return append(late, ready.withoutEmpty()...), err
-}
-
-// deleteTogether sends one request for a parcel. What GitLab does not confirm by name
-// stays in the parcel: it is deleted one by one, and GitLab says why not; so it does to a
-// token that GraphQL wants more of. A single tag is deleted so at once.
-func (r *run) deleteTogether(fresh context.Context, p parcel) error {
-	if most, _ := r.client.MaxDeletions(); most == 0 || len(p.tags()) < 2 {
-		return nil
-	}
-	deletions := make([]gitlabapi.Deletion, len(p))
-	for i, b := range p {
-		deletions[i] = gitlabapi.Deletion{Repository: b.repository.Repository, Tags: b.names()}
-	}
-	confirmed, err := r.client.DeleteTags(r.hard, fresh, deletions)
-	for i := range confirmed {
-		for j, gone := range confirmed[i] {
-			if t := &p[i].tags[j]; gone {
-				t.done = true
-				r.report(*t, report.Deleted, t.verdict.Reason, "")
-			}
-		}
-	}
-	p.dropDone()
-	for _, t := range p.tags() {
-		t.sent = !errors.Is(err, throttle.ErrNotSent)
-	}
-	if errors.Is(err, throttle.ErrUnauthorized) {
-		return err
 	}
 	return nil
 }
 
-// deleteOne deletes a tag and reports it, unless the time to do so has run out.
-func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
-	err := r.client.DeleteTag(r.hard, fresh, t.repository.Repository, t.facts.Tag)
+// deleteTogether rechecks candidates and has them deleted in one request. It returns those
+// that were not sent in time.
+func (d *deleter) deleteTogether(ctx context.Context, batch []attempt) (unsent []attempt, err error) {
+	batch = d.withoutGone(ctx, batch)
+	// Rechecks share the rate: two that run at the same time would both take twice as long,
+	// and grow old. A recheck has as many requests in flight as there may be.
+	if err := d.rechecking.Acquire(ctx, 1); err != nil {
+		return batch, context.Cause(ctx)
+	}
+	ready, began, err := d.recheck(ctx, batch)
+	d.rechecking.Release(1)
+	if err != nil {
+		return ready, err
+	}
+	if d.options.DryRun {
+		for _, a := range ready {
+			d.report(a.candidate, report.Marked, a.verdict.Reason, "")
+		}
+		return nil, nil
+	}
+	fresh, cancel := context.WithDeadline(ctx, began.Add(maxAge))
+	defer cancel()
+	unsent, err = d.send(ctx, fresh, ready)
+	d.resize(len(batch), len(ready)-len(unsent), time.Since(began), len(unsent) == 0)
+	return unsent, err
+}
+
+// resize chooses how many candidates are rechecked together from how long that took for so many,
+// and how many of them were sent: half of the time in which grounds are fresh is left to send the
+// deletions.
+func (d *deleter) resize(candidates, sent int, took time.Duration, inTime bool) {
+	switch fits := int(float64(candidates) * float64(maxAge/2) / float64(max(took, 1))); {
+	case !inTime && sent > 0:
+		d.size = min(d.size, sent)
+	case !inTime:
+		d.size = max(min(d.size/2, fits), 1)
+	case candidates == d.size && fits >= 2*candidates:
+		d.size = min(2*d.size, maxRequestTags)
+	}
+}
+
+// recheck reads the grounds of candidates again and decides again on what it finds. Only the
+// same verdict is deleted; every other result keeps the tag, and is reported. Before and after
+// that the canary is asked, for what looks the same in an outage: if the first reading fell
+// into one, either it is found now, or it is over, and what is read now is right. It returns
+// from when the grounds are: from before the first request for them was sent.
+func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt, began time.Time, err error) {
+	results := make([]rechecked, len(batch))
+	before := d.checkCanary(ctx, batch)
+	began = time.Now()
+	byRepository := make(map[int64][]int)
+	for i, a := range batch {
+		byRepository[a.ID] = append(byRepository[a.ID], i)
+	}
+	var groups [][]int
+	for _, group := range byRepository {
+		groups = append(groups, group)
+	}
+	parallel(len(groups), d.options.Workers, func(g int) {
+		candidates := make([]candidate, len(groups[g]))
+		for j, i := range groups[g] {
+			candidates[j] = batch[i].candidate
+		}
+		for j, result := range candidates[0].fresh.recheck(ctx, candidates) {
+			results[groups[g][j]] = result
+		}
+	})
+	for i, a := range batch {
+		if cameBack(a.finding, results[i].finding) {
+			d.canary.stop()
+		}
+	}
+	after := d.checkCanary(ctx, batch)
+	for i, a := range batch {
+		verdict, doubt := d.decideAgain(ctx, a.candidate, results[i])
+		for _, trouble := range []error{before, after} {
+			if verdict.Action == policy.Delete && trouble != nil {
+				verdict, doubt = d.withTrouble(ctx, a.candidate, trouble)
+			}
+		}
+		a.finding.digest = results[i].digest
+		a.finding.bytes = max(a.finding.bytes, results[i].bytes)
+		switch {
+		case verdict.Action == policy.Delete:
+			ready = append(ready, a)
+		default:
+			d.settle(a.candidate, verdict, doubt)
+			if err == nil {
+				err = runError(doubt)
+			}
+		}
+	}
+	return ready, began, err
+}
+
+// cameBack reports whether something was missing at the first reading and is there at the
+// second.
+func cameBack(first, second finding) bool {
+	wasMissing, _ := first.missing.Get()
+	missing, known := second.missing.Get()
+	wasDated, dateKnown := first.dated.Get()
+	dated, _ := second.dated.Get()
+	return known && !missing && (wasMissing || dateKnown && !wasDated && dated) || first.lost && second.readable()
+}
+
+// checkCanary asks the canary where the deletion of one of the candidates depends on it. Whether
+// something came back counts for every candidate.
+func (d *deleter) checkCanary(ctx context.Context, batch []attempt) error {
+	depends := func(a attempt) bool { return a.looksLikeOutage() }
+	if !slices.ContainsFunc(batch, depends) {
+		return d.canary.trouble()
+	}
+	return d.canary.check(ctx)
+}
+
+// withTrouble returns the verdict on a candidate that would be deleted while the canary is in
+// trouble.
+func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (policy.Verdict, error) {
+	missing, _ := c.finding.missing.Get()
+	switch {
+	case errors.Is(trouble, errCameBack):
+		return outageSuspected, trouble
+	case !c.looksLikeOutage():
+		return c.verdict, nil
+	case ctx.Err() != nil:
+		return notConfirmed, context.Cause(ctx)
+	case errors.Is(trouble, errNotHealthy) || errors.Is(trouble, errNoHealthyTag) && c.finding.lost:
+		return outageSuspected, trouble
+	case !errors.Is(trouble, errNoHealthyTag):
+		return notConfirmed, trouble
+	case !missing:
+		return c.verdict, nil // the tag itself has shown that details can be had
+	}
+	// A small instance without a healthy tag: a list at least must be to be had, which is
+	// empty in an outage.
+	tags, err := c.fresh.list(ctx, c.repository)
+	switch {
+	case err != nil:
+		return notConfirmed, err
+	case len(tags) == 0:
+		return outageSuspected, errNothingHealthy
+	default:
+		return c.verdict, nil
+	}
+}
+
+// decideAgain returns the verdict on a candidate after its grounds have been read again, and
+// why it is not the same.
+func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (policy.Verdict, error) {
+	if ctx.Err() != nil {
+		return notConfirmed, context.Cause(ctx)
+	}
+	facts := d.withFinding(c.facts, now.finding)
+	facts.Counterpart = now.counterpart
+	verdict, _ := c.rules.Decide(facts)
+	switch {
+	case errors.Is(now.err, errNoSibling):
+		return outageSuspected, now.err
+	case now.digest != c.finding.digest && c.finding.digest != "" && (now.digest != "" || now.err == nil):
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, errPushedAgain
+	case now.err != nil && verdict.Action == policy.Delete:
+		return notConfirmed, now.err
+	case verdict == c.verdict, verdict.Action == policy.Undecided:
+		return verdict, now.err
+	case verdict.Action == policy.Keep && c.verdict.Reason != policy.MissingDetails:
+		return verdict, now.err // it has got its counterpart or a date meanwhile
+	default:
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, now.err
+	}
+}
+
+// withoutGone leaves out, and reports as deleted, the tags for which a deletion was sent that
+// was not confirmed, and which their repository does not list any more. An empty list of
+// GitLab's may be an outage, unless healthy tags show that there is none.
+func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
+	lists := make(map[int64]listing)
+	for _, a := range batch {
+		if _, listed := lists[a.ID]; !a.sent || listed {
+			continue
+		}
+		tags, err := a.fresh.list(ctx, a.repository)
+		if err == nil && len(tags) == 0 && a.looksLikeOutage() {
+			err = d.canary.check(ctx)
+		}
+		if err == nil {
+			lists[a.ID] = tags
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(batch), func(a attempt) bool {
+		tags, listed := lists[a.ID]
+		gone := a.sent && listed && !tags.has(a.tag)
+		if gone {
+			d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+		}
+		return gone
+	})
+}
+
+// send sends the deletions, in one request where GitLab takes several together, and reports
+// them. What that request does not confirm by name is deleted over REST, which says why not.
+// It returns those that were not sent before the grounds had grown old.
+func (d *deleter) send(ctx, fresh context.Context, batch []attempt) (unsent []attempt, err error) {
+	for _, a := range batch {
+		if a.shared != nil {
+			a.shared.deleted[a.tag] = true
+		}
+	}
+	if deletions, tags := d.client.MaxDeletions(); len(batch) > 1 && deletions > 0 {
+		if batch, err = d.sendMutations(fresh, batch, deletions, tags); err != nil {
+			return batch, err
+		}
+	}
+	late := make([]bool, len(batch))
+	errs := make([]error, len(batch))
+	fresh, cancel := context.WithCancel(fresh)
+	defer cancel()
+	parallel(len(batch), d.options.Workers, func(i int) {
+		if late[i], errs[i] = d.sendOne(ctx, fresh, &batch[i]); errs[i] != nil {
+			cancel() // no other will be accepted
+		}
+	})
+	for i, a := range batch {
+		if late[i] {
+			unsent = append(unsent, a)
+		}
+	}
+	return unsent, errors.Join(errs...)
+}
+
+// mutationsOf groups candidates as GitLab deletes them: those of one repository together, so
+// many at a time.
+func mutationsOf(candidates []candidate, most int) []gitlabapi.Deletion {
+	var deletions []gitlabapi.Deletion
+	last := make(map[int64]int) // the last deletion of each repository
+	for _, c := range candidates {
+		i, ok := last[c.ID]
+		if !ok || len(deletions[i].Tags) >= most {
+			i = len(deletions)
+			last[c.ID] = i
+			deletions = append(deletions, gitlabapi.Deletion{Repository: c.Repository})
+		}
+		deletions[i].Tags = append(deletions[i].Tags, c.tag)
+	}
+	return deletions
+}
+
+// sendMutations sends the deletions in one request, or in several where GitLab takes fewer just
+// now, and returns those that GitLab did not confirm by name.
+func (d *deleter) sendMutations(fresh context.Context, batch []attempt, deletions, tags int) (left []attempt, err error) {
+	candidates := make([]candidate, len(batch))
+	for i, a := range batch {
+		candidates[i] = a.candidate
+	}
+	type name struct {
+		repository int64
+		tag        string
+	}
+	gone, sent := make(map[name]bool), make(map[name]bool)
+	for request := range slices.Chunk(mutationsOf(candidates, tags), deletions) {
+		confirmed, failed := d.client.DeleteTags(d.hard, fresh, request)
+		for i, deletion := range request {
+			for j, tag := range deletion.Tags {
+				key := name{deletion.Repository.ID, tag}
+				gone[key], sent[key] = confirmed[i][j], !errors.Is(failed, throttle.ErrNotSent)
+			}
+		}
+		if errors.Is(failed, throttle.ErrUnauthorized) {
+			err = failed
+			break
+		}
+	}
+	for _, a := range batch {
+		key := name{a.ID, a.tag}
+		if gone[key] {
+			d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+			continue
+		}
+		a.sent = a.sent || sent[key]
+		left = append(left, a)
+	}
+	return left, err
+}
+
+// sendOne deletes a tag over REST and reports it, unless it was not sent, or not answered,
+// before its grounds had grown old.
+func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, err error) {
+	err = d.client.DeleteTag(d.hard, fresh, a.Repository, a.tag)
 	_, answered := errors.AsType[*throttle.StatusError](err)
 	switch {
 	case err != nil && !answered && fresh.Err() != nil && ctx.Err() == nil:
-		t.read = r.pulse.now()
-		t.sent = t.sent || !errors.Is(err, throttle.ErrNotSent)
-		return nil
+		a.sent = a.sent || !errors.Is(err, throttle.ErrNotSent)
+		return true, nil
 	case errors.Is(err, throttle.ErrNotSent):
-		r.stopped(t, context.Cause(ctx))
+		d.stopped(*a, context.Cause(ctx))
 	case err == nil:
-		r.report(*t, report.Deleted, t.verdict.Reason, "")
+		d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
 	case errors.Is(err, throttle.ErrForbidden):
-		r.report(*t, report.Failed, report.DeleteForbidden, err.Error())
+		d.report(a.candidate, report.Failed, report.DeleteForbidden, err.Error())
 	default:
-		r.report(*t, report.Failed, report.DeleteFailed, err.Error())
+		d.report(a.candidate, report.Failed, report.DeleteFailed, err.Error())
 	}
-	t.done = true
-	return runError(err)
+	return false, runError(err)
 }
 
-// giveUp reports what is left of a parcel when an error ends the run.
-func (r *run) giveUp(p parcel, err error) {
-	for _, t := range p.tags() {
-		r.stopped(t, err)
+// giveUp reports what is left of a request when an error ends the run.
+func (d *deleter) giveUp(left []attempt, err error) {
+	for _, a := range left {
+		d.stopped(a, err)
 	}
 }
 
-// stopped reports a tag whose deletion a stop has forestalled, or has left without a
-// confirmation.
-func (r *run) stopped(t *tag, err error) {
-	if t.sent {
-		r.report(*t, report.Failed, report.DeleteFailed, fmt.Sprintf("its deletion was sent and not confirmed: %v", err))
+// stopped reports a candidate that a stop has kept from being deleted, or has left without
+// a confirmation.
+func (d *deleter) stopped(a attempt, err error) {
+	if a.sent {
+		d.report(a.candidate, report.Failed, report.DeleteFailed, fmt.Sprintf("its deletion was sent and not confirmed: %v", err))
 		return
 	}
-	t.verdict, t.doubt = notConfirmed, err
-	r.settle(*t)
-}
-
-// settle reports a tag that stays where it is.
-func (r *run) settle(t tag) {
-	outcome, detail := report.Kept, ""
-	if t.verdict.Action == policy.Undecided {
-		outcome = report.Undecided
-		if t.doubt != nil {
-			detail = t.doubt.Error()
-		}
-	}
-	r.report(t, outcome, t.verdict.Reason, detail)
-}
-
-func (r *run) report(t tag, outcome report.Outcome, reason policy.Reason, detail string) {
-	kind, _ := t.facts.Kind.Get()
-	r.progress.decided(outcome)
-	r.tell(report.Decision{
-		Project:      t.repository.project.Path,
-		Repository:   t.repository.Path,
-		RepositoryID: t.repository.ID,
-		Tag:          t.facts.Tag,
-		Action:       t.verdict.Action,
-		Outcome:      outcome,
-		Reason:       reason,
-		Digest:       t.digest,
-		Kind:         string(kind),
-		Bytes:        t.bytes,
-		Detail:       detail,
-	})
+	d.settle(a.candidate, notConfirmed, err)
 }

@@ -9,15 +9,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// errCutOff ends what is still going on when the grace after a stop is over.
+// errCutOff ends the requests that are still in flight when the grace after a stop is over.
 var errCutOff = errors.New("the time to finish after a stop is over")
 
-// An engine runs the stages of one pipeline: it starts their goroutines, joins them by
-// channels, and closes each channel when all its senders have returned.
+// An engine starts the goroutines of a run and joins its stages by channels. It is the only
+// place that does either.
 //
-// It has two contexts. The soft one ends with a stop; work is called with it, so that
-// reading fails at once and the pipe drains. The hard one ends a grace after the stop;
-// it ends sends, receives and deletions, so that nothing outlives a run.
+// It has two contexts. The soft one ends with a stop: stages work under it, so that reading
+// fails at once. The hard one ends a grace after the stop: deletions that were sent run
+// under it, and nothing outlives it.
+//
+// A stop does not take items out of the channels. Every stage goes on reading its input to
+// the end and accounts for what it reads, which costs no request any more. After the hard
+// context has ended a stage need not be able to send; its item is then accounted for by the
+// stage itself.
 type engine struct {
 	group errgroup.Group
 	soft  context.Context
@@ -25,8 +30,8 @@ type engine struct {
 	stop  context.CancelCauseFunc
 }
 
-// newEngine returns an engine that stops with its parent. The returned function
-// releases what it holds and is called when all stages have ended.
+// newEngine returns an engine that stops with its parent. The returned function releases
+// what it holds; it is called when all stages have ended.
 func newEngine(parent context.Context, grace time.Duration) (*engine, func()) {
 	soft, stop := context.WithCancelCause(parent)
 	hard, cut := context.WithCancelCause(context.WithoutCancel(parent))
@@ -46,145 +51,58 @@ func newEngine(parent context.Context, grace time.Duration) (*engine, func()) {
 	}
 }
 
-// An emit function hands an item to the next stage. It waits while that one is busy
-// and returns false when the run has been cut off, so that nobody needs the item.
+// failed stops the run for an error that is more than one item's.
+func (e *engine) failed(err error) {
+	if err != nil {
+		e.stop(err)
+	}
+}
+
+// An emit function hands an item to the next stage. It waits while that one is busy. It
+// returns false when the run has been cut off: the item was not sent.
 type emit[T any] func(T) bool
 
-// A stage describes a pool of goroutines that turn items of one kind into items of
-// another.
+// A stage describes a pool of goroutines that turn items of one kind into items of another.
 type stage[In, Out any] struct {
-	// workers bounds the pool, and with it the items in its hands.
+	// workers bounds the pool, and with it the items that are worked on. As many items
+	// again wait in the channel behind it.
 	workers int
-	// room is how many items of its output may wait, where that is to be more than
-	// there are workers.
-	room int
-	// work handles one item. Its context ends with a stop. An error stops the run;
-	// what belongs to the item alone is an item's error and no error of work.
+	// work handles one item. Its context ends with a stop. An error stops the run; what
+	// concerns the item alone is reported and no error of work.
 	work func(context.Context, In, emit[Out]) error
-	// end, when not nil, is called once, after the last item and before the output
-	// is closed.
-	end func(context.Context, emit[Out]) error
+	// finish, when not nil, is called once, after the last item and before the output is
+	// closed. A stage with a finish has one worker.
+	finish func(context.Context, emit[Out]) error
 }
 
-// start starts the pool of a stage on its input and returns its output. The last worker
-// to return closes it.
+// start starts the pool of a stage on its input and returns its output, which is closed when
+// the last worker has returned.
 func start[In, Out any](e *engine, s stage[In, Out], in <-chan In) <-chan Out {
-	return pool(e, s, func() (In, bool) { return receive(e, in) })
-}
-
-// startBulk is start for a stage whose items are slices: a worker waits for one item
-// and takes with it what is waiting already, until full says that this is enough.
-func startBulk[In, Out any](e *engine, s stage[[]In, Out], full func([]In) bool, in <-chan In) <-chan Out {
-	return pool(e, s, func() ([]In, bool) {
-		first, ok := receive(e, in)
-		if !ok {
-			return nil, false
-		}
-		items := []In{first}
-		for !full(items) {
-			select {
-			case item, open := <-in:
-				if !open {
-					return items, true
-				}
-				items = append(items, item)
-			default:
-				return items, true
-			}
-		}
-		return items, true
-	})
-}
-
-// pool starts the workers of a stage, who take their items by next until there are no
-// more.
-func pool[In, Out any](e *engine, s stage[In, Out], next func() (In, bool)) <-chan Out {
-	out, send := output[Out](e, max(s.workers, s.room))
-	var left atomic.Int64
-	left.Store(int64(s.workers))
+	out := make(chan Out, s.workers)
+	send := sender(e, out)
+	var running atomic.Int64
+	running.Store(int64(s.workers))
 	for range s.workers {
 		e.group.Go(func() error {
-			err := drain(e, next, func(item In) error { return s.work(e.soft, item, send) })
-			if left.Add(-1) == 0 {
-				defer close(out)
-				if s.end != nil {
-					err = errors.Join(err, e.note(s.end(e.soft, send)))
-				}
+			for item := range in {
+				e.failed(s.work(e.soft, item, send))
 			}
-			return err
+			if running.Add(-1) > 0 {
+				return nil
+			}
+			if s.finish != nil {
+				e.failed(s.finish(e.soft, send))
+			}
+			close(out)
+			return nil
 		})
 	}
 	return out
 }
 
-// drain handles items until there are no more or the run is cut off. It goes on after
-// an error, which stops the run: the rest of the pipe has to be accounted for.
-func drain[In any](e *engine, next func() (In, bool), handle func(In) error) error {
-	var first error
-	for {
-		item, ok := next()
-		if !ok {
-			return first
-		}
-		if err := e.note(handle(item)); err != nil && first == nil {
-			first = err
-		}
-	}
-}
-
-// receive waits for an item. It returns false when there are no more or the run has been
-// cut off.
-func receive[In any](e *engine, in <-chan In) (In, bool) {
-	select {
-	case item, open := <-in:
-		return item, open
-	case <-e.hard.Done():
-		var none In
-		return none, false
-	}
-}
-
-// each calls a function with the items of a slice, so many at a time, and returns when
-// all calls have returned, with the first error. None is begun after an error.
-func each[T any](items []T, atOnce int, do func(T) error) error {
-	var group errgroup.Group
-	var failed atomic.Bool
-	group.SetLimit(atOnce)
-	for _, item := range items {
-		group.Go(func() error {
-			if failed.Load() {
-				return nil
-			}
-			err := do(item)
-			if err != nil {
-				failed.Store(true)
-			}
-			return err
-		})
-	}
-	return group.Wait()
-}
-
-// note stops the run for an error, and returns it.
-func (e *engine) note(err error) error {
-	if err != nil {
-		e.stop(err)
-	}
-	return err
-}
-
-// once returns the input of a first stage: a single item.
-func once[T any](item T) <-chan T {
-	in := make(chan T, 1)
-	in <- item
-	close(in)
-	return in
-}
-
-// output returns a channel and the function that sends to it until the run is cut off.
-func output[T any](e *engine, size int) (chan T, emit[T]) {
-	out := make(chan T, size)
-	return out, func(item T) bool {
+// sender returns the function that sends to a channel until the run is cut off.
+func sender[T any](e *engine, out chan<- T) emit[T] {
+	return func(item T) bool {
 		select {
 		case out <- item:
 			return true
@@ -194,11 +112,65 @@ func output[T any](e *engine, size int) (chan T, emit[T]) {
 	}
 }
 
-// closeAfterStages closes an output when all stages have ended. It is called after the
-// last of them was started.
-func closeAfterStages[T any](e *engine, out chan T) {
+// An addressed item is for one of several workers.
+type addressed[T any] struct {
+	worker int
+	item   T
+}
+
+// startAddressed starts workers of which each gets the items that are addressed to it, in
+// their order. Each worker has a channel for one item; one that is busy holds back whoever
+// sends, and with it the others' items. work returns what stops the run.
+func startAddressed[T any](e *engine, workers int, in <-chan addressed[T], work func(ctx context.Context, worker int, item T) error) {
+	inputs := make([]chan T, workers)
+	for i := range inputs {
+		inputs[i] = make(chan T, 1)
+		e.group.Go(func() error {
+			for item := range inputs[i] {
+				e.failed(work(e.soft, i, item))
+			}
+			return nil
+		})
+	}
+	e.group.Go(func() error {
+		for a := range in {
+			inputs[a.worker] <- a.item // its worker reads on until the channel is closed
+		}
+		for _, input := range inputs {
+			close(input)
+		}
+		return nil
+	})
+}
+
+// first returns the input of a first stage: a single item.
+func first[T any](item T) <-chan T {
+	in := make(chan T, 1)
+	in <- item
+	close(in)
+	return in
+}
+
+// closeWhenDone closes a channel to which all stages send when all of them have ended. It is
+// called after the last of them was started.
+func closeWhenDone[T any](e *engine, out chan T) {
 	go func() {
-		_ = e.group.Wait() // what an error stops is stopped already
+		_ = e.group.Wait() // stages return no errors: failed has stopped the run already
 		close(out)
 	}()
+}
+
+// parallel calls a function with the index of each of n items, at most limit at a time, and
+// returns when all calls have returned. The calls end early when their requests do, which
+// those under a context that has ended do at once.
+func parallel(n, limit int, do func(i int)) {
+	var group errgroup.Group
+	group.SetLimit(max(limit, 1))
+	for i := range n {
+		group.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	_ = group.Wait() // no call returns an error
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -35,7 +36,7 @@ var evidences = []struct {
 func registryTrial(world *gitlabtest.World, verify pipeline.Verify, options ...gitlabtest.Option) *trial {
 	tr := newTrial(world, options...)
 	tr.options.Verify = verify
-	tr.options.Rules.DeleteKinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest}
+	tr.options.Rules.DeleteKinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
 	return tr
 }
 

@@ -9,7 +9,7 @@ import (
 // each cache tag.
 func BenchmarkCounterparts(b *testing.B) {
 	for _, size := range []int{100, 10_000, 1_000_000} {
-		tags := make([]listed, size)
+		tags := make([]listedTag, size)
 		for i := range tags {
 			tags[i].name = fmt.Sprintf("feature-%07d", i)
 		}
@@ -25,18 +25,18 @@ func BenchmarkCounterparts(b *testing.B) {
 	}
 }
 
-// TestListingReaches: a list proves something only of what comes before its end.
-func TestListingReaches(t *testing.T) {
-	l := newListing([]listed{{name: "c"}, {name: "a"}, {name: "c"}, {name: "b"}})
+// TestListingGoesBeyond: a list proves something only of what comes before its end.
+func TestListingGoesBeyond(t *testing.T) {
+	l := newListing([]listedTag{{name: "c"}, {name: "a"}, {name: "c"}, {name: "b"}})
 	if len(l) != 3 || !l.has("a") || !l.has("b") || !l.has("c") || l.has("bb") {
 		t.Fatalf("the listing is %v", l)
 	}
 	for name, want := range map[string]bool{"": true, "bb": true, "c": false, "d": false} {
-		if l.reaches(name) != want {
-			t.Errorf("reaches(%q) = %t", name, !want)
+		if l.goesBeyond(name) != want {
+			t.Errorf("goesBeyond(%q) = %t", name, !want)
 		}
 	}
-	if (listing{}).reaches("") {
-		t.Error("an empty list reaches anything")
+	if (listing{}).goesBeyond("") {
+		t.Error("an empty list goes beyond something")
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// A Progress counts what a run has found, has in hand and has done so far, for whoever
-// shows it while the run goes on. The zero value is ready for one run. The stages count
+// A Progress counts what a run has found, has in hand and has done so far, to be
+// shown while the run goes on. The zero value is ready for one run. The stages count
 // by atomic additions, a few for each tag; any goroutine may read.
 type Progress struct {
 	projects, repositories, tags, dead gauge
@@ -54,8 +54,8 @@ func (p *Progress) Counts() Counts {
 	}
 }
 
-// passedOver counts a project that has nothing to walk.
-func (p *Progress) passedOver() {
+// skipped counts a project that has nothing to walk.
+func (p *Progress) skipped() {
 	p.projects.found.Add(1)
 	p.projects.done.Add(1)
 	p.empty.Add(1)

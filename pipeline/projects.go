@@ -36,12 +36,12 @@ func (e *ScopeError) Error() string {
 // Unwrap returns what the instance answered.
 func (e *ScopeError) Unwrap() error { return e.Err }
 
-// projectStage is the project lister: one goroutine, since a listing is read page
-// after page. Projects leave with others of their page, as many as have their
-// repositories listed in one request. It ends when the scope is listed or, on a stop,
-// with the next request.
+// projectStage is the project lister: one goroutine, since a listing is read page after page.
+// Projects are sent together with others of their page, as many as have their repositories
+// listed in one request. It ends when the scope is listed or, after a stop, with the next
+// request.
 func (r *run) projectStage() stage[Scope, []*project] {
-	return stage[Scope, []*project]{workers: 1, work: r.listProjects, end: func(ctx context.Context, _ emit[[]*project]) error {
+	return stage[Scope, []*project]{workers: 1, work: r.listProjects, finish: func(ctx context.Context, _ emit[[]*project]) error {
 		r.progress.listed.Store(ctx.Err() == nil)
 		return nil
 	}}
@@ -104,18 +104,18 @@ func (r *run) scopeError(kind, name string, err error) error {
 	}
 }
 
-// A projectLister sends each project once, and tells of those that are passed over.
+// A projectLister sends each project once, and tells of those that are skipped.
 type projectLister struct {
 	run   *run
 	send  emit[[]*project]
-	shard Shard      // what is not its own is passed over without a word
-	next  []*project // to be sent together
+	shard Shard      // projects of other shards are left out without a word
+	page  []*project // to be sent together
 	// seen holds the ids of projects that several groups or names may lead to.
 	seen map[int64]bool
 	// dense says that the listing itself has each project once, so that nothing has to
 	// be remembered for it.
 	dense bool
-	named bool // what is added now was named one by one
+	named bool // projects that are added now were named one by one
 	found int  // projects of any shard
 }
 
@@ -195,11 +195,11 @@ func (l *projectLister) all(ctx context.Context, pages iter.Seq2[[]gitlabapi.Pro
 // flush sends on the projects that have gathered. It returns false when the run has been
 // cut off.
 func (l *projectLister) flush() bool {
-	if len(l.next) == 0 {
+	if len(l.page) == 0 {
 		return true
 	}
-	together := l.next
-	l.next = nil
+	together := l.page
+	l.page = nil
 	return l.send(together)
 }
 
@@ -213,18 +213,19 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 	if !l.dense {
 		l.seen[p.ID] = true
 	}
-	if event := l.passOver(p); event != nil {
-		l.run.progress.passedOver()
-		return l.run.tell(event)
+	if event := l.skip(p); event != nil {
+		l.run.progress.skipped()
+		l.run.tell(event)
+		return true
 	}
 	l.run.progress.projects.found.Add(1)
-	l.next = append(l.next, &project{Project: p, listed: listed})
-	return len(l.next) < l.run.client.ProjectsAtOnce() || l.flush()
+	l.page = append(l.page, &project{Project: p, repositories: listed})
+	return len(l.page) < l.run.client.ProjectsAtOnce() || l.flush()
 }
 
-// passOver returns what is to be told of a project that has nothing to walk, and nil of
-// any other.
-func (l *projectLister) passOver(p gitlabapi.Project) report.Event {
+// skip returns what is to be told of a project without anything to walk, and nil for any
+// other.
+func (l *projectLister) skip(p gitlabapi.Project) report.Event {
 	switch {
 	case p.Archived:
 		return report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named}

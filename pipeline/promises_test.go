@@ -308,7 +308,7 @@ func TestListsAreReadOnce(t *testing.T) {
 			for i := range orphans {
 				cache.AddTag(fmt.Sprintf("o-%d", i), gitlabtest.KindCacheManifest)
 			}
-			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(500 * time.Millisecond)}))
 			tr.options.Workers = 64
 			if got := tr.runInBubble(t); got.Deleted != orphans {
 				t.Errorf("deleted %d of %d", got.Deleted, orphans)

@@ -3,101 +3,186 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/internal/flight"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// errTwins says that a project's listing cannot be believed: which of two repositories
-// of a name is the counterpart of a cache, nobody can say.
-var errTwins = errors.New("its listing has two repositories of the same name")
-
-// repositoryStage is the repository fetcher: a pool of the given size, in each pair of
-// hands as many projects as are listed in one request. On a stop the projects left are
-// not read.
-func (r *run) repositoryStage(workers int) stage[[]*project, *repository] {
-	return stage[[]*project, *repository]{workers: workers, work: r.fetchRepositories}
+// A repository is one of a project's container repositories. It is not changed once it is
+// made, and holds so little that it can be kept for the whole run.
+type repository struct {
+	gitlabapi.Repository
+	projectPath string
+	// sharesToken are the paths of the repositories that are read with the same token of
+	// the registry, itself among them.
+	sharesToken []string
 }
 
-func (r *run) fetchRepositories(ctx context.Context, together []*project, send emit[*repository]) error {
-	r.progress.projects.begin(len(together))
-	err := r.listRepositories(ctx, together)
-	for _, p := range together {
-		r.progress.repositories.found.Add(p.walkable())
-	}
-	r.progress.projects.finish(len(together))
+// A project is on its way from the project lister to the tag fetcher.
+type project struct {
+	gitlabapi.Project
+	// repositories are nil until the repository fetcher has listed them, where the scope
+	// has not done so.
+	repositories []gitlabapi.Repository
+}
+
+// A pair is a repository on its way to the tag fetcher, with its counterpart, if it is a
+// cache repository and has one, or with the listing that it shares as the counterpart of
+// another. The listing is dropped with the last tag that refers to the pair.
+type pair struct {
+	*repository
+	// siblings are the ids of all repositories of the project, sorted.
+	siblings []int64
+	// shared is the repository's own listing where it is a counterpart, nil elsewhere.
+	shared *sharedListing
+	// cache says that it is a cache repository; counterpart is nil where it has none.
+	cache       bool
+	counterpart *sharedListing
+}
+
+// A sharedListing is the listing of a counterpart repository: it is read once a run for the
+// decisions, for its own tags and for those of the cache repository.
+type sharedListing struct {
+	*repository
+	cache *flight.Cache[listing]
+	// deleted are the tags that the run has deleted in the repository. The deleter that
+	// has the repository's candidates owns it.
+	deleted map[string]bool
+}
+
+func newSharedListing(r *repository) *sharedListing {
+	return &sharedListing{repository: r, cache: flight.NewCache[listing](1), deleted: make(map[string]bool)}
+}
+
+// get returns the tags of the repository as they were when the run read them first. What an
+// incomplete listing has is returned beside its error.
+func (s *sharedListing) get(ctx context.Context, src source) (listing, error) {
+	var incomplete listing
+	tags, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listing, error) {
+		tags, err := src.list(ctx, s.repository)
+		incomplete = tags
+		return tags, err
+	})
 	if err != nil {
-		return err
+		return incomplete, err
 	}
-	meet(together)
-	for _, p := range together {
-		if p.listed != nil && !r.open(p, send) {
-			break
-		}
-	}
-	return nil
+	return tags, nil
 }
 
-// meet makes the repositories of projects neighbours.
-func meet(together []*project) {
-	all := new(neighbours)
-	for _, p := range together {
-		p.neighbours = all
-		for _, repository := range p.listed {
-			all.paths = append(all.paths, repository.Path)
-		}
-	}
+// errSameName says why a project's listing is not used: it does not tell which of two
+// repositories is the counterpart of a cache.
+var errSameName = errors.New("its listing has two repositories of the same name")
+
+// repositoryStage is the repository fetcher: a pool of the given size. Each worker takes as
+// many projects as are listed in one request. After a stop the projects left are not read.
+func (r *run) repositoryStage(workers int) stage[[]*project, *pair] {
+	return stage[[]*project, *pair]{workers: workers, work: r.fetchRepositories}
 }
 
-// listRepositories lists the repositories of the projects whose scope has not done so. A
-// project that cannot be read is reported, and has no list.
-func (r *run) listRepositories(ctx context.Context, together []*project) error {
-	var left []*project
-	var asked []gitlabapi.Project
-	for _, p := range together {
-		if p.listed == nil {
-			left, asked = append(left, p), append(asked, p.Project)
-		}
-	}
-	if len(left) == 0 {
-		return nil
-	}
-	for i, result := range r.client.RepositoriesOf(ctx, asked) {
-		switch {
-		case result.Err == nil:
-			left[i].listed = append([]gitlabapi.Repository{}, result.Repositories...)
-		case ctx.Err() != nil:
-			return nil
-		default:
-			r.tell(report.Unreadable{Name: left[i].Path, Project: left[i].Path, Err: result.Err})
-		}
-		if endsRun(result.Err) {
-			return result.Err
-		}
-	}
-	return nil
-}
-
-// open sends the repositories of a project on. It returns false when the run has been
-// cut off.
-func (r *run) open(p *project, send emit[*repository]) bool {
-	p.byName = make(map[string]*repository, len(p.listed))
-	for _, listed := range p.listed {
-		if _, twice := p.byName[listed.Name]; twice {
-			return r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: errTwins})
-		}
-		p.byName[listed.Name] = newRepository(p, listed)
-	}
-	r.tell(report.ProjectScanned{Project: p.Path})
-	for _, listed := range p.listed {
-		repository := p.byName[listed.Name]
-		if repository.Deleting {
-			r.tell(report.Skipped{Name: repository.Path, Why: report.RepositoryDeleting})
+func (r *run) fetchRepositories(ctx context.Context, projects []*project, send emit[*pair]) error {
+	r.progress.projects.begin(len(projects))
+	listed, err := r.listRepositories(ctx, projects)
+	groups := tokenGroups(listed)
+	var pairs []*pair
+	for _, p := range listed {
+		of, err := r.pairsOf(p, groups)
+		if err != nil {
+			r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: err})
 			continue
 		}
-		if !send(repository) {
-			return false
+		r.tell(report.ProjectScanned{Project: p.Path})
+		pairs = append(pairs, of...)
+	}
+	r.progress.repositories.found.Add(int64(len(pairs)))
+	r.progress.projects.finish(len(projects))
+	for _, p := range pairs {
+		if !send(p) {
+			break // the run has been cut off: no tag of the repository was asked for
 		}
 	}
-	return true
+	return err
+}
+
+// listRepositories returns the projects with their repositories. A project that cannot be
+// read is reported and left out. The error is one that ends the run.
+func (r *run) listRepositories(ctx context.Context, projects []*project) (listed []*project, err error) {
+	var unlisted []gitlabapi.Project
+	for _, p := range projects {
+		if p.repositories == nil {
+			unlisted = append(unlisted, p.Project)
+		} else {
+			listed = append(listed, p)
+		}
+	}
+	if len(unlisted) == 0 {
+		return listed, nil
+	}
+	for i, result := range r.client.RepositoriesOf(ctx, unlisted) {
+		switch p := unlisted[i]; {
+		case result.Err == nil:
+			listed = append(listed, &project{Project: p, repositories: result.Repositories})
+		case ctx.Err() != nil:
+			return listed, nil
+		case endsRun(result.Err):
+			return listed, result.Err
+		default:
+			r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: result.Err})
+		}
+	}
+	return listed, nil
+}
+
+// tokenGroups says for each repository of projects which others are read with the same token
+// of the registry.
+func tokenGroups(projects []*project) map[string][]string {
+	var paths []string
+	for _, p := range projects {
+		for _, repository := range p.repositories {
+			paths = append(paths, repository.Path)
+		}
+	}
+	groups := make(map[string][]string, len(paths))
+	for group := range slices.Chunk(paths, registry.MaxShared) {
+		for _, path := range group {
+			groups[path] = group
+		}
+	}
+	return groups
+}
+
+// pairsOf joins the cache repositories of a project with their counterparts. Repositories
+// that GitLab is deleting are reported and left out; as a counterpart they count.
+func (r *run) pairsOf(p *project, groups map[string][]string) ([]*pair, error) {
+	byName := make(map[string]*pair, len(p.repositories))
+	siblings := make([]int64, 0, len(p.repositories))
+	for _, listed := range p.repositories {
+		if byName[listed.Name] != nil {
+			return nil, errSameName
+		}
+		byName[listed.Name] = &pair{repository: &repository{Repository: listed, projectPath: p.Path, sharesToken: groups[listed.Path]}}
+		siblings = append(siblings, listed.ID)
+	}
+	slices.Sort(siblings)
+	var pairs []*pair
+	for _, listed := range p.repositories {
+		member := byName[listed.Name]
+		member.siblings = siblings
+		var of string
+		if of, member.cache = r.options.Rules.CounterpartOf(listed.Name); member.cache && byName[of] != nil {
+			counterpart := byName[of]
+			if counterpart.shared == nil {
+				counterpart.shared = newSharedListing(counterpart.repository)
+			}
+			member.counterpart = counterpart.shared
+		}
+		if listed.Deleting {
+			r.tell(report.Skipped{Name: listed.Path, Why: report.RepositoryDeleting})
+			continue
+		}
+		pairs = append(pairs, member)
+	}
+	return pairs, nil
 }

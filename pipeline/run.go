@@ -41,59 +41,107 @@ type Options struct {
 }
 
 // Run walks the scope, decides on every tag and deletes the dead ones. It tells the
-// handler everything that happens, from the goroutine that called Run.
+// handler everything that happens, from the goroutine that called Run. No event is lost: a
+// handler that does not return holds the run up.
 //
 // It returns nil when the walk came to its end, whatever happened to single items:
 // those are events. Otherwise it returns what stopped the run: the cause of the
 // context's end, a [*ScopeError], an error of class [throttle.ErrUnauthorized] or
 // [throttle.ErrInsufficientScope], or the handler's own.
 func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler report.Handler) error {
-	workers := max(options.Workers, 1)
+	options.Workers = max(options.Workers, 1)
+	workers := options.Workers
 	e, release := newEngine(ctx, cmp.Or(options.Grace, defaultGrace))
 	defer release()
-	events, tell := output[report.Event](e, workers)
-	r := newRun(e, client, options, tell)
+	events := make(chan report.Event, workers)
+	r := newRun(e, client, options, events)
+	deleters := make([]deleter, max(workers/4, 1))
+	for i := range deleters {
+		deleters[i] = deleter{run: r, size: maxRequestTags}
+	}
 
-	projects := start(e, r.projectStage(), once(options.Scope))
-	repositories := start(e, r.repositoryStage(workers), projects)
-	tags := start(e, r.tagStage(workers), repositories)
-	inspected := start(e, r.inspectStage(workers), tags)
-	doomed := start(e, r.classifyStage(workers), inspected)
-	startBulk(e, r.deleteStage(workers), r.isFull, doomed)
-	closeAfterStages(e, events)
+	projects := start(e, r.projectStage(), first(options.Scope))
+	pairs := start(e, r.repositoryStage(workers), projects)
+	tags := start(e, r.tagStage(workers), pairs)
+	decisions := start(e, r.classifyStage(workers), tags)
+	requests := start(e, r.planStage(len(deleters)), decisions)
+	startAddressed(e, len(deleters), requests, func(ctx context.Context, i int, request []candidate) error {
+		return deleters[i].delete(ctx, request)
+	})
+	closeWhenDone(e, events)
 
 	for event := range events {
-		_ = e.note(handler.Handle(event))
+		e.failed(handler.Handle(event))
 	}
 	return context.Cause(e.soft)
 }
 
 // A run is what the stages share.
 type run struct {
-	client  *gitlabapi.Client
-	options Options
-	tell    emit[report.Event]
-	hard    context.Context // of the engine: for deletions that are on their way
-	started time.Time
-	choice  chooser
-	pulse   pulse
-
+	client   *gitlabapi.Client
+	options  Options
+	events   chan<- report.Event
+	hard     context.Context // of the engine: for deletions that were sent
+	started  time.Time
+	sources  *sources
+	canary   canary
 	progress *Progress
+	// rechecking is held by the deleter that reads the grounds of its candidates again.
+	rechecking *semaphore.Weighted
 }
 
-func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[report.Event]) *run {
+func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- report.Event) *run {
 	r := &run{
-		client:  client,
-		options: options,
-		tell:    tell,
-		hard:    e.hard,
-		started: time.Now(),
-		pulse:   pulse{client: client, turn: semaphore.NewWeighted(1)},
-
-		progress: cmp.Or(options.Progress, new(Progress)),
+		client:     client,
+		options:    options,
+		events:     events,
+		hard:       e.hard,
+		started:    time.Now(),
+		progress:   cmp.Or(options.Progress, new(Progress)),
+		rechecking: semaphore.NewWeighted(1),
 	}
-	r.choice = chooser{run: r, turn: semaphore.NewWeighted(1)}
+	r.sources = newSources(client, options, r.tell)
 	return r
+}
+
+// tell hands an event to the handler. It waits until that is read, which Run does until all
+// stages have ended: what happened is told even when the run has been cut off.
+func (r *run) tell(event report.Event) { r.events <- event }
+
+// notConfirmed is the verdict on a tag whose grounds could not be read: the run was stopped,
+// or there was no answer.
+var notConfirmed = policy.Verdict{Action: policy.Undecided, Reason: policy.DetailsUnknown}
+
+// settle reports a tag that is not deleted.
+func (r *run) settle(c candidate, verdict policy.Verdict, doubt error) {
+	outcome, detail := report.Kept, ""
+	if verdict.Action == policy.Undecided {
+		outcome = report.Undecided
+		if doubt != nil {
+			detail = doubt.Error()
+		}
+	}
+	c.verdict = verdict
+	r.report(c, outcome, verdict.Reason, detail)
+}
+
+// report tells what came of a tag.
+func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
+	kind, _ := c.finding.kind.Get()
+	r.progress.decided(outcome)
+	r.tell(report.Decision{
+		Project:      c.projectPath,
+		Repository:   c.Path,
+		RepositoryID: c.ID,
+		Tag:          c.tag,
+		Action:       c.verdict.Action,
+		Outcome:      outcome,
+		Reason:       reason,
+		Digest:       c.finding.digest,
+		Kind:         string(kind),
+		Bytes:        max(c.finding.bytes, c.listed.bytes),
+		Detail:       detail,
+	})
 }
 
 // endsRun reports whether an error is more than one item's: no request will succeed

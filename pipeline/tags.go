@@ -2,95 +2,72 @@ package pipeline
 
 import (
 	"context"
-	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// A tag is on its way through the stages, with what is known about it.
+// A scan is a repository whose tags have been listed, with where facts about them come from.
+type scan struct {
+	*pair
+	chosen
+	size int   // tags in the listing
+	err  error // why the listing is incomplete
+}
+
+// A tag is what a listing says of one tag: the first of the three forms in which a tag
+// travels. A [decision] and a [candidate] follow.
 type tag struct {
-	repository *repository
-	dated      bool  // by its listing
-	published  int64 // by its listing, like the next two; see listed
-	mark       uint64
-	bytes      int64 // that it references, 0 while that is not known
-	examined   bool  // all that a deletion would rest on has been looked at
-	digest     string
-	batch      *batch             // once it is to be deleted
-	done       bool               // its deletion has been reported
-	confirmed  time.Time          // when the grounds for its deletion were
-	took       time.Duration      // that to do
-	sent       bool               // a deletion was sent and not confirmed
-	manifest   *manifest.Manifest // while the first look at it goes on
-	read       int64              // when it had been read for the first time, on the clock of the pulse
-	facts      policy.Facts
-	verdict    policy.Verdict
-	// doubt is why a fact is unknown, for people.
-	doubt error
+	*scan
+	listedTag
 }
 
-// tagStage is the tag fetcher: a pool of the given size, one repository's listing in
-// each pair of hands, which bounds the listings in memory that are nobody's
-// counterpart. Its tags leave only after the listing has ended: deleting while pages
-// are read would shift them.
-func (r *run) tagStage(workers int) stage[*repository, tag] {
-	return stage[*repository, tag]{workers: workers, work: r.fetchTags}
+// tagStage is the tag fetcher: a pool of the given size. Each worker has one listing, which
+// bounds the listings in memory that are no counterpart's. The tags of a repository are sent
+// on when its listing has ended: deletions would shift the pages that are still to be read.
+func (r *run) tagStage(workers int) stage[*pair, tag] {
+	return stage[*pair, tag]{workers: workers, work: r.fetchTags}
 }
 
-// fetchTags sends the tags of a repository on. Those of a listing that broke off go
-// on, too, so that they are accounted for; nobody will delete them. After a stop the
-// rest is left: nothing has been found out about it.
-func (r *run) fetchTags(ctx context.Context, repo *repository, send emit[tag]) error {
-	tags, err := r.findTags(ctx, repo)
-	if repo.evidence == nil {
-		return err
-	}
-	if ctx.Err() != nil {
+// fetchTags sends the tags of a repository on. Those of an incomplete listing are sent, too,
+// and accounted for; they are never deleted. After a stop the rest is left, since nothing has
+// been asked about it.
+func (r *run) fetchTags(ctx context.Context, p *pair, send emit[tag]) error {
+	r.progress.repositories.begin(1)
+	s, tags, err := r.scan(ctx, p)
+	r.progress.tags.found.Add(int64(len(tags)))
+	r.progress.repositories.finish(1)
+	switch {
+	case s == nil:
+		return err // without a source there is no run
+	case ctx.Err() != nil:
 		return runError(err)
 	}
 	if err != nil {
-		r.tell(report.Unreadable{Name: repo.Path, Project: repo.project.Path, RepositoryID: repo.ID, Err: err})
+		r.tell(report.Unreadable{Name: p.Path, Project: p.projectPath, RepositoryID: p.ID, Err: err})
 	} else {
-		r.tell(report.RepositoryScanned{Project: repo.project.Path, Repository: repo.Path, Tags: len(tags)})
+		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(tags)})
 	}
-	repo.unclassified, repo.size = len(tags), len(tags)
-	for _, l := range tags {
-		item := tag{repository: repo, dated: l.dated, published: l.published, mark: l.mark, bytes: l.bytes, doubt: err}
-		item.facts = policy.Facts{Repository: repo.Name, Tag: l.name, Listed: err == nil}
-		if ctx.Err() != nil || !send(item) {
+	for _, listed := range tags {
+		if ctx.Err() != nil || !send(tag{s, listed}) {
 			break
 		}
 	}
 	return runError(err)
 }
 
-// findTags chooses where the facts about a repository's tags come from, and lists them.
-func (r *run) findTags(ctx context.Context, repo *repository) (tags listing, err error) {
-	r.progress.repositories.begin(1)
-	defer func() {
-		r.progress.tags.found.Add(int64(len(tags)))
-		r.progress.repositories.finish(1)
-	}()
-	if repo.evidence, err = r.choice.of(ctx, repo); err != nil {
-		return nil, err
+// scan chooses where facts about a repository's tags come from, and lists them. Where the
+// repository is a counterpart, the listing is kept for its cache repository. Without a
+// source there is no scan.
+func (r *run) scan(ctx context.Context, p *pair) (*scan, listing, error) {
+	chosen, err := r.sources.choose(ctx, p.repository)
+	if err != nil {
+		return nil, nil, err
 	}
-	return r.ownListing(ctx, repo)
-}
-
-// ownListing returns the tags of a repository for its own scan. Where a cache
-// repository may ask for them they are kept; elsewhere they are forgotten with the
-// last of them.
-func (r *run) ownListing(ctx context.Context, repo *repository) (listing, error) {
-	if _, asked := repo.project.byName[repo.Name+r.options.Rules.CacheSuffix]; asked {
-		return repo.list(ctx, repo.evidence)
+	var tags listing
+	if p.shared != nil {
+		tags, err = p.shared.get(ctx, chosen.source)
+	} else {
+		tags, err = chosen.source.list(ctx, p.repository)
 	}
-	return repo.evidence.list(ctx, repo)
-}
-
-// has reports whether the tag is known to have details, and a date.
-func (t tag) has() (details, date bool) {
-	known, ok := t.facts.Details.Get()
-	return ok && known != policy.DetailsMissing, ok && known == policy.DetailsDated
+	return &scan{pair: p, chosen: chosen, size: len(tags), err: err}, tags, err
 }

@@ -27,8 +27,8 @@ func TestVerdictsDoNotDependOnTiming(t *testing.T) {
 			var first map[string]policy.Reason
 			for _, workers := range []int{1, 4, 64} {
 				tr := newTrial(world, gitlabtest.WithSeed(seed+uint64(workers)), gitlabtest.WithFaults(
-					gitlabtest.Fault{Probability: 0.3, Effect: gitlabtest.Latency(time.Second)},
-					gitlabtest.Fault{Probability: 0.1, Effect: gitlabtest.Latency(9 * time.Second)}))
+					gitlabtest.Fault{Probability: 0.3, Effect: gitlabtest.Latency(300 * time.Millisecond)},
+					gitlabtest.Fault{Probability: 0.1, Effect: gitlabtest.Latency(2 * time.Second)}))
 				tr.options.Workers = workers
 				tr.client.Concurrency = workers
 				got := tr.runInBubble(t).verdicts()
@@ -60,7 +60,7 @@ func TestCounterpartDeletedByTheRun(t *testing.T) {
 	}
 	tr := newTrial(world, gitlabtest.WithFaults(
 		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Second)},
-		gitlabtest.Fault{Path: tagLists, Effect: gitlabtest.Latency(3 * time.Second)}))
+		gitlabtest.Fault{Path: tagLists, Effect: gitlabtest.Latency(100 * time.Millisecond)}))
 	tr.options.Workers, tr.client.Concurrency = 40, 40
 	first := tr.runInBubble(t)
 	want := map[policy.Reason]int{

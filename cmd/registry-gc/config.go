@@ -15,6 +15,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -88,9 +89,9 @@ var acceptable = map[string]func(*Config) bool{
 }
 
 // kinds are those that DELETE_KINDS can name: GitLab has details of all others.
-var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindMultiArch}
+var kinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindMultiArch}
 
-func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(name)) }
+func isNoKind(name string) bool { return !slices.Contains(kinds, manifest.Kind(name)) }
 
 // isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
 // would protect nothing, and nobody would notice before the tags are gone.
@@ -232,9 +233,9 @@ func withoutPath(err error) string {
 
 // rules returns the choices that decide on tags.
 func (c *Config) rules() policy.Rules {
-	var deleteKinds []policy.Kind
+	var deleteKinds []manifest.Kind
 	for _, kind := range c.DeleteKinds {
-		deleteKinds = append(deleteKinds, policy.Kind(kind))
+		deleteKinds = append(deleteKinds, manifest.Kind(kind))
 	}
 	return policy.Rules{
 		DeleteKinds:      deleteKinds,

@@ -234,7 +234,7 @@ func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kin
 			name, kind = protected[0], kinds[d.rand.IntN(len(kinds))].kind
 			protected = protected[1:]
 		case d.chance(d.Dead.DetailsMissing):
-			kind = pick(d.rand, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindManifestMissing)
+			kind = pick(d.rand, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindManifestMissing)
 		default:
 			name, kind = ordinary()
 		}

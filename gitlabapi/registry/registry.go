@@ -86,7 +86,7 @@ func ParseURL(address string) (*url.URL, error) {
 // 4 KB, which every proxy lets through in a header, and the address that asks for it below
 // 1 KB.
 const (
-	maxShared      = 5
+	MaxShared      = 5 // what [Registry.WithRepositories] joins at most
 	maxSharedPaths = 512
 )
 
@@ -102,7 +102,7 @@ func (r *Registry) WithRepositories(paths []string) *Registry {
 		if checkPath(path) != nil || view.shared[path] != nil { // it could add a scope of its own
 			continue
 		}
-		if len(group) == maxShared || length+len(path) > maxSharedPaths {
+		if len(group) == MaxShared || length+len(path) > maxSharedPaths {
 			group, length = nil, 0
 		}
 		group, length = append(group, path), length+len(path)

@@ -1,5 +1,7 @@
 package policy
 
+import "gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+
 // A Fact is something that was observed, or was not. The zero value is an
 // unknown fact.
 type Fact[T any] struct {
@@ -10,8 +12,8 @@ type Fact[T any] struct {
 // Known returns the fact that v was observed.
 func Known[T any](v T) Fact[T] { return Fact[T]{value: v, known: true} }
 
-// Unknown returns a fact that could not be observed: the question was not asked,
-// not answered, or answered in a way that cannot be believed.
+// Unknown returns a fact that was not observed: nobody asked, or there was no answer, or
+// one that cannot be trusted.
 func Unknown[T any]() Fact[T] { return Fact[T]{} }
 
 // Get returns what was observed, and whether anything was.
@@ -20,12 +22,12 @@ func (f Fact[T]) Get() (T, bool) { return f.value, f.known }
 // IsKnown reports whether anything was observed.
 func (f Fact[T]) IsKnown() bool { return f.known }
 
-// A Regime is how an instance stores the metadata of its tags.
+// A Regime says whether the registry of an instance has its metadata database.
 type Regime int
 
-// The two regimes. On [Legacy] GitLab reads manifests and config blobs, shows
-// some good tags as missing and cannot date others; on [Database] every tag has a
-// row with a date, and details that are missing prove nothing.
+// The two regimes. On [Legacy], without the database, GitLab reads manifests and config
+// blobs, shows some good tags as missing and cannot date others. On [Database] every tag
+// has a row with a date, and details that are missing prove nothing.
 const (
 	Legacy Regime = iota + 1
 	Database
@@ -43,46 +45,18 @@ func (r Regime) String() string {
 	}
 }
 
-// Details is what the instance says about one tag when it is asked for it by name.
-type Details int
-
-const (
-	// DetailsMissing: the instance answered that it has no such tag (404).
-	DetailsMissing Details = iota + 1
-	// DetailsUndated: the tag is there, without a date.
-	DetailsUndated
-	// DetailsDated: the tag is there and has a date.
-	DetailsDated
-	// DetailsFound: the tag is there; nobody has asked for its date.
-	DetailsFound
-)
-
 // Counterpart is what is known of the tag of the same name in the repository of the
 // same project whose name lacks the cache suffix.
 type Counterpart int
 
 const (
 	// CounterpartPresent: the counterpart repository has a tag of that name, or is
-	// just being deleted, in which case nobody can say any more what it had.
+	// just being deleted, in which case it cannot be known any more what it had.
 	CounterpartPresent Counterpart = iota + 1
 	// CounterpartTagMissing: the counterpart repository is there and lacks the tag.
 	CounterpartTagMissing
 	// CounterpartRepositoryMissing: the project has no such repository.
 	CounterpartRepositoryMissing
-)
-
-// A Kind is what a tag's manifest is, as the registry itself shows it.
-type Kind string
-
-// The kinds. Rails shows the last three and has no details of the others.
-const (
-	KindCacheIndex      Kind = "cache-index"      // a build cache exported as an index
-	KindAttestedImage   Kind = "attested-image"   // one platform, with attestations
-	KindMultiArch       Kind = "multi-arch"       // an image for several platforms
-	KindMissingManifest Kind = "missing-manifest" // a tag that points to nothing
-	KindCacheManifest   Kind = "cache-manifest"   // a build cache exported as a manifest
-	KindImage           Kind = "image"
-	KindArtifact        Kind = "artifact"
 )
 
 // Facts is all that a verdict on one tag rests on.
@@ -97,14 +71,29 @@ type Facts struct {
 	Listed bool
 	// Regime is the instance's.
 	Regime Fact[Regime]
-	// Details is what the instance says about the tag itself.
-	Details Fact[Details]
+	// Missing says that GitLab has no details of the tag when it is asked for it by
+	// name (404), or would have none by what the registry shows.
+	Missing Fact[bool]
+	// Dated says that the tag has a date by which GitLab's own policies could delete it.
+	// It matters for the tags of cache repositories only.
+	Dated Fact[bool]
 	// Counterpart matters for the tags of cache repositories only.
 	Counterpart Fact[Counterpart]
-	// Kind matters where a tag goes on the registry's word only.
-	Kind Fact[Kind]
-	// Young says that a build cache is younger than the user wants caches to be that
-	// go. Unlike with other facts, not knowing it keeps no tag: most evidence cannot
-	// tell the age of a cache.
+	// Kind matters where Missing rests on the registry's word only.
+	Kind Fact[manifest.Kind]
+	// Young says that a build cache is younger than the minimum age of what is deleted.
+	// Unlike with other facts, not knowing it keeps no tag: most sources cannot tell the
+	// age of a cache.
 	Young Fact[bool]
 }
+
+// A Need names the fact that a verdict lacks.
+type Need int
+
+// The needs. Nothing means that no further fact can change the verdict.
+const (
+	Nothing Need = iota
+	NeedDetails
+	NeedCounterpart
+	NeedDate
+)

@@ -4,9 +4,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
-// Orphans says which tags of cache repositories go when they have no counterpart.
+// Orphans says which tags of cache repositories are deleted when they have no counterpart.
 type Orphans string
 
 // The settings of ORPHANS.
@@ -27,13 +29,13 @@ type Rules struct {
 	// CacheSuffix ends the names of cache repositories. Where it is empty there are
 	// none.
 	CacheSuffix string
-	// Orphans says which tags of cache repositories go without a counterpart.
+	// Orphans says which tags of cache repositories are deleted without a counterpart.
 	Orphans Orphans
 	// ByRegistry demands the registry's own word for a tag whose details are missing:
-	// it goes only when the kind of its manifest is known and among DeleteKinds.
+	// it is deleted only when the kind of its manifest is known and among DeleteKinds.
 	// Without it, GitLab's word is enough, and kinds are not looked at.
 	ByRegistry  bool
-	DeleteKinds []Kind
+	DeleteKinds []manifest.Kind
 }
 
 // Protects reports whether the rules forbid to touch a tag of that name.
@@ -51,32 +53,26 @@ func (r Rules) CounterpartOf(repository string) (string, bool) {
 	return strings.CutSuffix(repository, r.CacheSuffix)
 }
 
-// Decide returns the verdict on one tag.
-func (r Rules) Decide(f Facts) Verdict {
-	switch details, known := f.Details.Get(); {
+// Decide returns the verdict that follows from the facts, and the fact that could still
+// change it. A caller finds that fact and decides again, until nothing is needed or the
+// needed fact cannot be had; then the verdict stands. The cheapest fact is named first.
+func (r Rules) Decide(f Facts) (Verdict, Need) {
+	missing, known := f.Missing.Get()
+	_, cache := r.CounterpartOf(f.Repository)
+	switch {
 	case r.Protects(f.Tag):
-		return Verdict{Keep, Protected}
+		return Verdict{Keep, Protected}, Nothing
 	case !f.Listed:
-		return Verdict{Undecided, ListingIncomplete}
+		return Verdict{Undecided, ListingIncomplete}, Nothing
 	case !known:
-		return Verdict{Undecided, DetailsUnknown}
-	case details == DetailsMissing:
-		return r.decideMissing(f)
-	case r.WantsCounterpart(f):
+		return Verdict{Undecided, DetailsUnknown}, NeedDetails
+	case missing:
+		return r.decideMissing(f), Nothing
+	case cache && r.Orphans != OrphansOff:
 		return r.decideCache(f)
 	default:
-		return Verdict{Keep, Healthy}
+		return Verdict{Keep, Healthy}, Nothing
 	}
-}
-
-// WantsCounterpart reports whether the verdict on a tag depends on its counterpart,
-// so that a caller can leave the question unasked where the answer would not matter.
-func (r Rules) WantsCounterpart(f Facts) bool {
-	details, known := f.Details.Get()
-	if _, cache := r.CounterpartOf(f.Repository); !cache || !known {
-		return false
-	}
-	return details != DetailsMissing && r.Orphans != OrphansOff && !r.Protects(f.Tag)
 }
 
 // decideMissing reads a 404. It is a ground for deletion on Legacy alone: on
@@ -102,59 +98,58 @@ func (r Rules) decideKind(f Facts) Verdict {
 	switch {
 	case !known:
 		return Verdict{Undecided, DetailsUnknown}
-	case kind == KindImage || kind == KindArtifact || kind == KindCacheManifest:
+	case kind == manifest.KindImage || kind == manifest.KindArtifact || kind == manifest.KindCacheManifest:
 		return Verdict{Undecided, EvidenceDisagrees}
 	case slices.Contains(r.DeleteKinds, kind):
 		return unlessYoung(f, MissingDetails)
-	case kind == KindMultiArch:
+	case kind == manifest.KindMultiArch:
 		return Verdict{Keep, MultiArch}
 	default:
 		return Verdict{Keep, Healthy}
 	}
 }
 
-// unlessYoung deletes for a reason, but for a build cache that has only just come: its
-// image may still be on its way.
+// decideCache decides on a tag of a cache repository that has details.
+func (r Rules) decideCache(f Facts) (Verdict, Need) {
+	dateMatters := !r.deletesDated(f.Regime)
+	counterpart, found := f.Counterpart.Get()
+	dated, dateKnown := f.Dated.Get()
+	switch {
+	case !found && dateMatters && dateKnown && dated:
+		return Verdict{Keep, Healthy}, NeedCounterpart // for the reason alone
+	case !found:
+		return Verdict{Undecided, CounterpartUnknown}, NeedCounterpart
+	case counterpart == CounterpartPresent:
+		return Verdict{Keep, HasCounterpart}, Nothing
+	case dateMatters && !dateKnown:
+		return Verdict{Undecided, DetailsUnknown}, NeedDate
+	case dateMatters && dated:
+		return Verdict{Keep, DatedOrphan}, Nothing
+	case counterpart == CounterpartRepositoryMissing:
+		return unlessYoung(f, MissingCounterpartRepository), Nothing
+	default:
+		return unlessYoung(f, MissingCounterpartTag), Nothing
+	}
+}
+
+// RestsOnDate reports whether a verdict to delete rests on the date that the tag lacks.
+func (r Rules) RestsOnDate(f Facts) bool {
+	missing, _ := f.Missing.Get()
+	return !missing && !r.deletesDated(f.Regime)
+}
+
+// deletesDated reports whether an orphan is deleted although it has a date; where it is
+// not, its verdict rests on the date that it lacks.
+func (r Rules) deletesDated(regime Fact[Regime]) bool {
+	known, ok := regime.Get()
+	return r.Orphans == OrphansAny || r.Orphans == OrphansAuto && ok && known == Database
+}
+
+// unlessYoung deletes for a reason, but for a build cache that is young: its image may
+// still be on its way.
 func unlessYoung(f Facts, reason Reason) Verdict {
 	if young, known := f.Young.Get(); known && young {
 		return Verdict{Keep, TooYoung}
 	}
 	return Verdict{Delete, reason}
-}
-
-// decideCache decides on a tag of a cache repository that has details.
-func (r Rules) decideCache(f Facts) Verdict {
-	details, _ := f.Details.Get()
-	dateMatters := !r.DeletesDated(f.Regime)
-	counterpart, known := f.Counterpart.Get()
-	switch {
-	case known && counterpart == CounterpartPresent:
-		return Verdict{Keep, HasCounterpart}
-	case !known && dateMatters && details == DetailsDated:
-		return Verdict{Keep, Healthy}
-	case !known:
-		return Verdict{Undecided, CounterpartUnknown}
-	case dateMatters && details == DetailsDated:
-		return Verdict{Keep, DatedOrphan}
-	case dateMatters && details == DetailsFound:
-		return Verdict{Undecided, DetailsUnknown}
-	case counterpart == CounterpartRepositoryMissing:
-		return unlessYoung(f, MissingCounterpartRepository)
-	default:
-		return unlessYoung(f, MissingCounterpartTag)
-	}
-}
-
-// DeletesDated reports whether an orphan goes although it has a date; where it does not,
-// its verdict rests on the date that it lacks.
-func (r Rules) DeletesDated(regime Fact[Regime]) bool {
-	switch r.Orphans {
-	case OrphansAny:
-		return true
-	case OrphansAuto:
-		known, ok := regime.Get()
-		return ok && known == Database
-	default:
-		return false
-	}
 }

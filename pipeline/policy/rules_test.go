@@ -3,6 +3,8 @@ package policy
 import (
 	"regexp"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
 // original are the default rules.
@@ -15,14 +17,32 @@ func original() Rules {
 	}
 }
 
+// details are what a source has found out about a tag.
+type details int
+
+const (
+	missing details = iota + 1
+	undated
+	dated
+	found // it has details, and its date is not known
+)
+
+// put sets the facts that are known of the details.
+func (d details) put(f *Facts) {
+	f.Missing = Known(d == missing)
+	if d == dated || d == undated {
+		f.Dated = Known(d == dated)
+	}
+}
+
 // facts returns facts of a listed tag: nil stands for unknown.
-func facts(repository, tag string, regime, details, counterpart any) Facts {
+func facts(repository, tag string, regime, known, counterpart any) Facts {
 	f := Facts{Repository: repository, Tag: tag, Listed: true}
 	if regime != nil {
 		f.Regime = Known(regime.(Regime))
 	}
-	if details != nil {
-		f.Details = Known(details.(Details))
+	if known != nil {
+		known.(details).put(&f)
 	}
 	if counterpart != nil {
 		f.Counterpart = Known(counterpart.(Counterpart))
@@ -45,65 +65,65 @@ func TestDecide(t *testing.T) {
 		want  Verdict
 	}{
 		// Rule 1 of the original: never touched.
-		{"latest", facts("app", "latest", Legacy, DetailsMissing, nil), keep(Protected)},
-		{"master", facts("app", "master", Legacy, DetailsMissing, nil), keep(Protected)},
-		{"main in a cache without image", facts("app.cache", "main", Legacy, DetailsUndated, none), keep(Protected)},
-		{"version", facts("app", "v1.2.3", Legacy, DetailsMissing, nil), keep(Protected)},
-		{"version with more behind it", facts("app", "v1.2.3-rc.1+x", Legacy, DetailsMissing, nil), keep(Protected)},
-		{"version of two parts", facts("app", "v1.2", Legacy, DetailsMissing, nil), remove(MissingDetails)},
-		{"version not at the beginning", facts("app", "rev1.2.3", Legacy, DetailsMissing, nil), remove(MissingDetails)},
-		{"latest with more behind it", facts("app", "latest-x", Legacy, DetailsMissing, nil), remove(MissingDetails)},
+		{"latest", facts("app", "latest", Legacy, missing, nil), keep(Protected)},
+		{"master", facts("app", "master", Legacy, missing, nil), keep(Protected)},
+		{"main in a cache without image", facts("app.cache", "main", Legacy, undated, none), keep(Protected)},
+		{"version", facts("app", "v1.2.3", Legacy, missing, nil), keep(Protected)},
+		{"version with more behind it", facts("app", "v1.2.3-rc.1+x", Legacy, missing, nil), keep(Protected)},
+		{"version of two parts", facts("app", "v1.2", Legacy, missing, nil), remove(MissingDetails)},
+		{"version not at the beginning", facts("app", "rev1.2.3", Legacy, missing, nil), remove(MissingDetails)},
+		{"latest with more behind it", facts("app", "latest-x", Legacy, missing, nil), remove(MissingDetails)},
 		{"protected, nothing known", Facts{Tag: "main"}, keep(Protected)},
 
 		// Rule 2: details are missing.
-		{"image", facts("app", "a", Legacy, DetailsMissing, nil), remove(MissingDetails)},
-		{"cache with its image", facts("app.cache", "a", Legacy, DetailsMissing, present), remove(MissingDetails)},
-		{"on the database", facts("app", "a", Database, DetailsMissing, nil), undecided(EvidenceDisagrees)},
-		{"regime unknown", facts("app", "a", nil, DetailsMissing, nil), undecided(DetailsUnknown)},
+		{"image", facts("app", "a", Legacy, missing, nil), remove(MissingDetails)},
+		{"cache with its image", facts("app.cache", "a", Legacy, missing, present), remove(MissingDetails)},
+		{"on the database", facts("app", "a", Database, missing, nil), undecided(EvidenceDisagrees)},
+		{"regime unknown", facts("app", "a", nil, missing, nil), undecided(DetailsUnknown)},
 
 		// Rule 3: undated caches without image.
-		{"no repository", facts("app.cache", "a", Legacy, DetailsUndated, none), remove(MissingCounterpartRepository)},
-		{"no tag", facts("app.cache", "a", Legacy, DetailsUndated, noTag), remove(MissingCounterpartTag)},
-		{"image there", facts("app.cache", "a", Legacy, DetailsUndated, present), keep(HasCounterpart)},
-		{"image unknown", facts("app.cache", "a", Legacy, DetailsUndated, nil), undecided(CounterpartUnknown)},
-		{"dated, no repository", facts("app.cache", "a", Legacy, DetailsDated, none), keep(DatedOrphan)},
-		{"dated, no tag", facts("app.cache", "a", Legacy, DetailsDated, noTag), keep(DatedOrphan)},
-		{"dated, image unknown", facts("app.cache", "a", Legacy, DetailsDated, nil), keep(Healthy)},
-		{"dated, image there", facts("app.cache", "a", Legacy, DetailsDated, present), keep(HasCounterpart)},
-		{"undated, regime unknown", facts("app.cache", "a", nil, DetailsUndated, noTag), remove(MissingCounterpartTag)},
-		{"dated, regime unknown", facts("app.cache", "a", nil, DetailsDated, noTag), keep(DatedOrphan)},
-		{"dated, on the database", facts("app.cache", "a", Database, DetailsDated, noTag), remove(MissingCounterpartTag)},
-		{"suffix inside the name", facts("app.cache/x", "a", Legacy, DetailsUndated, none), keep(Healthy)},
-		{"nested cache", facts("a/b.cache", "a", Legacy, DetailsUndated, none), remove(MissingCounterpartRepository)},
+		{"no repository", facts("app.cache", "a", Legacy, undated, none), remove(MissingCounterpartRepository)},
+		{"no tag", facts("app.cache", "a", Legacy, undated, noTag), remove(MissingCounterpartTag)},
+		{"image there", facts("app.cache", "a", Legacy, undated, present), keep(HasCounterpart)},
+		{"image unknown", facts("app.cache", "a", Legacy, undated, nil), undecided(CounterpartUnknown)},
+		{"dated, no repository", facts("app.cache", "a", Legacy, dated, none), keep(DatedOrphan)},
+		{"dated, no tag", facts("app.cache", "a", Legacy, dated, noTag), keep(DatedOrphan)},
+		{"dated, image unknown", facts("app.cache", "a", Legacy, dated, nil), keep(Healthy)},
+		{"dated, image there", facts("app.cache", "a", Legacy, dated, present), keep(HasCounterpart)},
+		{"undated, regime unknown", facts("app.cache", "a", nil, undated, noTag), remove(MissingCounterpartTag)},
+		{"dated, regime unknown", facts("app.cache", "a", nil, dated, noTag), keep(DatedOrphan)},
+		{"dated, on the database", facts("app.cache", "a", Database, dated, noTag), remove(MissingCounterpartTag)},
+		{"suffix inside the name", facts("app.cache/x", "a", Legacy, undated, none), keep(Healthy)},
+		{"nested cache", facts("a/b.cache", "a", Legacy, undated, none), remove(MissingCounterpartRepository)},
 
 		// Rule 4: everything else stays. What an artifact or an image whose config
 		// cannot be read has in common with a cache is no ground elsewhere.
-		{"image with a date", facts("app", "a", Legacy, DetailsDated, nil), keep(Healthy)},
-		{"no date outside a cache", facts("app", "a", Legacy, DetailsUndated, none), keep(Healthy)},
-		{"root repository", facts("", "a", Legacy, DetailsUndated, none), keep(Healthy)},
+		{"image with a date", facts("app", "a", Legacy, dated, nil), keep(Healthy)},
+		{"no date outside a cache", facts("app", "a", Legacy, undated, none), keep(Healthy)},
+		{"root repository", facts("", "a", Legacy, undated, none), keep(Healthy)},
 
 		// A doubt keeps the tag.
 		{"details unknown (503)", facts("app", "a", Legacy, nil, nil), undecided(DetailsUnknown)},
 		{"details unknown, no counterpart", facts("app.cache", "a", Legacy, nil, none), undecided(DetailsUnknown)},
-		{"listing broke off", Facts{Tag: "a", Regime: Known(Legacy), Details: Known(DetailsMissing)}, undecided(ListingIncomplete)},
+		{"listing broke off", Facts{Tag: "a", Regime: Known(Legacy), Missing: Known(true)}, undecided(ListingIncomplete)},
 		{"nothing known", Facts{Tag: "a", Listed: true}, undecided(DetailsUnknown)},
 
 		// Nobody has asked for the date yet.
-		{"found", facts("app", "a", Legacy, DetailsFound, nil), keep(Healthy)},
-		{"cache found, with its image", facts("app.cache", "a", Legacy, DetailsFound, present), keep(HasCounterpart)},
-		{"cache found, image unknown", facts("app.cache", "a", Legacy, DetailsFound, nil), undecided(CounterpartUnknown)},
-		{"cache found, without image", facts("app.cache", "a", Legacy, DetailsFound, noTag), undecided(DetailsUnknown)},
-		{"cache found where dates do not matter", facts("app.cache", "a", Database, DetailsFound, noTag), remove(MissingCounterpartTag)},
+		{"found", facts("app", "a", Legacy, found, nil), keep(Healthy)},
+		{"cache found, with its image", facts("app.cache", "a", Legacy, found, present), keep(HasCounterpart)},
+		{"cache found, image unknown", facts("app.cache", "a", Legacy, found, nil), undecided(CounterpartUnknown)},
+		{"cache found, without image", facts("app.cache", "a", Legacy, found, noTag), undecided(DetailsUnknown)},
+		{"cache found where dates do not matter", facts("app.cache", "a", Database, found, noTag), remove(MissingCounterpartTag)},
 
 		// A cache that has only just come.
-		{"young orphan", young(facts("app.cache", "a", Legacy, DetailsUndated, noTag)), keep(TooYoung)},
-		{"young orphan without repository", young(facts("app.cache", "a", Database, DetailsDated, none)), keep(TooYoung)},
-		{"young cache without details", young(facts("app.cache", "a", Legacy, DetailsMissing, nil)), keep(TooYoung)},
-		{"young with its image", young(facts("app.cache", "a", Legacy, DetailsUndated, present)), keep(HasCounterpart)},
+		{"young orphan", young(facts("app.cache", "a", Legacy, undated, noTag)), keep(TooYoung)},
+		{"young orphan without repository", young(facts("app.cache", "a", Database, dated, none)), keep(TooYoung)},
+		{"young cache without details", young(facts("app.cache", "a", Legacy, missing, nil)), keep(TooYoung)},
+		{"young with its image", young(facts("app.cache", "a", Legacy, undated, present)), keep(HasCounterpart)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := original().Decide(test.facts); got != test.want {
+			if got, _ := original().Decide(test.facts); got != test.want {
 				t.Errorf("Decide(%+v) = %v, want %v", test.facts, got, test.want)
 			}
 		})
@@ -118,35 +138,35 @@ func young(f Facts) Facts {
 // TestByRegistry has a row for each of the five causes of a 404, and for what the user
 // may ask for beyond the default.
 func TestByRegistry(t *testing.T) {
-	standard := []Kind{KindCacheIndex, KindAttestedImage, KindMissingManifest}
+	standard := []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
 	tests := []struct {
-		kind   Kind
-		delete []Kind
+		kind   manifest.Kind
+		delete []manifest.Kind
 		want   Verdict
 	}{
-		{KindCacheIndex, standard, Verdict{Delete, MissingDetails}},
-		{KindAttestedImage, standard, Verdict{Delete, MissingDetails}},
-		{KindMissingManifest, standard, Verdict{Delete, MissingDetails}},
-		{KindMultiArch, standard, Verdict{Keep, MultiArch}},
-		{KindMultiArch, append(standard, KindMultiArch), Verdict{Delete, MissingDetails}},
-		{KindAttestedImage, []Kind{KindCacheIndex}, Verdict{Keep, Healthy}},
-		{KindCacheIndex, nil, Verdict{Keep, Healthy}},
-		{KindImage, standard, Verdict{Undecided, EvidenceDisagrees}},
-		{KindImage, append(standard, KindImage), Verdict{Undecided, EvidenceDisagrees}},
-		{KindArtifact, standard, Verdict{Undecided, EvidenceDisagrees}},
-		{KindCacheManifest, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{manifest.KindCacheIndex, standard, Verdict{Delete, MissingDetails}},
+		{manifest.KindAttestedImage, standard, Verdict{Delete, MissingDetails}},
+		{manifest.KindMissingManifest, standard, Verdict{Delete, MissingDetails}},
+		{manifest.KindMultiArch, standard, Verdict{Keep, MultiArch}},
+		{manifest.KindMultiArch, append(standard, manifest.KindMultiArch), Verdict{Delete, MissingDetails}},
+		{manifest.KindAttestedImage, []manifest.Kind{manifest.KindCacheIndex}, Verdict{Keep, Healthy}},
+		{manifest.KindCacheIndex, nil, Verdict{Keep, Healthy}},
+		{manifest.KindImage, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{manifest.KindImage, append(standard, manifest.KindImage), Verdict{Undecided, EvidenceDisagrees}},
+		{manifest.KindArtifact, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{manifest.KindCacheManifest, standard, Verdict{Undecided, EvidenceDisagrees}},
 		{"", standard, Verdict{Undecided, DetailsUnknown}},
 	}
 	for _, test := range tests {
 		rules := original()
 		rules.ByRegistry, rules.DeleteKinds = true, test.delete
-		f := facts("app", "a", Legacy, DetailsMissing, nil)
+		f := facts("app", "a", Legacy, missing, nil)
 		f.Kind = maybe(test.kind, test.kind != "")
-		if got := rules.Decide(f); got != test.want {
+		if got, _ := rules.Decide(f); got != test.want {
 			t.Errorf("%q with %q: %v, want %v", test.kind, test.delete, got, test.want)
 		}
 		f.Regime = Known(Database)
-		if got := rules.Decide(f); got.Action == Delete {
+		if got, _ := rules.Decide(f); got.Action == Delete {
 			t.Errorf("%q on the database: %v", test.kind, got)
 		}
 	}
@@ -167,16 +187,17 @@ func TestOrphans(t *testing.T) {
 		t.Run(string(test.orphans), func(t *testing.T) {
 			rules := original()
 			rules.Orphans = test.orphans
-			decide := func(regime Regime, details Details) Reason {
-				return rules.Decide(facts("app.cache", "a", regime, details, CounterpartTagMissing)).Reason
+			decide := func(regime Regime, known details) Reason {
+				verdict, _ := rules.Decide(facts("app.cache", "a", regime, known, CounterpartTagMissing))
+				return verdict.Reason
 			}
-			if got := decide(Legacy, DetailsUndated); got != test.undated {
+			if got := decide(Legacy, undated); got != test.undated {
 				t.Errorf("undated: %s, want %s", got, test.undated)
 			}
-			if got := decide(Legacy, DetailsDated); got != test.dated {
+			if got := decide(Legacy, dated); got != test.dated {
 				t.Errorf("dated: %s, want %s", got, test.dated)
 			}
-			if got := decide(Database, DetailsDated); got != test.datedOnDatabase {
+			if got := decide(Database, dated); got != test.datedOnDatabase {
 				t.Errorf("dated on the database: %s, want %s", got, test.datedOnDatabase)
 			}
 		})
@@ -185,27 +206,29 @@ func TestOrphans(t *testing.T) {
 
 // FuzzDecide holds the package's promises for all facts and rules.
 func FuzzDecide(f *testing.F) {
-	f.Add("app.cache", "feature", true, uint8(1), uint8(2), uint8(2), uint8(0), uint8(0), uint8(0), false)
-	f.Add("app", "v1.2.3", false, uint8(0), uint8(1), uint8(0), uint8(3), uint8(3), uint8(1), true)
-	f.Fuzz(func(t *testing.T, repository, tag string, listed bool, regime, details, counterpart, orphans, kind, young uint8, byRegistry bool) {
+	f.Add("app.cache", "feature", true, uint8(1), uint8(1), uint8(1), uint8(2), uint8(0), uint8(0), uint8(0), false)
+	f.Add("app", "v1.2.3", false, uint8(0), uint8(2), uint8(0), uint8(0), uint8(3), uint8(3), uint8(1), true)
+	f.Fuzz(func(t *testing.T, repository, tag string, listed bool, regime, missing, dated, counterpart, orphans, kind, young uint8, byRegistry bool) {
 		rules := original()
 		rules.ByRegistry = byRegistry
-		rules.DeleteKinds = []Kind{KindCacheIndex, KindAttestedImage, KindMissingManifest}
+		rules.DeleteKinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
 		rules.Orphans = []Orphans{OrphansAuto, OrphansUndated, OrphansAny, OrphansOff}[orphans%4]
 		known := Facts{
 			Repository:  repository,
 			Tag:         tag,
 			Listed:      listed,
 			Regime:      maybe(Regime(regime%3), regime%3 != 0),
-			Details:     maybe(Details(details%5), details%5 != 0),
+			Missing:     maybe(missing%2 == 0, missing%3 != 0),
+			Dated:       maybe(dated%2 == 0, dated%3 != 0),
 			Counterpart: maybe(Counterpart(counterpart%4), counterpart%4 != 0),
 			Kind:        maybe(kinds[kind%8], kind%8 != 0),
 			Young:       maybe(young%2 == 0, young%3 != 0),
 		}
-		verdict := rules.Decide(known)
+		verdict, need := rules.Decide(known)
 		checkVerdict(t, rules, known, verdict)
+		checkNeed(t, known, verdict, need)
 		for _, fewer := range forget(known) {
-			less := rules.Decide(fewer)
+			less, _ := rules.Decide(fewer)
 			checkVerdict(t, rules, fewer, less)
 			if less.Action == Delete && verdict != less {
 				t.Errorf("%+v gives %v, but with less known, %+v, %v", known, verdict, fewer, less)
@@ -214,7 +237,7 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-var kinds = []Kind{"", KindCacheIndex, KindAttestedImage, KindMultiArch, KindMissingManifest, KindCacheManifest, KindImage, KindArtifact}
+var kinds = []manifest.Kind{"", manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMultiArch, manifest.KindMissingManifest, manifest.KindCacheManifest, manifest.KindImage, manifest.KindArtifact}
 
 func maybe[T any](value T, known bool) Fact[T] {
 	if known {
@@ -225,13 +248,14 @@ func maybe[T any](value T, known bool) Fact[T] {
 
 // forget returns the facts with each of them made unknown in turn.
 func forget(f Facts) []Facts {
-	unlisted, regime, details, counterpart, kind := f, f, f, f, f
+	unlisted, regime, missing, dated, counterpart, kind := f, f, f, f, f, f
 	unlisted.Listed = false
 	regime.Regime = Unknown[Regime]()
-	details.Details = Unknown[Details]()
+	missing.Missing = Unknown[bool]()
+	dated.Dated = Unknown[bool]()
 	counterpart.Counterpart = Unknown[Counterpart]()
-	kind.Kind = Unknown[Kind]()
-	return []Facts{unlisted, regime, details, counterpart, kind}
+	kind.Kind = Unknown[manifest.Kind]()
+	return []Facts{unlisted, regime, missing, dated, counterpart, kind}
 }
 
 // reasons lists for each action the reasons that go with it.
@@ -255,8 +279,19 @@ func checkVerdict(t *testing.T, rules Rules, f Facts, v Verdict) {
 	}
 }
 
+// checkNeed: only a fact that is not known is needed, and none to delete.
+func checkNeed(t *testing.T, f Facts, v Verdict, need Need) {
+	t.Helper()
+	known := map[Need]bool{
+		NeedDetails: f.Missing.IsKnown(), NeedCounterpart: f.Counterpart.IsKnown(), NeedDate: f.Dated.IsKnown(),
+	}
+	if known[need] || need != Nothing && v.Action == Delete {
+		t.Errorf("%+v gives %v and needs fact %d", f, v, need)
+	}
+}
+
 func BenchmarkDecide(b *testing.B) {
-	rules, f := original(), facts("app.cache", "feature-1234", Legacy, DetailsUndated, CounterpartPresent)
+	rules, f := original(), facts("app.cache", "feature-1234", Legacy, undated, CounterpartPresent)
 	b.ReportAllocs()
 	for b.Loop() {
 		rules.Decide(f)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -13,10 +14,10 @@ import (
 func TestHint(t *testing.T) {
 	legacy, database := RegimeFound{policy.Legacy}, RegimeFound{policy.Database}
 	outage := Decision{Repository: "o", Action: policy.Undecided, Outcome: Undecided, Reason: policy.OutageSuspected}
-	forbidden := dead("f", policy.KindAttestedImage, 0, Failed)
+	forbidden := dead("f", manifest.KindAttestedImage, 0, Failed)
 	forbidden.Reason = DeleteForbidden
-	deleted := func(kind policy.Kind) Event { return dead("a", kind, 0, Deleted) }
-	marked := func(kind policy.Kind) Event { return dead("a", kind, 0, Marked) }
+	deleted := func(kind manifest.Kind) Event { return dead("a", kind, 0, Deleted) }
+	marked := func(kind manifest.Kind) Event { return dead("a", kind, 0, Marked) }
 	stopped := func(s *Summary) { s.Interrupted = true }
 	broken := func(s *Summary) { s.Error = "shard 1 of 3: is missing" }
 	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
@@ -42,16 +43,16 @@ func TestHint(t *testing.T) {
 	}{
 		"nothing is dead":                     {realRun, nil, []Event{legacy}, nil},
 		"nothing would go":                    {dryRun, nil, []Event{legacy}, nil},
-		"it goes on legacy":                   {realRun, nil, []Event{legacy, deleted(policy.KindCacheManifest)}, []string{collect}},
+		"it goes on legacy":                   {realRun, nil, []Event{legacy, deleted(manifest.KindCacheManifest)}, []string{collect}},
 		"it goes, and who knows where":        {realRun, nil, []Event{deleted("")}, []string{collect}},
 		"it goes on database":                 {realRun, nil, []Event{database, deleted("")}, []string{wait}},
-		"it would go":                         {dryRun, nil, []Event{legacy, marked(policy.KindMissingManifest)}, []string{forReal}},
-		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(policy.KindAttestedImage)}, []string{images, pushed, forReal}},
-		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindAttestedImage)}, []string{wereImages, collect}},
-		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(policy.KindCacheIndex)}, []string{collect}},
-		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(policy.KindCacheIndex)}, []string{pushed, collect}},
-		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(policy.KindMultiArch)}, []string{collect}},
-		"an index went, on database":          {realRun, nil, []Event{database, deleted(policy.KindCacheIndex)}, []string{pushed, wait}},
+		"it would go":                         {dryRun, nil, []Event{legacy, marked(manifest.KindMissingManifest)}, []string{forReal}},
+		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(manifest.KindAttestedImage)}, []string{images, pushed, forReal}},
+		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindAttestedImage)}, []string{wereImages, collect}},
+		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindCacheIndex)}, []string{collect}},
+		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(manifest.KindCacheIndex)}, []string{pushed, collect}},
+		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(manifest.KindMultiArch)}, []string{collect}},
+		"an index went, on database":          {realRun, nil, []Event{database, deleted(manifest.KindCacheIndex)}, []string{pushed, wait}},
 		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
 		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{wereImages, collect}},
 		"an outage outweighs what went":       {realRun, nil, []Event{legacy, deleted(""), outage}, []string{look}},
@@ -85,13 +86,13 @@ func TestHintNamesProjects(t *testing.T) {
 	var all []Event
 	for i := range 7 {
 		for range i + 1 {
-			decision := dead("x", policy.KindAttestedImage, 0, Deleted)
+			decision := dead("x", manifest.KindAttestedImage, 0, Deleted)
 			decision.Project = fmt.Sprintf("g/p%d", i)
 			decision.Repository = decision.Project
 			all = append(all, decision)
 		}
 	}
-	summary, tally := tallied(t, false, append(all, dead("c", policy.KindCacheIndex, 0, Deleted))...)
+	summary, tally := tallied(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
 	got := strings.Join(summary.hint(tally)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 It would show images built with --provenance=false (docker buildx), unlike those of:

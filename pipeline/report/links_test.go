@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -65,7 +66,7 @@ func TestLinkedLines(t *testing.T) {
 // TestLinkedSummary: the repositories and projects that the summary names have links
 // beside them.
 func TestLinkedSummary(t *testing.T) {
-	event := dead("acme/shop/web", policy.KindAttestedImage, 1<<20, Marked)
+	event := dead("acme/shop/web", manifest.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
 	summary, tally := tallied(t, true, event)
 	tally.Links.Instance = "https://gitlab.example.com"

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -48,7 +49,7 @@ func TestLogOfStop(t *testing.T) {
 
 // TestLogKind: which of the deleted tags were images is in their lines.
 func TestLogKind(t *testing.T) {
-	text := logged(t, []Event{dead("g/p", policy.KindAttestedImage, 0, Deleted), dead("g/p", "", 0, Marked)})
+	text := logged(t, []Event{dead("g/p", manifest.KindAttestedImage, 0, Deleted), dead("g/p", "", 0, Marked)})
 	if !strings.Contains(text, `msg="tag deleted" repository=g/p`) || strings.Count(text, "kind=") != 1 || !strings.Contains(text, "kind=attested-image") {
 		t.Errorf("%s", text)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -34,10 +35,10 @@ func advise(f *findings) []advice {
 		advice
 		when func(deadKey) bool
 	}{
-		{attestedAdvice, func(k deadKey) bool { return k.kind == policy.KindAttestedImage && !k.orphan() }},
-		{cacheAdvice, func(k deadKey) bool { return k.kind == policy.KindCacheIndex && k.reason == policy.MissingDetails }},
+		{attestedAdvice, func(k deadKey) bool { return k.kind == manifest.KindAttestedImage && !k.orphan() }},
+		{cacheAdvice, func(k deadKey) bool { return k.kind == manifest.KindCacheIndex && k.reason == policy.MissingDetails }},
 		{unseenAdvice, func(k deadKey) bool { return k.kind == "" && k.reason == policy.MissingDetails }},
-		{lostAdvice, func(k deadKey) bool { return k.kind == policy.KindMissingManifest }},
+		{lostAdvice, func(k deadKey) bool { return k.kind == manifest.KindMissingManifest }},
 		{orphanAdvice, deadKey.orphan},
 		{forbiddenAdvice, func(k deadKey) bool { return k.reason == DeleteForbidden }},
 	} {

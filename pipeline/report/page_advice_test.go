@@ -6,24 +6,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // TestAdvice: which dead tags call for which change, and in which projects.
 func TestAdvice(t *testing.T) {
 	f := newFindings()
-	add := func(n int, project string, kind policy.Kind, reason policy.Reason, action policy.Action, outcome Outcome) {
+	add := func(n int, project string, kind manifest.Kind, reason policy.Reason, action policy.Action, outcome Outcome) {
 		for range n {
 			f.add(&decisionLine{Project: project, Kind: string(kind), Reason: reason, Action: action, Outcome: outcome})
 		}
 	}
-	add(2, "g/a", policy.KindAttestedImage, policy.MissingDetails, policy.Delete, Deleted)
-	add(3, "g/b", policy.KindAttestedImage, policy.MissingDetails, policy.Delete, Marked)
-	add(1, "g/c", policy.KindAttestedImage, DeleteForbidden, policy.Delete, Failed)
-	add(4, "g/a", policy.KindCacheIndex, policy.MissingDetails, policy.Delete, Deleted)
-	add(5, "g/a", policy.KindCacheManifest, policy.MissingCounterpartTag, policy.Delete, Deleted)
-	add(1, "g/a", policy.KindCacheIndex, policy.MissingCounterpartRepository, policy.Delete, Deleted)
-	add(7, "g/e", policy.KindAttestedImage, policy.MissingCounterpartTag, policy.Delete, Marked)
+	add(2, "g/a", manifest.KindAttestedImage, policy.MissingDetails, policy.Delete, Deleted)
+	add(3, "g/b", manifest.KindAttestedImage, policy.MissingDetails, policy.Delete, Marked)
+	add(1, "g/c", manifest.KindAttestedImage, DeleteForbidden, policy.Delete, Failed)
+	add(4, "g/a", manifest.KindCacheIndex, policy.MissingDetails, policy.Delete, Deleted)
+	add(5, "g/a", manifest.KindCacheManifest, policy.MissingCounterpartTag, policy.Delete, Deleted)
+	add(1, "g/a", manifest.KindCacheIndex, policy.MissingCounterpartRepository, policy.Delete, Deleted)
+	add(7, "g/e", manifest.KindAttestedImage, policy.MissingCounterpartTag, policy.Delete, Marked)
 	add(6, "g/d", "", policy.DetailsUnknown, policy.Undecided, Undecided)
 	type projects map[string]int
 	want := map[string]projects{
@@ -54,7 +55,7 @@ func TestAdviceNamesTheWorstFirst(t *testing.T) {
 	f := newFindings()
 	for i := range mostNamed + 7 {
 		for range i + 1 {
-			f.add(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Kind: string(policy.KindMissingManifest), Action: policy.Delete, Outcome: Deleted})
+			f.add(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Kind: string(manifest.KindMissingManifest), Action: policy.Delete, Outcome: Deleted})
 		}
 	}
 	a := advise(f)[0]

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -79,14 +80,14 @@ func byCount(reasons map[policy.Reason]int) []policy.Reason {
 
 // kindWords says what a tag of a kind is.
 var kindWords = map[string]string{
-	string(policy.KindCacheIndex):      "a build cache exported as an index",
-	string(policy.KindCacheManifest):   "a build cache exported as a manifest",
-	string(policy.KindAttestedImage):   "an image for one platform, with attestations",
-	string(policy.KindMultiArch):       "an image for several platforms",
-	string(policy.KindImage):           "a plain image",
-	string(policy.KindArtifact):        "something else than an image, such as a Helm chart",
-	string(policy.KindMissingManifest): "a tag that points to nothing",
-	"unknown":                          "the registry was not asked, or did not say",
+	string(manifest.KindCacheIndex):      "a build cache exported as an index",
+	string(manifest.KindCacheManifest):   "a build cache exported as a manifest",
+	string(manifest.KindAttestedImage):   "an image for one platform, with attestations",
+	string(manifest.KindMultiArch):       "an image for several platforms",
+	string(manifest.KindImage):           "a plain image",
+	string(manifest.KindArtifact):        "something else than an image, such as a Helm chart",
+	string(manifest.KindMissingManifest): "a tag that points to nothing",
+	"unknown":                            "the registry was not asked, or did not say",
 }
 
 func kindChart(s *Summary, f *findings) chart {

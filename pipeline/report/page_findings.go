@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -28,7 +29,7 @@ type counts struct {
 
 // A deadKey is what the advice on a build depends on.
 type deadKey struct {
-	kind   policy.Kind
+	kind   manifest.Kind
 	reason policy.Reason
 }
 
@@ -70,7 +71,7 @@ func (t *counts) add(d *decisionLine) {
 		t.Undecided++
 	}
 	if d.Action == policy.Delete {
-		t.dead[deadKey{policy.Kind(d.Kind), d.Reason}]++
+		t.dead[deadKey{manifest.Kind(d.Kind), d.Reason}]++
 	}
 }
 

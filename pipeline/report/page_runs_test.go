@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -61,7 +62,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
 		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
 	}
-	add := func(n int, project, repository, tag string, outcome Outcome, reason policy.Reason, kind policy.Kind, detail string) {
+	add := func(n int, project, repository, tag string, outcome Outcome, reason policy.Reason, kind manifest.Kind, detail string) {
 		action := map[Outcome]policy.Action{Kept: policy.Keep, Undecided: policy.Undecided}[outcome]
 		if action == "" {
 			action = policy.Delete
@@ -72,17 +73,17 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567})
 		}
 	}
-	add(31, "acme/shop/storefront", "web", "release", Kept, policy.Healthy, policy.KindImage, "")
+	add(31, "acme/shop/storefront", "web", "release", Kept, policy.Healthy, manifest.KindImage, "")
 	add(3, "acme/shop/storefront", "web", "v1.0", Kept, policy.Protected, "", "")
-	add(6, "acme/shop/storefront", "web.cache", "feature", gone, policy.MissingCounterpartTag, policy.KindCacheManifest, "")
-	add(5, "acme/platform/build-images", "web", "build", gone, policy.MissingDetails, policy.KindAttestedImage, "")
-	add(2, "acme/shop/storefront", "web", "topic", gone, policy.MissingDetails, policy.KindAttestedImage, "")
-	add(3, "acme/platform/charts", "web.cache", "main", gone, policy.MissingDetails, policy.KindCacheIndex, "")
-	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, policy.MissingDetails, policy.KindMissingManifest, "")
-	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, policy.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
-	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, policy.KindAttestedImage, "403 Forbidden")
+	add(6, "acme/shop/storefront", "web.cache", "feature", gone, policy.MissingCounterpartTag, manifest.KindCacheManifest, "")
+	add(5, "acme/platform/build-images", "web", "build", gone, policy.MissingDetails, manifest.KindAttestedImage, "")
+	add(2, "acme/shop/storefront", "web", "topic", gone, policy.MissingDetails, manifest.KindAttestedImage, "")
+	add(3, "acme/platform/charts", "web.cache", "main", gone, policy.MissingDetails, manifest.KindCacheIndex, "")
+	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, policy.MissingDetails, manifest.KindMissingManifest, "")
+	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, manifest.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
+	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, manifest.KindAttestedImage, "403 Forbidden")
 	add(1, "acme/platform/charts", "web", "unseen", gone, policy.MissingDetails, "", "")
-	add(2, "acme/platform/build-images", "web", "multi", Kept, policy.MultiArch, policy.KindMultiArch, "")
+	add(2, "acme/platform/build-images", "web", "multi", Kept, policy.MultiArch, manifest.KindMultiArch, "")
 	r.Requests, r.Retries, r.Duration = Requests{API: 3400, Registry: 1200}, 3, Seconds(93_200*time.Millisecond)
 	return r
 }
@@ -109,7 +110,7 @@ var hostileNames = []string{
 func hostileRun(t testing.TB, n int) *pageRun {
 	r := newPageRun(false)
 	r.tell(t, RegimeFound{policy.Legacy})
-	kinds := []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindCacheManifest, ""}
+	kinds := []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindCacheManifest, ""}
 	outcomes := []Outcome{Deleted, Deleted, Deleted, Deleted, Deleted, Deleted, Undecided, Failed}
 	for i := range n {
 		evil := hostileNames[i%len(hostileNames)]

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -57,10 +58,10 @@ func (r *Dead) count(d Decision) {
 		r.Sized++
 		r.Bytes = saturated(r.Bytes, d.Bytes)
 	}
-	switch policy.Kind(d.Kind) {
-	case policy.KindAttestedImage:
+	switch manifest.Kind(d.Kind) {
+	case manifest.KindAttestedImage:
 		r.attested++
-	case policy.KindCacheIndex:
+	case manifest.KindCacheIndex:
 		r.cacheIndex++
 	}
 }

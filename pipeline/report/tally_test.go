@@ -8,11 +8,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // dead returns a decision on a dead tag.
-func dead(repository string, kind policy.Kind, bytes int64, outcome Outcome) Decision {
+func dead(repository string, kind manifest.Kind, bytes int64, outcome Outcome) Decision {
 	return Decision{
 		Project: "g/" + repository[:1], Repository: repository, Tag: "t", Action: policy.Delete, Outcome: outcome,
 		Reason: policy.MissingDetails, Kind: string(kind), Bytes: bytes,
@@ -77,7 +78,7 @@ func BenchmarkTally(b *testing.B) {
 	for b.Loop() {
 		tally := new(Tally)
 		for i := range 10_000 {
-			_ = tally.Handle(dead(fmt.Sprintf("group-%d/subgroup/project/image.cache", i), policy.KindImage, 1, Deleted))
+			_ = tally.Handle(dead(fmt.Sprintf("group-%d/subgroup/project/image.cache", i), manifest.KindImage, 1, Deleted))
 		}
 	}
 }

@@ -9,8 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
 func textOf(t *testing.T, summary *Summary, tally *Tally) string {
@@ -24,9 +23,9 @@ func textOf(t *testing.T, summary *Summary, tally *Tally) string {
 
 func TestWriteText(t *testing.T) {
 	summary, tally := tallied(t, true, append(events(),
-		dead("g/p/app.cache", policy.KindCacheIndex, 3<<30, Marked),
-		dead("g/p/app.cache", policy.KindCacheIndex, 0, Marked),
-		dead("g/p/app.cache", policy.KindCacheManifest, 0, Marked),
+		dead("g/p/app.cache", manifest.KindCacheIndex, 3<<30, Marked),
+		dead("g/p/app.cache", manifest.KindCacheIndex, 0, Marked),
+		dead("g/p/app.cache", manifest.KindCacheManifest, 0, Marked),
 	)...)
 	summary.Interrupted = true
 	summary.Requests, summary.Retries = Requests{API: 30, Registry: 12}, 2
@@ -102,7 +101,7 @@ func TestHostilePaths(t *testing.T) {
 	for _, path := range []string{
 		"evil\x1b[31m\nregistry-gc\r  kept  0", "right\u202eto\u2066left \u05d0", "\xff\xfe\x00\x9b1m", "bell\a\u0085\u2028", strings.Repeat("long/", 1000),
 	} {
-		decision := dead("x", policy.KindAttestedImage, 1, Marked)
+		decision := dead("x", manifest.KindAttestedImage, 1, Marked)
 		decision.Project, decision.Repository = path, path
 		summary, tally := tallied(t, true, decision)
 		text := textOf(t, summary, tally)

@@ -1,0 +1,248 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+const (
+	// smallRun is how many tags have to be looked at, none of them with what is missing
+	// elsewhere, before that is taken for an outage and not for a small, neglected instance.
+	smallRun = 20
+	// fewLost is how many tags may have lost their manifests whatever their share.
+	fewLost = 20
+	// The largest shares of tags without manifest that are taken for what they look like:
+	// one in five of a repository's, one in twenty of a run's. A registry loses single
+	// manifests; storage that is not mounted or half restored loses many at once.
+	repositoryShare, runShare = 5, 20
+	// maxHealthy is how many healthy tags are remembered, and maxAsked how many of them are
+	// asked for before the registry is taken to be failing: one of them may have been deleted
+	// meanwhile, hardly several.
+	maxHealthy, maxAsked = 8, 3
+)
+
+var (
+	errNothingHealthy = errors.New("no tag of the run has what this one lacks: the registry may be failing")
+	errTooManyLost    = errors.New("too many tags have lost their manifests at once: the registry's storage may not be there, or not whole")
+	errNotHealthy     = errors.New("tags that were healthy before are not now: the registry may be failing")
+	errCameBack       = errors.New("something that was missing came back: the registry may be failing now and then")
+	errNoSibling      = errors.New("no other manifest of the repository can be read: the registry's storage may not be there")
+	errNoHealthyTag   = errors.New("no healthy tag of the run is known")
+)
+
+// outageSuspected is the verdict on a tag while the registry seems to be failing.
+var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.OutageSuspected}
+
+// A canary tells whether the registry is answering rightly. Something missing looks the same
+// whether it is gone or the registry fails; but in an outage tags that are healthy turn out
+// missing, too. So there are three conditions for a deletion that rests on something missing:
+//
+//   - A tag of the run has shown that the registry gives such things at all (allows, verdict).
+//   - Not too many have lost their manifests, as they do when the registry's storage is not
+//     mounted, half restored or half moved (verdict).
+//   - Healthy tags are still healthy when they are read again right before the deletion
+//     (check).
+//
+// Something that was missing and came back shows a registry that fails now and then. It stops
+// all deletions of the run that are still to come, whatever they rest on.
+//
+// The planner observes and asks for verdicts; deleters check. The mutex guards what both have.
+type canary struct {
+	// What follows is the planner's alone.
+	inspected, detailed, dated int // tags looked at; with details; with a date
+	readable, lost             int // tags whose manifest could be read; is missing
+	lostIn                     map[int64]int
+	full                       bool // too many candidates have waited for a sign
+
+	mu       sync.Mutex
+	healthy  []healthyTag // a ring of the last ones
+	newest   int
+	checked  bool // healthy tags have been read again once
+	cameBack bool // something that was missing has come back
+}
+
+// A healthyTag is a tag that was kept and whose manifest, or details, could be had, and a date
+// if dated. It holds no listing.
+type healthyTag struct {
+	*repository
+	chosen
+	listed listedTag
+	dated  bool
+}
+
+// observe takes note of a decision. Tags that were not looked at say nothing.
+func (c *canary) observe(d decision) {
+	if d.verdict.Reason == policy.Protected || d.verdict.Reason == policy.ListingIncomplete {
+		return
+	}
+	c.inspected++
+	if missing, known := d.missing.Get(); known && !missing {
+		c.detailed++
+	}
+	dated, _ := d.finding.dated.Get()
+	if dated {
+		c.dated++
+	}
+	switch {
+	case d.lost:
+		c.lost++
+		if c.lostIn == nil {
+			c.lostIn = make(map[int64]int)
+		}
+		c.lostIn[d.ID]++
+	case d.readable():
+		c.readable++
+		if d.verdict.Action == policy.Keep {
+			c.remember(healthyTag{d.repository, d.chosen, d.listedTag, dated && !d.listedTag.dated})
+		}
+	}
+}
+
+// remember keeps a healthy tag. One with a date shows more than one without, which is kept
+// only while there is no other.
+func (c *canary) remember(h healthyTag) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case len(c.healthy) > 0 && c.healthy[0].dated && !h.dated:
+	case len(c.healthy) > 0 && !c.healthy[0].dated:
+		c.healthy, c.newest = []healthyTag{h}, 0
+	case len(c.healthy) < maxHealthy:
+		c.healthy = append(c.healthy, h)
+		c.newest = len(c.healthy) - 1
+	default:
+		c.newest = (c.newest + 1) % maxHealthy
+		c.healthy[c.newest] = h
+	}
+}
+
+// allows reports whether a candidate may go on to a deleter at once. The others are held until
+// all tags have been looked at; then verdict decides. The verdicts would otherwise depend on
+// which tags come first.
+func (c *canary) allows(candidate candidate) bool {
+	return !candidate.finding.lost && (!candidate.looksLikeOutage() || c.shows(candidate))
+}
+
+// shows reports whether a tag of the run had what the candidate lacks.
+func (c *canary) shows(candidate candidate) bool {
+	if candidate.rules.RestsOnDate(candidate.facts) {
+		return c.dated > 0
+	}
+	missing, _ := candidate.finding.missing.Get()
+	return !missing || c.detailed > 0
+}
+
+// verdict returns, when all tags have been looked at, why a candidate that was held is not to
+// be deleted.
+func (c *canary) verdict(candidate candidate) error {
+	if candidate.finding.lost {
+		inRepository := c.lostIn[candidate.ID]
+		switch {
+		case c.lost > fewLost && c.lost*runShare > c.inspected,
+			inRepository > fewLost && inRepository*repositoryShare > candidate.size:
+			return errTooManyLost
+		case c.readable == 0:
+			return errNothingHealthy
+		}
+		return nil
+	}
+	looked := c.inspected
+	if candidate.rules.RestsOnDate(candidate.facts) {
+		looked = c.detailed
+	}
+	if !c.shows(candidate) && (c.full || looked >= smallRun) {
+		return errNothingHealthy
+	}
+	return nil
+}
+
+// stop stops the deletions that are still to come, since something that was missing came back.
+func (c *canary) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cameBack = true
+}
+
+// trouble returns errCameBack once something that was missing has come back.
+func (c *canary) trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cameBack {
+		return errCameBack
+	}
+	return nil
+}
+
+// check reads healthy tags again, the newest first, until one is as it was; the first time in
+// a run all that are remembered, to see how steadily the registry answers. It returns nil when
+// one is healthy, errNoHealthyTag when none is known, and another error when the registry seems
+// to be failing or does not answer.
+func (c *canary) check(ctx context.Context) error {
+	if err := c.trouble(); err != nil {
+		return err
+	}
+	tags, all := c.choose()
+	if len(tags) == 0 {
+		return errNoHealthyTag
+	}
+	healthy := make([]bool, len(tags))
+	errs := make([]error, len(tags))
+	ask := func(i int) { healthy[i], errs[i] = c.isHealthy(ctx, tags[i]) }
+	if all {
+		parallel(len(tags), len(tags), ask)
+	} else {
+		for i := range tags {
+			if ask(i); healthy[i] || errs[i] != nil {
+				break
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // no answer says nothing, neither good nor bad
+	}
+	if !slices.Contains(healthy, true) {
+		return errNotHealthy
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.checked = true
+	return nil
+}
+
+// choose returns the healthy tags to be read, and whether to read all of them.
+func (c *canary) choose() (tags []healthyTag, all bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.healthy)
+	if c.checked {
+		n = min(n, maxAsked)
+	}
+	for i := range n {
+		tags = append(tags, c.healthy[(c.newest-i+len(c.healthy))%len(c.healthy)])
+	}
+	return tags, !c.checked
+}
+
+// isHealthy reports whether a tag is as it was. One that is not is read again: it is gone for
+// good, or it comes back, by which the registry shows that it fails now and then.
+func (c *canary) isHealthy(ctx context.Context, h healthyTag) (bool, error) {
+	for reading := range 2 {
+		f, err := h.fresh.find(ctx, h.repository, h.listed, finding{}, policy.NeedDetails)
+		if err != nil && !f.lost {
+			return false, err
+		}
+		dated, asked := f.dated.Get() // the registry's manifest does not say
+		switch healthy := f.readable() && (dated || !asked || !h.dated); {
+		case healthy && reading > 0:
+			c.stop()
+			return false, errCameBack
+		case healthy:
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,161 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// What an orphan lacks is read again right before its deletion. Lists can be wrong with a
+// success: GitLab sends an empty one when the registry fails to list, and a short one when it
+// fails half-way.
+
+// furtherReadings is how many more lists have to agree with a second one that lacks what the
+// first had, or everything. With one of them, a registry that fails to list at one time in
+// twenty passed one repository in 8,000 off as empty; with three, one in three million.
+const furtherReadings = 3
+
+var (
+	errReadingsDiffer = errors.New("readings of the counterpart's listing differ")
+	errListsNothing   = errors.New("the repository, which has tags, lists none: the registry may be failing")
+	errAppeared       = errors.New("a counterpart repository has appeared")
+	errNotListed      = errors.New("the repository itself is missing from its project's listing")
+)
+
+// A counterpartCheck is what a fresh look at an orphan's counterpart repository has found. The
+// orphans of one repository share it.
+type counterpartCheck struct {
+	exists bool // the counterpart repository does
+	tags   listing
+	err    error
+}
+
+// lookAgain reads the tags of the counterpart of the candidates' repository afresh, or that
+// there is still no such repository. Without an orphan among the candidates it reads nothing.
+func (a api) lookAgain(ctx context.Context, candidates []candidate, src source) counterpartCheck {
+	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
+	if i < 0 {
+		return counterpartCheck{}
+	}
+	cache := candidates[i].orphan
+	if cache.counterpart == nil {
+		return counterpartCheck{err: a.confirmRepositoryMissing(ctx, cache)}
+	}
+	tags, err := a.relist(ctx, cache, src)
+	return counterpartCheck{exists: true, tags: tags, err: err}
+}
+
+// of returns what the check says of the counterpart of a tag.
+func (c counterpartCheck) of(tag string) policy.Fact[policy.Counterpart] {
+	switch {
+	case c.err != nil:
+		return policy.Unknown[policy.Counterpart]()
+	case !c.exists:
+		return policy.Known(policy.CounterpartRepositoryMissing)
+	case c.tags.has(tag):
+		return policy.Known(policy.CounterpartPresent)
+	default:
+		return policy.Known(policy.CounterpartTagMissing)
+	}
+}
+
+// relist lists a counterpart again. The list has to have all that the first one had, but for
+// what the run has deleted since, or further ones have to agree with it; and where they agree
+// on nothing, the cache repository itself has to list something.
+func (a api) relist(ctx context.Context, cache *pair, src source) (listing, error) {
+	counterpart := cache.counterpart
+	first, err := counterpart.get(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := src.list(ctx, counterpart.repository)
+	if err != nil {
+		return nil, err
+	}
+	if len(tags) > 0 && tags.covers(first, counterpart.deleted) {
+		return tags, nil
+	}
+	for range furtherReadings {
+		further, err := src.list(ctx, counterpart.repository)
+		switch {
+		case err != nil:
+			return nil, err
+		case !further.covers(tags, counterpart.deleted) || !tags.covers(further, counterpart.deleted):
+			return nil, errReadingsDiffer
+		}
+	}
+	if len(tags) == 0 {
+		return nil, a.listsSomething(ctx, cache.repository)
+	}
+	return tags, nil
+}
+
+// listsSomething returns nil when a repository that has tags lists any.
+func (a api) listsSomething(ctx context.Context, r *repository) error {
+	listed, err := a.client.HasTags(ctx, r.Repository)
+	if err == nil && !listed {
+		err = errListsNothing
+	}
+	return err
+}
+
+// confirmRepositoryMissing lists the repositories of a project again. That list has to name
+// the cache repository itself and all that were there before, or a third has to agree.
+func (a api) confirmRepositoryMissing(ctx context.Context, cache *pair) error {
+	second, err := a.repositoryIDs(ctx, cache)
+	if err != nil {
+		return err
+	}
+	complete := !slices.ContainsFunc(cache.siblings, func(id int64) bool { return !slices.Contains(second, id) })
+	if complete {
+		return nil
+	}
+	third, err := a.repositoryIDs(ctx, cache)
+	if err == nil && !slices.Equal(second, third) {
+		err = errReadingsDiffer
+	}
+	return err
+}
+
+// repositoryIDs lists the repositories of a project now, sorted by id. It is an error when the
+// cache repository is not among them or its counterpart is.
+func (a api) repositoryIDs(ctx context.Context, cache *pair) ([]int64, error) {
+	repositories, err := a.client.ProjectRepositories(ctx, cache.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	counterpart, _ := a.options.Rules.CounterpartOf(cache.Name)
+	var ids []int64
+	for _, r := range repositories {
+		if r.Name == counterpart {
+			return nil, errAppeared
+		}
+		ids = append(ids, r.ID)
+	}
+	if !slices.Contains(ids, cache.ID) {
+		return nil, errNotListed
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// counterpartByAPI returns what a check and, where it found no tag, GitLab's details of the
+// counterpart say.
+func (a api) counterpartByAPI(ctx context.Context, c candidate, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
+	found := check.of(c.tag)
+	if known, _ := found.Get(); known != policy.CounterpartTagMissing {
+		return found, check.err
+	}
+	_, err := a.client.TagDetails(ctx, c.orphan.counterpart.Repository, c.tag)
+	switch {
+	case err == nil:
+		return policy.Known(policy.CounterpartPresent), nil
+	case errors.Is(err, gitlabapi.ErrTagNotFound):
+		return found, nil
+	default:
+		return policy.Unknown[policy.Counterpart](), err
+	}
+}

@@ -1,0 +1,171 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/internal/flight"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// Verify says whose word a deletion needs.
+type Verify string
+
+// The settings of VERIFY.
+const (
+	VerifyAuto     Verify = "auto"     // the registry's where it can be reached, else GitLab's
+	VerifyAPI      Verify = "api"      // GitLab's, read twice; the registry is never asked
+	VerifyRegistry Verify = "registry" // the registry's, or nothing is deleted
+)
+
+// ErrNoRegistry says that VERIFY=registry cannot be done. It ends the run.
+var ErrNoRegistry = errors.New("the registry cannot be asked")
+
+// A chosen is what a run has found out about its instance: the regime, and where to get facts
+// about tags from.
+type chosen struct {
+	source source
+	// fresh is the same source for reading grounds again: its requests are sent before
+	// others, since what they read grows old while a deletion waits.
+	fresh  source
+	regime policy.Fact[policy.Regime]
+	rules  policy.Rules // the run's, with what the source allows to demand
+}
+
+// sources chooses the source once a run, with the first repository that gives an answer; the
+// others wait for it, so that no tag is decided upon before.
+type sources struct {
+	client  *gitlabapi.Client
+	options Options
+	tell    func(report.Event)
+	cache   *flight.Cache[chosen]
+}
+
+func newSources(client *gitlabapi.Client, options Options, tell func(report.Event)) *sources {
+	return &sources{client: client, options: options, tell: tell, cache: flight.NewCache[chosen](1)}
+}
+
+// errOpen says that what a repository shows does not tell the regime.
+var errOpen = errors.New("the answers leave the regime open")
+
+// choose returns the choice for a repository: that of the run, or, while nothing has shown the
+// regime, GitLab's word under an unknown one, by which no tag is deleted for a 404.
+func (s *sources) choose(ctx context.Context, r *repository) (chosen, error) {
+	for {
+		asked := false
+		choice, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (chosen, error) {
+			asked = true
+			return s.ask(ctx, r)
+		})
+		switch {
+		case err == nil:
+			return choice, nil
+		case errors.Is(err, ErrNoRegistry) || endsRun(err) || ctx.Err() != nil:
+			return chosen{}, err
+		case asked: // otherwise another repository has left it open, and this one may not
+			return s.byAPI(policy.Unknown[policy.Regime]()), nil
+		}
+	}
+}
+
+// ask reads the signs of the regime that a repository and its registry show, and chooses the
+// source. An error says that they leave it open.
+func (s *sources) ask(ctx context.Context, r *repository) (chosen, error) {
+	reg, signs, err := s.registry(ctx, r)
+	if err != nil {
+		return chosen{}, err
+	}
+	byAPI, err := s.client.Regime(ctx, r.Repository)
+	if endsRun(err) || ctx.Err() != nil {
+		return chosen{}, err
+	}
+	regime, agree := weigh(byAPI, signs.Header, signs.V1)
+	known, found := regime.Get()
+	switch {
+	case !agree:
+		s.tell(report.RegimeUnclear{API: byAPI.String(), Header: signs.Header.String(), V1: signs.V1.String()})
+	case !found:
+		return chosen{}, errOpen
+	default:
+		s.tell(report.RegimeFound{Regime: known})
+	}
+	if reg == nil {
+		return s.byAPI(regime), nil
+	}
+	return s.byRegistry(regime, reg), nil
+}
+
+// byAPI returns the choice of GitLab's word alone.
+func (s *sources) byAPI(regime policy.Fact[policy.Regime]) chosen {
+	make := func(client *gitlabapi.Client) source {
+		if known, _ := regime.Get(); known == policy.Database {
+			return apiDatabase{api{client, s.options}}
+		}
+		return apiLegacy{api{client, s.options}}
+	}
+	return chosen{source: make(s.client), fresh: make(s.client.Recheck()), regime: regime, rules: s.options.Rules}
+}
+
+// byRegistry returns the choice of the registry's word.
+func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Registry) chosen {
+	make := func(client *gitlabapi.Client, reg *registry.Registry) source {
+		if known, _ := regime.Get(); known == policy.Database {
+			return registryDatabase{reg, api{client, s.options}}
+		}
+		return registryLegacy{reg, api{client, s.options}}
+	}
+	rules := s.options.Rules
+	rules.ByRegistry = true
+	return chosen{source: make(s.client, reg), fresh: make(s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
+}
+
+// weigh puts signs of the regime together. Where they contradict each other it is left
+// unknown, which is the stricter reading on either: no tag is deleted for a 404, and none
+// that has a date as an orphan.
+func weigh(signs ...registry.Sign) (regime policy.Fact[policy.Regime], agree bool) {
+	for _, sign := range signs {
+		var shown policy.Regime
+		switch sign {
+		case registry.SignLegacy:
+			shown = policy.Legacy
+		case registry.SignDatabase:
+			shown = policy.Database
+		default:
+			continue
+		}
+		if before, known := regime.Get(); known && before != shown {
+			return policy.Unknown[policy.Regime](), false
+		}
+		regime = policy.Known(shown)
+	}
+	return regime, true
+}
+
+// registry returns the registry when it is to be asked and answers for the repository, with
+// the signs of the regime that it shows.
+func (s *sources) registry(ctx context.Context, r *repository) (*registry.Registry, registry.Signs, error) {
+	var signs registry.Signs
+	if s.options.Verify == VerifyAPI || s.options.Verify == "" {
+		return nil, signs, nil
+	}
+	reg, err := registry.New(s.client.Throttle(), cmp.Or(s.options.RegistryURL, r.Host))
+	if err == nil {
+		signs, err = reg.Signs(ctx)
+	}
+	switch {
+	case err == nil:
+		return reg, signs, nil
+	case ctx.Err() != nil:
+		return nil, signs, context.Cause(ctx)
+	case s.options.Verify == VerifyRegistry:
+		return nil, signs, fmt.Errorf("%w: %w", ErrNoRegistry, err)
+	default:
+		s.tell(report.RegistryOutOfReach{Err: err})
+		return nil, registry.Signs{}, nil
+	}
+}

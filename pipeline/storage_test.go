@@ -1,0 +1,174 @@
+package pipeline_test
+
+import (
+	"fmt"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// A registry whose storage is not there, or not whole, lists every tag and answers each with a
+// 404 in its own words.
+
+// storageWorld has live images and caches, in each of several projects two tags that have
+// really lost their manifests, and three orphans.
+func storageWorld() *gitlabtest.World {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	for i := range 6 {
+		p := world.AddProject(fmt.Sprint("g/p", i))
+		app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+		for j := range 40 {
+			app.AddTag(fmt.Sprintf("live-%02d", j), gitlabtest.KindImage)
+			cache.AddTag(fmt.Sprintf("live-%02d", j), gitlabtest.KindCacheManifest)
+		}
+		app.AddTag("lost-1", gitlabtest.KindManifestMissing)
+		app.AddTag("lost-2", gitlabtest.KindManifestMissing)
+		for j := range 3 {
+			cache.AddTag(fmt.Sprint("orphan-", j), gitlabtest.KindCacheManifest)
+		}
+	}
+	return world
+}
+
+// TestStorageThatIsNotThere: no live tag is deleted while the registry's storage is not mounted,
+// half restored or flaps, and nothing for a 404 that a proxy or a stale copy gives.
+func TestStorageThatIsNotThere(t *testing.T) {
+	lost := gitlabtest.ManifestsLost()
+	fault := func(f gitlabtest.Fault) []gitlabtest.Option { return []gitlabtest.Option{gitlabtest.WithFaults(f)} }
+	proxy := func(c gitlabtest.NotFoundCache) []gitlabtest.Option {
+		return []gitlabtest.Option{gitlabtest.WithNotFoundCache(c), gitlabtest.WithFaults(gitlabtest.Fault{Count: 60, Effect: lost})}
+	}
+	tests := map[string]struct {
+		options []gitlabtest.Option
+		deleted int // of the 12 lost tags and 18 orphans; -1: not the same in every run
+		guarded bool
+	}{
+		"all is well":                              {nil, 30, false},
+		"from the start":                           {fault(gitlabtest.Fault{Effect: lost}), 0, true},
+		"after 100 readings":                       {fault(gitlabtest.Fault{Skip: 100, Effect: lost}), -1, true},
+		"after 400 readings":                       {fault(gitlabtest.Fault{Skip: 400, Effect: lost}), -1, true},
+		"for the first 300 readings":               {fault(gitlabtest.Fault{Count: 300, Effect: lost}), -1, true},
+		"in one repository":                        {fault(gitlabtest.Fault{Path: regexp.MustCompile(`/v2/g/p0/app/|/\d+/tags/`), Effect: lost}), -1, true},
+		"in one repository, by the registry alone": {fault(gitlabtest.Fault{Path: regexp.MustCompile(`^/v2/g/p0/app/`), Effect: lost}), 18, true},
+		"a restore under way":                      {fault(gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.9)}), -1, true},
+		"one backend of three":                     {fault(gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.33)}), -1, true},
+		"flapping":                                 {fault(gitlabtest.Fault{Alternate: 40, Effect: lost}), -1, true},
+		"flapping quickly":                         {fault(gitlabtest.Fault{Alternate: 3, Effect: lost}), -1, true},
+		"a proxy that remembers":                   {proxy(gitlabtest.NotFoundCache{}), -1, true},
+		"a proxy that says how old":                {proxy(gitlabtest.NotFoundCache{Age: true}), -1, false},
+		"a proxy that may be told to ask":          {proxy(gitlabtest.NotFoundCache{HonoursNoCache: true}), -1, true},
+		"a proxy that does as it should":           {proxy(gitlabtest.NotFoundCache{HonoursNoCache: true, Age: true}), -1, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, workers := range []int{1, 16} {
+				world := storageWorld()
+				tr := registryTrial(world, pipeline.VerifyRegistry, test.options...)
+				tr.options.Workers, tr.client.Concurrency = workers, workers
+				got := tr.runInBubble(t)
+				onlyDeadByRegistry(t, world, tr.server)
+				if n := len(deleted(tr.server)); test.deleted >= 0 && n != test.deleted {
+					t.Errorf("deleted %d, want %d; reasons %v", n, test.deleted, got.Reasons)
+				}
+				if suspected := got.Reasons[policy.OutageSuspected] > 0; suspected != test.guarded && test.deleted >= 0 {
+					t.Errorf("an outage is suspected: %t; reasons %v", suspected, got.Reasons)
+				}
+			}
+		})
+	}
+}
+
+// onlyDeadByRegistry checks that nothing was deleted that is alive under the registry's word.
+func onlyDeadByRegistry(t *testing.T, world *gitlabtest.World, server *gitlabtest.Server) {
+	t.Helper()
+	dead := world.TruthUnder(gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true})
+	for name := range deleted(server) {
+		if dead[name] == "" {
+			t.Errorf("%s was deleted and is alive", name)
+		}
+	}
+}
+
+// TestStorageOfOneProject: what one project's storage has lost is suspected, and other
+// repositories' orphans are deleted all the same.
+func TestStorageOfOneProject(t *testing.T) {
+	world := storageWorld()
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/v2/g/p0/`), Effect: gitlabtest.ManifestsLost()}))
+	got := tr.runInBubble(t)
+	onlyDeadByRegistry(t, world, tr.server)
+	if got.Reasons[policy.MissingCounterpartTag] < 15 || got.Reasons[policy.OutageSuspected] < 80 {
+		t.Errorf("reasons %v", got.Reasons)
+	}
+	for name, d := range got.decisions {
+		if d.Outcome == report.Deleted && d.Project == "g/p0" {
+			t.Errorf("%s was deleted for %s", name, d.Reason)
+		}
+	}
+}
+
+// TestStaleCopyOfTheRegistry: a tag that was pushed again since the copy was made is missing
+// there, or has lost its manifest by then, and stays.
+func TestStaleCopyOfTheRegistry(t *testing.T) {
+	world := storageWorld()
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/v2/`), Effect: gitlabtest.StaleRegistry()}))
+	for i := range 6 {
+		for _, tag := range []string{"lost-1", "lost-2"} {
+			if err := tr.server.Push(fmt.Sprint("g/p", i), "app", tag, gitlabtest.KindImage); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := tr.runInBubble(t)
+	for name := range deleted(tr.server) {
+		if regexp.MustCompile(`:lost-`).MatchString(name) {
+			t.Errorf("%s was deleted: %s", name, got.decisions[name].Reason)
+		}
+	}
+}
+
+// TestGroundsGrowOldBySending: what was sent long ago proves nothing, however late its answer
+// comes, and deletions shrink to what can be rechecked and sent within ten seconds.
+func TestGroundsGrowOldBySending(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	p := world.AddProject("g/p")
+	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
+	for i := range 40 {
+		app.AddTag(fmt.Sprintf("live-%02d", i), gitlabtest.KindImage)
+		cache.AddTag(fmt.Sprintf("orphan-%02d", i), gitlabtest.KindCacheManifest)
+	}
+	tr := registryTrial(world, pipeline.VerifyRegistry)
+	tr.client.RateLimit, tr.client.RateBurst = 2, 1
+	read := make(map[string]time.Time) // by path, last
+	var mu sync.Mutex
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		read[r.Path] = time.Now()
+	})
+	tr.handlers = report.Handlers{handlerFunc(func(e report.Event) {
+		d, ok := e.(report.Decision)
+		if !ok || d.Outcome != report.Deleted {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, path := range []string{"/v2/g/p/app.cache/manifests/" + d.Tag, "/v2/g/p/app/manifests/" + d.Tag, "/v2/g/p/app/tags/list"} {
+			if age := time.Since(read[path]); age > 10*time.Second {
+				t.Errorf("%s was read %s before the deletion", path, age)
+			}
+		}
+	})}
+	got := tr.runInBubble(t)
+	if got.Deleted != 40 {
+		t.Errorf("deleted %d; reasons %v", got.Deleted, got.Reasons)
+	}
+}
