@@ -32,7 +32,7 @@ func BenchmarkPageOfTags(b *testing.B) {
 // BenchmarkPageOfProjects reads one page of 100 projects that GraphQL gives, without a
 // network.
 func BenchmarkPageOfProjects(b *testing.B) {
-	k := knowing(pageSize)
+	k := instanceWith(pageSize)
 	answer := mustMarshal(b, k.data(&query{Query: countField + " " + userField, Variables: struct {
 		First int
 		After string

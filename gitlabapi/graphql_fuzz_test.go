@@ -9,7 +9,7 @@ import (
 // FuzzProjectsIn reads pages of projects from anybody. Whatever is taken for a page
 // goes on where the one before it ended.
 func FuzzProjectsIn(f *testing.F) {
-	k := knowing(4)
+	k := instanceWith(4)
 	f.Add([]byte(mustMarshal(f, k.data(&query{Query: countField})["data"])))
 	f.Add([]byte(`{"projects":{"nodes":[null,{"id":"gid://gitlab/Project/7","fullPath":"a/b"}],"pageInfo":{"hasNextPage":true,"endCursor":"x"}}}`))
 	f.Add([]byte(`{"projects":{"nodes":[],"pageInfo":{"hasNextPage":true,"endCursor":"seen"}}}`))

@@ -21,7 +21,7 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 		"an outage between them":          {[]int{page, outage, page}, true},
 		"what says that there is nothing": {[]int{good, missing}, true},
 	} {
-		k := knowing(0)
+		k := instanceWith(0)
 		k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 			switch answer := test.answers[q.number]; answer {
 			case good:

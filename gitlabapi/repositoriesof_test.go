@@ -16,8 +16,8 @@ import (
 )
 
 // owning returns an instance with a number of projects that have two repositories each.
-func owning(n int) *knower {
-	k := knowing(n)
+func owning(n int) *fakeInstance {
+	k := instanceWith(n)
 	for i := range k.projects {
 		k.projects[i].Repositories = 2
 	}
@@ -26,7 +26,7 @@ func owning(n int) *knower {
 
 // list lists the repositories of all projects, whose number is known or not, and checks
 // that none is missing.
-func list(t *testing.T, k *knower, c *Client, counted bool) {
+func list(t *testing.T, k *fakeInstance, c *Client, counted bool) {
 	t.Helper()
 	want := []RepositoriesResult{}
 	for _, p := range k.projects {
@@ -125,7 +125,7 @@ func TestOthersDoNotKeepACallFromGoingOn(t *testing.T) {
 // eachOverREST is what is asked when each project is listed alone.
 func eachOverREST(n int) string {
 	var all []string
-	for _, p := range knowing(n).projects {
+	for _, p := range instanceWith(n).projects {
 		all = append(all, fmt.Sprintf("1×REST %d", p.ID))
 	}
 	return strings.Join(all, ", ")

@@ -23,7 +23,7 @@ const (
 // read reads a JSON document strictly: it is UTF-8, no name comes twice in one object, names
 // count in the case they are written in, and nothing follows the document. Registries and Docker
 // take names in any case: a document that says something else to them is refused. Two readers
-// who disagree about a document would disagree about whether it may be deleted.
+// that disagree about a document would disagree about whether it may be deleted.
 func read[T any](text []byte) (T, error) {
 	var strict, lenient, none T
 	switch {

@@ -94,7 +94,7 @@ func (x *index) addManifest(child descriptor) error {
 //
 // A cache has the config of a cache, once, and beside it layers only. Images are
 // multi-arch from two on; a single one without attestations counts as multi-arch, too,
-// since nobody but its author knows what else is meant to join it. One image is
+// since only its author knows what else is meant to join it. One image is
 // attested if everything else in the index attests it. Without any image, an index is
 // of no kind.
 func (x *index) kind() (Kind, error) {

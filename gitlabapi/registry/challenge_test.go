@@ -30,7 +30,7 @@ func TestTheTokenIsShownToTheInstanceAlone(t *testing.T) {
 		"//gitlab.example/jwt/auth", "/jwt/auth", "jwt/auth", "gitlab.example/jwt/auth", "https://registry.example/jwt/auth", "https://127.0.0.1/jwt/auth", "https://169.254.169.254/jwt/auth",
 		"https://gitlab.example%00.evil.example/jwt/auth", "https://[::1]/jwt/auth", "x", " ", "https://gitlab.example/jwt/auth https://evil.example",
 	} {
-		h := &hub{realm: realm, serve: always(200, "{}")}
+		h := &fakeRegistry{realm: realm, serve: always(200, "{}")}
 		for method, err := range everyRegistryMethod(t.Context(), h.connect(t, throttle.Config{MaxRetries: 2})) {
 			if _, ok := errors.AsType[*ChallengeError](err); !ok {
 				t.Errorf("%q, %s: got %v, want a ChallengeError", realm, method, err)
@@ -114,7 +114,7 @@ func TestA401ThatAsksForNothing(t *testing.T) {
 
 func TestARegistryThatServesEverybody(t *testing.T) {
 	body := string(fixture(t, "image-oci-manifest.json"))
-	h := &hub{anybody: true, serve: document(manifest.TypeOCIManifest, body)}
+	h := &fakeRegistry{anybody: true, serve: document(manifest.TypeOCIManifest, body)}
 	m, err := h.connect(t, throttle.Config{}).Manifest(t.Context(), "group/app", "tag")
 	if err != nil || m.Kind != manifest.KindImage {
 		t.Errorf("got %q, %v", m.Kind, err)

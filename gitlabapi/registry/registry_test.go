@@ -14,7 +14,7 @@ import (
 // counted apart.
 func TestARegistryFromEndToEnd(t *testing.T) {
 	body := string(fixture(t, "cache-oci-index.json"))
-	h := &hub{serve: document(manifest.TypeOCIIndex, body)}
+	h := &fakeRegistry{serve: document(manifest.TypeOCIIndex, body)}
 	r := h.connect(t, throttle.Config{})
 	m, err := r.Manifest(t.Context(), "group/app", "tag")
 	if err != nil || m.Kind != manifest.KindCacheIndex || m.Digest != sha256Of(body) {
@@ -52,7 +52,7 @@ func TestSharedTokensAreBounded(t *testing.T) {
 		"longest paths": {3, 255, []int{2, 1}},
 		"one long path": {1, 255, []int{1}},
 	} {
-		r, _ := New(newTestClient(t, &hub{}, throttle.Config{}), "registry.example")
+		r, _ := New(newTestClient(t, &fakeRegistry{}, throttle.Config{}), "registry.example")
 		var paths []string
 		for i := range test.repositories {
 			paths = append(paths, fmt.Sprintf("group/%0*d", test.length-len("group/"), i))
@@ -97,7 +97,7 @@ func TestConfigCreated(t *testing.T) {
 		`{"created":"2026-11-23T09:08:29+01:00"}`: {created: time.Date(2026, 11, 23, 8, 8, 29, 0, time.UTC)},
 		`{"created":"1970-01-01T00:00:00Z"}`:      {created: time.Unix(0, 0)},
 	} {
-		h := &hub{serve: document("application/octet-stream", body)}
+		h := &fakeRegistry{serve: document("application/octet-stream", body)}
 		got, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", sha256Of(body))
 		if (err != nil) != want.fails || !got.Equal(want.created) {
 			t.Errorf("%.60s: got %v, %v; want %+v", body, got, err, want)

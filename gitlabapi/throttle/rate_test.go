@@ -22,9 +22,9 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.note()
+					n := d.add()
 					if n <= 30 {
 						time.Sleep(100 * time.Millisecond)
 					}
