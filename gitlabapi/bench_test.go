@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkGateAndBack is all that a request costs at the gate, to where its answer has
+// BenchmarkGateAndBack is all that a request costs at the limiter, to where its answer has
 // BenchmarkPageOfTags reads one page of 100 tags, without a network.
 func BenchmarkPageOfTags(b *testing.B) {
 	items := make([]string, pageSize)

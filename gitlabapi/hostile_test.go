@@ -44,7 +44,7 @@ func TestAnswersThatAreNotGitLabs(t *testing.T) {
 	}
 }
 
-// TestPagesInsteadOfJSON: a sign-in page with status 200 is nobody's answer.
+// TestPagesInsteadOfJSON: a sign-in page with status 200 is no answer.
 func TestPagesInsteadOfJSON(t *testing.T) {
 	for _, kind := range []string{"text/html", "text/html; charset=utf-8", "TEXT/HTML"} {
 		c := newTestClient(t, answering(200, "[]<html>", "Content-Type", kind), Config{})

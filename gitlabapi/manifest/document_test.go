@@ -10,7 +10,7 @@ func TestRead(t *testing.T) {
 	for text, fine := range map[string]bool{
 		`{"config":{"digest":"x"}}`:                       true,
 		` {"a":1,"b":[{"a":1},{"a":1}]} `:                 true,
-		`{"other":1,"Other":2}`:                           true, // nobody reads them
+		`{"other":1,"Other":2}`:                           true, // neither is read
 		`{"mediaType":"a","mediaType":"b"}`:               false,
 		`{"other":1,"other":2}`:                           false,
 		`{"config":{},"Config":{"digest":"x"}}`:           false,

@@ -106,7 +106,7 @@ func TestATokenIsRenewedBeforeItsEnd(t *testing.T) {
 	})
 }
 
-// TestATokenThatRunsOutInAPause: the wait at the gate may outlive a token.
+// TestATokenThatRunsOutInAPause: the wait for the limiter may outlive a token.
 func TestATokenThatRunsOutInAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		image, limited := plainImage(t), false

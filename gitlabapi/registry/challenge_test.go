@@ -98,7 +98,7 @@ func TestOtherChallenges(t *testing.T) {
 	}
 }
 
-// TestA401ThatAsksForNothing must not be taken for a registry that serves everybody.
+// TestA401ThatAsksForNothing must not be taken for a registry that wants no token.
 func TestA401ThatAsksForNothing(t *testing.T) {
 	asked := 0
 	network := wire(func(req *http.Request) (*http.Response, error) {
@@ -112,9 +112,9 @@ func TestA401ThatAsksForNothing(t *testing.T) {
 	}
 }
 
-func TestARegistryThatServesEverybody(t *testing.T) {
+func TestARegistryThatWantsNoToken(t *testing.T) {
 	body := string(fixture(t, "image-oci-manifest.json"))
-	h := &fakeRegistry{anybody: true, serve: document(manifest.TypeOCIManifest, body)}
+	h := &fakeRegistry{open: true, serve: document(manifest.TypeOCIManifest, body)}
 	m, err := h.connect(t, throttle.Config{}).Manifest(t.Context(), "group/app", "tag")
 	if err != nil || m.Kind != manifest.KindImage {
 		t.Errorf("got %q, %v", m.Kind, err)

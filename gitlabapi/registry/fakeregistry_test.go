@@ -20,14 +20,14 @@ import (
 // registry.example, which gives and wants tokens. It is no complete registry: a test
 // says what paths answer.
 type fakeRegistry struct {
-	realm   string        // what the registry names; "" for the instance's own
-	life    time.Duration // of tokens; 0 for ever
-	denies  func(repository string) bool
-	login   func(*http.Request) *http.Response // answers /jwt/auth instead, unless nil
-	serve   func(*http.Request) *http.Response // answers with a good token
-	opaque  bool                               // tokens say nothing
-	silent  bool                               // tokens say nothing of their life
-	anybody bool                               // no token is wanted
+	realm  string        // what the registry names; "" for the instance's own
+	life   time.Duration // of tokens; 0 for ever
+	denies func(repository string) bool
+	login  func(*http.Request) *http.Response // answers /jwt/auth instead, unless nil
+	serve  func(*http.Request) *http.Response // answers with a good token
+	opaque bool                               // tokens say nothing
+	silent bool                               // tokens say nothing of their life
+	open   bool                               // no token is wanted
 
 	mu     sync.Mutex
 	asked  []string // method and address of every request
@@ -48,7 +48,7 @@ func (h *fakeRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.Contains(fmt.Sprint(req.Header), secretToken) || strings.Contains(fmt.Sprint(req.Header), basic()) {
 		return nil, errors.New("the registry was shown the access token")
 	}
-	if !h.anybody && !h.accepts(req) {
+	if !h.open && !h.accepts(req) {
 		return h.challenge(req), nil
 	}
 	if req.URL.Path == "/v2/" {

@@ -281,7 +281,7 @@ func TestNamesThatAreNeverSent(t *testing.T) {
 	}
 }
 
-// TestTheRegistrySharesTheGate: its 429 holds everybody, the API's holds it, and the
+// TestTheRegistrySharesTheLimiter: its 429 holds everything, the API's holds it, and the
 // rate counts them all.
 func TestTheRegistrySharesTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -243,8 +243,8 @@ func TestRetryAfterThatAsksForNothingStillBacksOff(t *testing.T) {
 	}
 }
 
-// TestCancelEndsTheWaitForRoom while the only request in flight goes on.
-func TestCancelEndsTheWaitForRoom(t *testing.T) {
+// TestCancelEndsTheWaitForASlot while the only request in flight goes on.
+func TestCancelEndsTheWaitForASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			time.Sleep(time.Minute)
@@ -439,7 +439,7 @@ func TestCancelEndsEveryWait(t *testing.T) {
 	}{
 		{"for a pause", answering(429, "", "Retry-After", "3600"), Config{MaxRetries: 1}},
 		{"for a token", answering(200, "[]"), Config{RateLimit: 0.001}},
-		{"for room", hang, Config{Concurrency: 1}},
+		{"for a slot", hang, Config{Concurrency: 1}},
 		{"for an answer", hang, Config{Concurrency: 8}},
 		{"for another attempt", answering(500, ""), Config{MaxRetries: 100}},
 	} {
@@ -570,7 +570,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			}
 		})
 	})
-	t.Run("does not count the wait at the gate", func(t *testing.T) {
+	t.Run("does not count the wait for the limiter", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newArrivals()
 			c := newTestClient(t, slow(d, 0), Config{RequestTimeout: time.Second, RateLimit: 0.1})

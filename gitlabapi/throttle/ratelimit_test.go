@@ -467,9 +467,9 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 	}
 }
 
-// FuzzAllowance: whatever the headers are, what is taken from them is sound, and nobody
+// FuzzReadHeaders: whatever the headers are, what is taken from them is sound, and no request
 // is held for longer than an hour or let go while nothing is left.
-func FuzzAllowance(f *testing.F) {
+func FuzzReadHeaders(f *testing.F) {
 	now := time.Date(2026, 9, 1, 12, 0, 0, 5e8, time.UTC)
 	f.Add("api", "2000", "1990", "1788264060", now.Format(http.TimeFormat), 16)
 	for _, row := range oddHeaders {

@@ -146,7 +146,7 @@ func TestWhatIsListedAlone(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		spoil func(answer object)
-		alone bool // the second project alone; else nobody
+		alone bool // the second project alone; else none
 	}{
 		{"nothing", func(object) {}, false},
 		{"a null node", func(answer object) { inside(answer, "data", "projects", "nodes").([]any)[1] = nil }, true},
@@ -191,7 +191,7 @@ func TestWhatIsListedAlone(t *testing.T) {
 		{"a path in capitals", repository("path", "Group/P1/r0"), true},
 		{"a location elsewhere", repository("location", "registry.example/other/p1/r0"), true},
 		{"a location of two hosts", repository("location", "registry.example/x/group/p1/r0"), true},
-		{"a status nobody knows", repository("status", "DELETE_NEVER"), true},
+		{"an unknown status", repository("status", "DELETE_NEVER"), true},
 		{"one that could not be deleted", repository("status", "DELETE_FAILED"), false},
 		{"an error about it", func(answer object) {
 			answer["errors"] = []any{object{"message": "odd", "path": []any{"projects", "nodes", 1, "containerRepositories"}}}
