@@ -5,11 +5,8 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.
@@ -61,52 +58,4 @@ func newTestClient(t testing.TB, network http.RoundTripper, config Config) *Clie
 func ask(ctx context.Context, c *Client) error {
 	_, err := c.HasTags(ctx, somewhere)
 	return err
-}
-
-// arrivals notes when requests were sent, counted from when it was made.
-type arrivals struct {
-	start time.Time
-	mu    sync.Mutex
-	sent  []time.Duration
-}
-
-func newArrivals() *arrivals { return &arrivals{start: time.Now()} }
-
-// add notes a request and returns how many there were before it.
-func (d *arrivals) add() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sent = append(d.sent, time.Since(d.start))
-	return len(d.sent) - 1
-}
-
-// times returns when requests were sent, to the millisecond, in order.
-func (d *arrivals) times() []time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	times := make([]time.Duration, len(d.sent))
-	for i, at := range d.sent {
-		times[i] = at.Round(time.Millisecond)
-	}
-	slices.Sort(times)
-	return times
-}
-
-// seconds makes durations.
-func seconds(s ...float64) []time.Duration {
-	times := make([]time.Duration, len(s))
-	for i := range s {
-		times[i] = time.Duration(s[i] * float64(time.Second)).Round(time.Millisecond)
-	}
-	return times
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

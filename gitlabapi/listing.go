@@ -44,7 +44,11 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 				yield(page[T]{}, l.client.failure(http.MethodGet, l.path, resp, err))
 				return
 			}
-			if throttle.Seen(seen, items, l.key) {
+			keys := make([]string, len(items))
+			for i, item := range items {
+				keys[i] = l.key(item)
+			}
+			if !seen.Add(keys) {
 				yield(page[T]{}, l.problem("page %d of the listing repeats an earlier one", number))
 				return
 			}

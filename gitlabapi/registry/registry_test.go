@@ -2,7 +2,9 @@ package registry
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,4 +105,39 @@ func TestConfigCreated(t *testing.T) {
 			t.Errorf("%.60s: got %v, %v; want %+v", body, got, err, want)
 		}
 	}
+}
+
+// TestRechecksGoFirst, and so do the requests for tokens that others wait for.
+func TestRechecksGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeRegistry{serve: plainImage(t)}
+		r := h.connect(t, throttle.Config{RateLimit: 1, RateBurst: 1})
+		if err := r.Exists(t.Context(), "group/app", "first"); err != nil {
+			t.Fatal(err)
+		}
+		h.requests()
+		var all sync.WaitGroup
+		for _, ask := range []struct {
+			registry  *Registry
+			path, tag string
+		}{{r, "group/app", "a"}, {r, "group/app", "b"}, {r, "group/new", "c"}, {r.Recheck(), "group/app", "d"}} {
+			all.Go(func() {
+				if err := ask.registry.Exists(t.Context(), ask.path, ask.tag); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		want := []string{
+			"GET https://gitlab.example/jwt/auth?scope=repository%3Agroup%2Fnew%3Apull&service=container_registry",
+			"GET https://registry.example/v2/group/app/manifests/d",
+			"GET https://registry.example/v2/group/app/manifests/a",
+			"GET https://registry.example/v2/group/app/manifests/b",
+			"GET https://registry.example/v2/group/new/manifests/c",
+		}
+		if diff := cmp.Diff(want, h.requests()); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -112,13 +112,3 @@ func seconds(s ...float64) []time.Duration {
 	}
 	return times
 }
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
