@@ -1,9 +1,10 @@
 package gitlabapi
 
 import (
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestWhenGraphQLIsGivenUp: a page in its place counts when it comes twice in a row to

@@ -2,11 +2,12 @@ package gitlabapi
 
 import (
 	"context"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.

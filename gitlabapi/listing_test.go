@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 

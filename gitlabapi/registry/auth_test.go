@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // plainImage answers with an image.

@@ -3,14 +3,15 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestTheTokenIsShownToTheInstanceAlone lets a registry name realms that are not the

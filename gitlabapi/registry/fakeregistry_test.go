@@ -7,13 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"iter"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // fakeRegistry is a network with an instance at gitlab.example and its registry at

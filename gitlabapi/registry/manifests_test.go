@@ -3,8 +3,6 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 const (
