@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkGateAndBack is all that a request costs at the gate, to where its answer has
+// BenchmarkGateAndBack is all that a request costs at the limiter, to where its answer has
 // BenchmarkPageOfTags reads one page of 100 tags, without a network.
 func BenchmarkPageOfTags(b *testing.B) {
 	items := make([]string, pageSize)
@@ -32,7 +32,7 @@ func BenchmarkPageOfTags(b *testing.B) {
 // BenchmarkPageOfProjects reads one page of 100 projects that GraphQL gives, without a
 // network.
 func BenchmarkPageOfProjects(b *testing.B) {
-	k := knowing(pageSize)
+	k := instanceWith(pageSize)
 	answer := mustMarshal(b, k.data(&query{Query: countField + " " + userField, Variables: struct {
 		First int
 		After string

@@ -743,3 +743,43 @@ func TestServersRateLimit(t *testing.T) {
 		})
 	}
 }
+
+// TestDeletionsGoFirst and rechecks before other reads, each in the order in which they come.
+func TestDeletionsGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := withTags(gitlabtest.Legacy, "a", "b", "c", "d", "e")
+		s := gitlabtest.New(w)
+		var mu sync.Mutex
+		var served []string
+		s.OnRequest(func(req gitlabtest.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			served = append(served, req.Method+" "+req.Path[strings.LastIndex(req.Path, "/")+1:])
+		})
+		c := connect(t, s, func(config *gitlabapi.Config) { config.RateLimit, config.RateBurst = 1, 1 })
+		read := func(c *gitlabapi.Client, tag string) func() error {
+			return func() error { _, err := c.TagDetails(t.Context(), r, tag); return err }
+		}
+		var all sync.WaitGroup
+		for _, ask := range []func() error{
+			read(c, "a"), read(c, "b"), read(c.Recheck(), "c"),
+			func() error { return c.DeleteTag(t.Context(), t.Context(), r, "e") },
+			func() error {
+				_, err := c.DeleteTags(t.Context(), t.Context(), []gitlabapi.Deletion{{Repository: r, Tags: []string{"e"}}})
+				return err
+			},
+			read(c.Recheck(), "d"),
+		} {
+			all.Go(func() {
+				if err := ask(); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait() // they come one after the other; the first is sent at once
+		}
+		all.Wait()
+		if diff := cmp.Diff([]string{"GET a", "DELETE e", "POST graphql", "GET c", "GET d", "GET b"}, served); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package gitlabapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ type Deletion struct {
 
 // MaxDeletions returns how many deletions [Client.DeleteTags] takes in one request just now, and
 // how many tags in each: 10 and 20, fewer for a while when GitLab found that too much or took
-// too long, and 0 where GraphQL is not to be had.
+// too long, and 0 where GraphQL is not available.
 func (c *Client) MaxDeletions() (deletions, tags int) {
 	if c.graphQL.off[deletingTags].Load() {
 		return 0, 0
@@ -83,39 +84,30 @@ func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (
 	if len(m.fields) == 0 {
 		return confirmed, nil
 	}
-	answer, err := c.mutate(ctx, before, m)
-	for i, deletion := range deletions {
-		field, sent := answer[alias(i)]
-		for j, tag := range deletion.Tags {
-			confirmed[i][j] = sent && slices.Contains(m.tags[alias(i)], tag) && slices.Contains(field.DeletedTagNames, tag)
-		}
-	}
-	if err != nil {
-		return confirmed, fmt.Errorf("deleting tags of %d repositories: %w", len(m.fields), err)
-	}
-	return confirmed, nil
-}
-
-// mutate sends a mutation and returns what came for each of its fields.
-func (c *Client) mutate(ctx, before context.Context, m *mutation) (map[string]deletedTags, error) {
 	data, err := queryGraphQL[map[string]*deletedTags](c, deleting(ctx, before), deletingTags, m.text, m.variables)
 	if len(m.fields) == 1 && errors.Is(err, ErrTooComplex) {
 		c.graphQL.off[deletingTags].Store(true) // it takes none at all
 	} else {
 		c.graphQL.names.observe(m.names, err)
 	}
-	answer := make(map[string]deletedTags)
-	if data == nil {
-		return answer, err
-	}
-	for _, name := range m.fields {
-		if field := (*data)[name]; field != nil {
-			answer[name] = *field
-		} else if err == nil {
-			err = &throttle.FormatError{Problem: "the answer does not speak of all that was to be deleted"}
+	for i, deletion := range deletions {
+		sent := m.tags[alias(i)]
+		if data == nil || len(sent) == 0 {
+			continue
+		}
+		field := (*data)[alias(i)]
+		if field == nil {
+			err = cmp.Or(err, error(&throttle.FormatError{Problem: "the answer does not speak of all that was to be deleted"}))
+			continue
+		}
+		for j, tag := range deletion.Tags {
+			confirmed[i][j] = slices.Contains(sent, tag) && slices.Contains(field.DeletedTagNames, tag)
 		}
 	}
-	return answer, err
+	if err != nil {
+		return confirmed, fmt.Errorf("deleting tags of %d repositories: %w", len(m.fields), err)
+	}
+	return confirmed, nil
 }
 
 // A mutation deletes tags of some repositories. What is to be deleted stands in its variables

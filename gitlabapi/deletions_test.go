@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
@@ -85,7 +86,7 @@ func TestDeleteTags(t *testing.T) {
 		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*throttle.StatusError), deletions: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			k := knowing(0)
+			k := instanceWith(0)
 			k.spoil = test.spoil
 			if test.status != 0 {
 				k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, test.status, ""), nil }
@@ -129,7 +130,7 @@ func deletionsAtOnce(c *Client) int {
 // TestMaxDeletions: what GitLab does not get through in time becomes less, down to one name, and
 // more again step by step. What is too complex for a single mutation is not to be had.
 func TestMaxDeletions(t *testing.T) {
-	k := knowing(0)
+	k := instanceWith(0)
 	most := 30 // names that GitLab gets through
 	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 		sent := 0
@@ -185,7 +186,7 @@ func TestMaxDeletions(t *testing.T) {
 
 // TestWhatADeletionSends: names stand in variables, and only such as a tag can have.
 func TestWhatADeletionSends(t *testing.T) {
-	k := knowing(0)
+	k := instanceWith(0)
 	var sent object
 	k.spoil = func(q *query, _ object) {
 		sent = q.variables
@@ -229,7 +230,7 @@ func slicesOf(value bool, n int) []bool {
 }
 
 func TestDeletionsThatAreNotSent(t *testing.T) {
-	k := knowing(0)
+	k := instanceWith(0)
 	c := newTestClient(t, k, Config{})
 	for name, given := range map[string][]Deletion{
 		"none": nil, "no names": {{}, {}}, "no name that a tag can have": {{Repository{ID: 1}, []string{"", "a b"}}},
@@ -248,7 +249,7 @@ func TestDeletionsThatAreNotSent(t *testing.T) {
 // was in time.
 func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := knowing(0)
+		k := instanceWith(0)
 		c := newTestClient(t, k, Config{MaxRetries: 3})
 		before, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -273,7 +274,7 @@ func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 // TestADeletionOfTagsIsRepeated: it is harmless twice.
 func TestADeletionOfTagsIsRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := knowing(0)
+		k := instanceWith(0)
 		k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 			if q.number == 0 {
 				return nil, syscall.ECONNRESET

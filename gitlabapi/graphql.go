@@ -19,7 +19,7 @@ import (
 var (
 	// ErrNoGraphQL: the instance has no GraphQL, or none that knows what is asked for,
 	// or does not let the token use it. It did nothing.
-	ErrNoGraphQL = errors.New("GraphQL is not to be had")
+	ErrNoGraphQL = errors.New("GraphQL is not available")
 	// ErrTooComplex: GitLab finds that a query asks for too much at once. It did
 	// nothing.
 	ErrTooComplex = errors.New("the query is too complex")
@@ -37,7 +37,7 @@ const (
 )
 
 // graphQL is what a client has found out about the GraphQL of its instance. What is not
-// to be had is asked for once.
+// available is asked for once.
 type graphQL struct {
 	off [operations]atomic.Bool
 	// doubted are those whose last answer was none of GraphQL's.
@@ -48,7 +48,7 @@ type graphQL struct {
 	names    requestSize // how many names of tags stand in one request, in all its mutations
 }
 
-// optionalFields are those that can be done without.
+// optionalFields are those without which a query is still of use.
 var optionalFields = [...]string{countField, userField}
 
 func newGraphQL() *graphQL {
@@ -124,7 +124,7 @@ func postGraphQL[D any](c *Client, option gitlab.RequestOptionFunc, text string,
 }
 
 // rememberLacking remembers fields that the version does not know, if all that is wrong is that
-// it does not know some which can be done without.
+// it does not know optional ones.
 func (g *graphQL) rememberLacking(err error) bool {
 	e, ok := errors.AsType[*GraphQLError](err)
 	if !ok || !e.schema || e.essential {
@@ -143,12 +143,12 @@ func (g *graphQL) knows(field string) bool {
 	return !g.lacking[slices.Index(optionalFields[:], field)].Load()
 }
 
-// rememberMissing remembers from an error what is not to be had, and gives it its class.
+// rememberMissing remembers from an error what is not available, and gives it its class.
 //
-// A page in place of JSON tells that, too, when it comes twice in a row: once may be a
-// hiccup of a proxy. The second must have been asked for when GraphQL was doubted
-// already, as one hiccup meets all requests of the time. It does not tell whether anything
-// was done, and is left as it is.
+// A page in place of JSON tells that, too, when it comes twice in a row: once may be a passing
+// fault of a proxy. The second must have been asked for when GraphQL was doubted already, as one
+// fault meets all requests of the time. A page does not tell whether anything was done, so its
+// error gets no class.
 func (g *graphQL) rememberMissing(by operation, err error, doubted bool) error {
 	status, answered := errors.AsType[*throttle.StatusError](err)
 	says, _ := errors.AsType[*GraphQLError](err)
@@ -196,7 +196,7 @@ func (g *graphQL) switchOff(by operation, forbidden bool) {
 
 // refusesGraphQL reports whether a status says that GraphQL is not for us: that there
 // is none, that something before it lets no such request through, or that the token may
-// not use it. A token that is not known, and haste, are other matters.
+// not use it. An unknown token, and a rate limit, are other matters.
 func refusesGraphQL(e *throttle.StatusError) bool {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:

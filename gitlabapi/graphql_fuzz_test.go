@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// FuzzProjectsIn reads pages of projects from anybody. Whatever is taken for a page
+// FuzzProjectsIn reads pages of projects of any origin. Whatever is taken for a page
 // goes on where the one before it ended.
 func FuzzProjectsIn(f *testing.F) {
-	k := knowing(4)
+	k := instanceWith(4)
 	f.Add([]byte(mustMarshal(f, k.data(&query{Query: countField})["data"])))
 	f.Add([]byte(`{"projects":{"nodes":[null,{"id":"gid://gitlab/Project/7","fullPath":"a/b"}],"pageInfo":{"hasNextPage":true,"endCursor":"x"}}}`))
 	f.Add([]byte(`{"projects":{"nodes":[],"pageInfo":{"hasNextPage":true,"endCursor":"seen"}}}`))
@@ -39,7 +39,7 @@ func FuzzProjectsIn(f *testing.F) {
 	})
 }
 
-// FuzzRepositoriesIn reads repositories of projects from anybody: each belongs to the
+// FuzzRepositoriesIn reads repositories of projects of any origin: each belongs to the
 // project that it is said to belong to, and none is left out of a list.
 func FuzzRepositoriesIn(f *testing.F) {
 	k := owning(3)
@@ -59,7 +59,7 @@ func FuzzRepositoriesIn(f *testing.F) {
 		for id, repositories := range data.repositories(k.projects, nil) {
 			page, _ := k.page(id-1, 1)
 			if len(page) == 0 || page[0].ID != id {
-				t.Fatalf("nobody asked for project %d", id)
+				t.Fatalf("project was not asked for: %d", id)
 			}
 			for i, r := range repositories {
 				if r.ID <= 0 || i > 0 && r.ID <= repositories[i-1].ID || r.ProjectID != id || !strings.HasPrefix(strings.ToLower(r.Path), strings.ToLower(page[0].Path)) {

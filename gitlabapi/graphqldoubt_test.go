@@ -1,9 +1,10 @@
 package gitlabapi
 
 import (
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestWhenGraphQLIsGivenUp: a page in its place counts when it comes twice in a row to
@@ -21,7 +22,7 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 		"an outage between them":          {[]int{page, outage, page}, true},
 		"what says that there is nothing": {[]int{good, missing}, true},
 	} {
-		k := knowing(0)
+		k := instanceWith(0)
 		k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 			switch answer := test.answers[q.number]; answer {
 			case good:

@@ -2,14 +2,12 @@ package gitlabapi
 
 import (
 	"context"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.
@@ -61,52 +59,4 @@ func newTestClient(t testing.TB, network http.RoundTripper, config Config) *Clie
 func ask(ctx context.Context, c *Client) error {
 	_, err := c.HasTags(ctx, somewhere)
 	return err
-}
-
-// diary notes when requests were sent, counted from when it was made.
-type diary struct {
-	start time.Time
-	mu    sync.Mutex
-	sent  []time.Duration
-}
-
-func newDiary() *diary { return &diary{start: time.Now()} }
-
-// note notes a request and returns how many there were before it.
-func (d *diary) note() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sent = append(d.sent, time.Since(d.start))
-	return len(d.sent) - 1
-}
-
-// times returns when requests were sent, to the millisecond, in order.
-func (d *diary) times() []time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	times := make([]time.Duration, len(d.sent))
-	for i, at := range d.sent {
-		times[i] = at.Round(time.Millisecond)
-	}
-	slices.Sort(times)
-	return times
-}
-
-// seconds makes durations.
-func seconds(s ...float64) []time.Duration {
-	times := make([]time.Duration, len(s))
-	for i := range s {
-		times[i] = time.Duration(s[i] * float64(time.Second)).Round(time.Millisecond)
-	}
-	return times
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

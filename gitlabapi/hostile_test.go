@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"maps"
 	"net/http"
@@ -14,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"unicode"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestAnswersThatAreNotGitLabs gives every method answers of the wrong kind. None may
@@ -44,7 +45,7 @@ func TestAnswersThatAreNotGitLabs(t *testing.T) {
 	}
 }
 
-// TestPagesInsteadOfJSON: a sign-in page with status 200 is nobody's answer.
+// TestPagesInsteadOfJSON: a sign-in page with status 200 is no answer.
 func TestPagesInsteadOfJSON(t *testing.T) {
 	for _, kind := range []string{"text/html", "text/html; charset=utf-8", "TEXT/HTML"} {
 		c := newTestClient(t, answering(200, "[]<html>", "Content-Type", kind), Config{})

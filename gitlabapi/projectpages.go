@@ -18,7 +18,7 @@ import (
 const countField = "containerRepositoriesCount"
 
 // userField is whose token it is. An old version does not refuse a token that it does
-// not take: it shows what everybody may see.
+// not take: it shows what is public.
 const userField = "currentUser"
 
 // maxCursor is more than any cursor of GitLab has, in bytes.
@@ -27,8 +27,8 @@ const maxCursor = 4096
 // ProjectPages yields the projects that the token can see, by ascending id, in pages;
 // with membership only those that its user is a member of. It asks GraphQL, which says
 // how many repositories each has, and loses no project: a page that is not whole is
-// read again without the count, then over REST. Where GraphQL is
-// not to be had everything comes over REST. The first error ends the sequence.
+// read again without the count, then over REST. Where GraphQL is not available everything
+// comes over REST. The first error ends the sequence.
 func (c *Client) ProjectPages(ctx context.Context, membership bool) iter.Seq2[[]Project, error] {
 	return func(yield func([]Project, error) bool) {
 		w := &projectWalk{client: c, membership: membership, yield: yield, cursors: make(map[string]bool)}
@@ -37,15 +37,15 @@ func (c *Client) ProjectPages(ctx context.Context, membership bool) iter.Seq2[[]
 	}
 }
 
-// A projectWalk is one listing of all projects. Its place is an id: all projects up to
-// it were given. As GraphQL gives them in that order, too, REST can take over anywhere.
+// A projectWalk is one listing of all projects. Its position is an id: all projects up to it
+// were yielded. As GraphQL gives them in that order, too, REST can take over anywhere.
 type projectWalk struct {
 	client     *Client
 	membership bool
 	yield      func([]Project, error) bool
 
-	last    int64           // the largest id that was given
-	cursor  string          // GraphQL's name for the same place
+	last    int64           // the largest id that was yielded
+	cursor  string          // GraphQL's name for the same position
 	cursors map[string]bool // that were met
 	bare    int             // how many pages are still to be read without counts
 }
@@ -77,7 +77,7 @@ func (w *projectWalk) step(ctx context.Context) bool {
 }
 
 // mayComeWithoutCounts reports whether a page may come whole when it is asked for without
-// counts, or just again. A network that is out of order, or haste, is no matter of that.
+// counts, or just again. That does not cure a network that is out of order, nor a rate limit.
 func (w *projectWalk) mayComeWithoutCounts(err error) bool {
 	_, says := errors.AsType[*GraphQLError](err)
 	_, contradicts := errors.AsType[*throttle.ListingError](err)
@@ -89,7 +89,7 @@ func (w *projectWalk) give(projects []Project) bool {
 	return len(projects) == 0 || w.yield(projects, nil)
 }
 
-// goOn takes the place after a page, and reports whether something follows it.
+// goOn takes the position after a page, and reports whether something follows it.
 func (w *projectWalk) goOn(page projectPage) bool {
 	w.last, w.cursor = max(w.last, page.last), page.next
 	w.cursors[page.next] = true
@@ -124,7 +124,7 @@ func (w *projectWalk) overREST(ctx context.Context, page projectPage) bool {
 	return w.goOn(page)
 }
 
-// upTo returns those projects that lie between the walk's place and an id, and whether
+// upTo returns those projects that lie between the walk's position and an id, and whether
 // there are larger ones.
 func (w *projectWalk) upTo(projects []Project, id int64) (within []Project, ended bool) {
 	for _, project := range projects {
@@ -165,7 +165,7 @@ type projectNode struct {
 	Count    *int   `json:"containerRepositoriesCount"`
 }
 
-// projectPage asks for what follows the place of a walk. Beside an error the page has no
+// projectPage asks for what follows the position of a walk. Beside an error the page has no
 // projects, but it may know where it ends.
 func (c *Client) projectPage(ctx context.Context, w *projectWalk, counts bool) (projectPage, error) {
 	variables := map[string]any{"first": pageSize}
@@ -206,7 +206,7 @@ func (c *Client) projectsText(membership, counts bool) string {
 		more, arguments, fields)
 }
 
-// read takes over what an answer says follows the place of a walk. The problem, if
+// read takes over what an answer says follows the position of a walk. The problem, if
 // there is one, is why it is no page, or not a whole one.
 func (w *projectWalk) read(data *projectsData) (page projectPage, problem string) {
 	list := data.Projects

@@ -12,12 +12,13 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // walk lists all projects and checks that each came once, in order, and as it is.
 // It returns how many came with their count.
-func walk(t *testing.T, k *knower, c *Client) (counted int) {
+func walk(t *testing.T, k *fakeInstance, c *Client) (counted int) {
 	t.Helper()
 	var all []Project
 	for page, err := range c.ProjectPages(t.Context(), true) {
@@ -182,7 +183,7 @@ func TestProjectPages(t *testing.T) {
 			want: "1×full, 3×REST", off: all[:1]},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			k := knowing(test.projects)
+			k := instanceWith(test.projects)
 			k.spoil, k.instead = test.spoil, test.instead
 			c := newTestClient(t, k, Config{})
 			if got := walk(t, k, c); got != test.counted {
@@ -207,7 +208,7 @@ func TestProjectPages(t *testing.T) {
 // TestWhatRESTRepeatsComesOnce: REST takes over in the middle, and gives more than it is
 // asked for.
 func TestWhatRESTRepeatsComesOnce(t *testing.T) {
-	k := knowing(350)
+	k := instanceWith(350)
 	k.restOverlap = 100
 	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 		if q.number == 1 {
@@ -226,7 +227,7 @@ func TestProjectPagesLoseNothing(t *testing.T) {
 	for seed := range uint64(80) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
-			k := knowing(random.IntN(900))
+			k := instanceWith(random.IntN(900))
 			badness := random.Float64()
 			k.spoil = func(q *query, answer object) {
 				if random.Float64() < badness {
@@ -293,7 +294,7 @@ func TestProjectPagesEndWithTheFirstError(t *testing.T) {
 		}, throttle.ErrUnauthorized, "1×full"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := knowing(250)
+			k := instanceWith(250)
 			k.instead = test.instead
 			var errs []error
 			for page, err := range newTestClient(t, k, Config{}).ProjectPages(t.Context(), false) {
@@ -312,7 +313,7 @@ func TestProjectPagesEndWithTheFirstError(t *testing.T) {
 // TestProjectPagesStopWhenTheyAreToldTo: nothing more is asked after the loop is left.
 func TestProjectPagesStopWhenTheyAreToldTo(t *testing.T) {
 	for _, noGraphQL := range []bool{false, true} {
-		k := knowing(500)
+		k := instanceWith(500)
 		c := newTestClient(t, k, Config{})
 		if noGraphQL {
 			c.graphQL.switchOff(listingProjects, false)
@@ -329,7 +330,7 @@ func TestProjectPagesStopWhenTheyAreToldTo(t *testing.T) {
 // TestMembershipIsAskedForWhenItMatters: every version knows the argument.
 func TestMembershipIsAskedForWhenItMatters(t *testing.T) {
 	for _, membership := range []bool{true, false} {
-		k := knowing(10)
+		k := instanceWith(10)
 		k.spoil = func(q *query, _ object) {
 			if strings.Contains(q.Query, "membership: true") != membership || !membership && strings.Contains(q.Query, "membership") {
 				t.Errorf("membership %v: %s", membership, q.Query)
@@ -343,7 +344,7 @@ func TestMembershipIsAskedForWhenItMatters(t *testing.T) {
 // TestQueriesAreRepeated: what may pass is waited out by the retries, like everything.
 func TestQueriesAreRepeated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := knowing(150)
+		k := instanceWith(150)
 		k.instead = func(q *query, req *http.Request) (*http.Response, error) {
 			if q.number == 1 {
 				return reply(req, 502, "<html>", "Content-Type", "text/html"), nil

@@ -25,7 +25,10 @@ type Tag struct {
 
 // TagDetails is what GitLab says about a tag when it is asked for it by name.
 type TagDetails struct {
-	Digest    string    // of its manifest, "sha256:…"; "" when not said
+	Digest string // of its manifest, "sha256:…"; "" when not said
+	// Revision is the digest of its config, without "sha256:"; "" when not said. GitLab 19.2
+	// says the digest of an index, and neither revision nor date nor size.
+	Revision  string
 	CreatedAt time.Time // zero when GitLab cannot date the tag
 	Bytes     int64     // of config and layers; 0 when not said
 }
@@ -66,16 +69,8 @@ func (c *Client) tags(ctx context.Context, repository Repository, pages gitlab.L
 
 // HasTags reports whether a repository lists any tag at all now, in one request.
 func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, error) {
-	options := &gitlab.ListRegistryRepositoryTagsOptions{
-		ListOptions: gitlab.ListOptions{PerPage: 1},
-	}
-	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
-		repository.ProjectID, repository.ID, options, c.reading(ctx))
-	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
-		err, resp = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
-	}
+	tags, _, err := c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
 	if err != nil {
-		err = c.failure(http.MethodGet, tagsPath(repository), resp, err)
 		return false, fmt.Errorf("listing a tag of %s: %w", repository.Path, err)
 	}
 	return len(tags) > 0, nil
@@ -120,7 +115,7 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
 		return TagDetails{}, fmt.Errorf("reading the details of %s:%s: %w", repository.Path, tag, err)
 	}
-	details := TagDetails{Digest: answer.Digest, Bytes: max(answer.TotalSize, 0)}
+	details := TagDetails{Digest: answer.Digest, Revision: answer.Revision, Bytes: max(answer.TotalSize, 0)}
 	if answer.CreatedAt != nil {
 		details.CreatedAt = *answer.CreatedAt
 	}
@@ -142,7 +137,7 @@ func tagPath(repository Repository, tag string) string {
 // one whose headers a proxy took away, shows by its link to the next, or by a page
 // asked for by number that comes with its headers.
 func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Sign, error) {
-	resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
+	_, resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
 	status, answered := errors.AsType[*throttle.StatusError](err)
 	// A proxy that forbids something says so in HTML; GitLab has its message.
 	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
@@ -157,7 +152,7 @@ func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Si
 	if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
 		return registry.SignDatabase, nil
 	}
-	resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
+	_, resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
 	if err != nil {
 		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
 	}
@@ -167,12 +162,17 @@ func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Si
 	return registry.SignUnknown, nil
 }
 
-func (c *Client) onePage(ctx context.Context, repository Repository, page gitlab.ListOptions) (*gitlab.Response, error) {
+// onePage asks for one page of a repository's tags.
+func (c *Client) onePage(ctx context.Context, repository Repository, page gitlab.ListOptions) ([]*gitlab.RegistryRepositoryTag, *gitlab.Response, error) {
 	options := &gitlab.ListRegistryRepositoryTagsOptions{ListOptions: page}
-	_, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
+	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
 		repository.ProjectID, repository.ID, options, c.reading(ctx))
-	if err != nil {
-		return nil, c.failure(http.MethodGet, tagsPath(repository), resp, err)
+	failed := resp
+	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
+		err, failed = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
 	}
-	return resp, nil
+	if err != nil {
+		return nil, nil, c.failure(http.MethodGet, tagsPath(repository), failed, err)
+	}
+	return tags, resp, nil
 }

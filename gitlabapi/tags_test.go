@@ -2,9 +2,10 @@ package gitlabapi
 
 import (
 	"errors"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"strings"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestNamesThatNoTagCanHave are never sent: in a path they could name something else,

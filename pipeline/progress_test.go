@@ -56,7 +56,7 @@ func TestProgress(t *testing.T) {
 	} {
 		for _, dryRun := range []bool{true, false} {
 			faults := append(faults, gitlabtest.Fault{Effect: gitlabtest.Latency(20 * time.Millisecond)})
-			tr := newTrial(world(30), gitlabtest.WithFaults(faults...))
+			tr := newTrial(world(150), gitlabtest.WithFaults(faults...))
 			tr.options.DryRun, tr.options.Progress = dryRun, new(pipeline.Progress)
 			seen := &observed{t: t, progress: tr.options.Progress}
 			tr.handlers = report.Handlers{seen}

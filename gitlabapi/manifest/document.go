@@ -1,203 +1,166 @@
 package manifest
 
 import (
-	"encoding/json"
+	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+	"reflect"
+	"regexp"
+	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
-// The most that a document of a registry may hold. A BuildKit cache has a few thousand
-// layers at worst; what goes beyond these figures is not worth the memory it takes to
-// be understood.
+// The most that a document of a registry may hold. A BuildKit cache has a few thousand layers
+// at worst; what goes beyond these figures is not worth the memory that it takes.
 const (
-	MaxBytes         = 4 << 20 // bytes; what registries themselves take for a manifest
-	maxDocumentNodes = 250_000 // values of any kind
-	maxDocumentDepth = 32
+	MaxBytes       = 4 << 20 // what registries themselves take for a manifest
+	maxObjects     = 100_000
+	maxDescriptors = 10_000 // layers of a manifest, or children of an index
 )
 
-// parseDocument reads a JSON document more strictly than encoding/json does: names
-// count in the case they are written in, none may come twice in one object in any
-// case, and nothing follows the document. Two readers who disagree about a document
-// would disagree about whether it may be deleted.
-//
-// The document is made of map[string]any, []any, string, [json.Number], bool and nil.
-func parseDocument(text []byte) (any, error) {
+// read reads a JSON document strictly: it is UTF-8, no name comes twice in one object, names
+// count in the case they are written in, and nothing follows the document. Registries and Docker
+// take names in any case: a document that says something else to them is refused. Two readers
+// that disagree about a document would disagree about whether it may be deleted.
+func read[T any](text []byte) (T, error) {
+	var strict, lenient, none T
 	switch {
 	case len(text) > MaxBytes:
-		return nil, fmt.Errorf("it is larger than %d MiB", MaxBytes>>20)
-	case !utf8.Valid(text):
-		return nil, errors.New("it is not UTF-8")
-	case !json.Valid(text):
-		return nil, errors.New("it is not valid JSON")
+		return none, fmt.Errorf("it is larger than %d MiB", MaxBytes>>20)
+	case bytes.Count(text, []byte("{")) > maxObjects:
+		return none, fmt.Errorf("it has more than %d objects", maxObjects)
+	case json.Unmarshal(text, &strict) != nil:
+		return none, errors.New("it is not valid JSON, or not of the form that it should have")
+	case stdjson.Unmarshal(text, &lenient) != nil || !reflect.DeepEqual(strict, lenient):
+		return none, errors.New("a name is written in an unusual case")
 	}
-	p := &documentParser{text: text}
-	return p.value(0)
+	return strict, nil
 }
 
-// documentParser builds the tree of a document that is known to be valid JSON: where one
-// value ends and what follows it needs no check. The decoder of encoding/json gives the
-// same token by token, at five times the cost, and there is a manifest a tag.
-type documentParser struct {
-	text  []byte
-	at    int // what was read
-	nodes int
+// A document is a manifest or an index.
+type document struct {
+	SchemaVersion int64               `json:"schemaVersion"`
+	MediaType     *string             `json:"mediaType"`
+	ArtifactType  *stdjson.RawMessage `json:"artifactType"`
+	Subject       *stdjson.RawMessage `json:"subject"`
+	Config        *descriptor         `json:"config"`
+	Layers        *[]descriptor       `json:"layers"`
+	Manifests     *[]descriptor       `json:"manifests"`
 }
 
-func (p *documentParser) value(depth int) (any, error) {
-	if p.nodes++; p.nodes > maxDocumentNodes {
-		return nil, fmt.Errorf("it has more than %d values", maxDocumentNodes)
-	}
-	if depth > maxDocumentDepth {
-		return nil, fmt.Errorf("it is nested more than %d deep", maxDocumentDepth)
-	}
-	switch p.peek() {
-	case '{':
-		return p.object(depth)
-	case '[':
-		return p.array(depth)
-	case '"':
-		return p.string()
-	case 't':
-		return true, p.skip(len("true"))
-	case 'f':
-		return false, p.skip(len("false"))
-	case 'n':
-		return nil, p.skip(len("null"))
-	default:
-		return p.number(), nil
-	}
+// A descriptor is how manifests speak of other documents.
+type descriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        *int64            `json:"size"`
+	Platform    *platform         `json:"platform"`
+	Annotations map[string]string `json:"annotations"`
+
+	created time.Time // by the annotation; zero when not said
 }
 
-// peek returns the next byte that is no white space.
-func (p *documentParser) peek() byte {
-	for p.text[p.at] == ' ' || p.text[p.at] == '\t' || p.text[p.at] == '\n' || p.text[p.at] == '\r' {
-		p.at++
-	}
-	return p.text[p.at]
+// A platform is what an image runs on; further details, such as a variant, do not matter here.
+type platform struct {
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
 }
 
-func (p *documentParser) skip(bytes int) error {
-	p.at += bytes
+// Annotations with which BuildKit marks the attestations in an index and which image they are
+// about, and says when it made a layer, in the form of RFC 3339.
+const (
+	annotationReferenceType   = "vnd.docker.reference.type"
+	annotationReferenceDigest = "vnd.docker.reference.digest"
+	annotationCreated         = "buildkit/createdat"
+
+	attestationManifest = "attestation-manifest"
+)
+
+// check completes a descriptor, and says what it lacks. A date that cannot be read is an error,
+// as its cache may be younger than the others say.
+func (d *descriptor) check() error {
+	switch {
+	case d.MediaType == "":
+		return errors.New("a descriptor has no media type")
+	case !IsDigest(d.Digest):
+		return errors.New("a descriptor has no digest")
+	case d.Size == nil || *d.Size < 0:
+		return errors.New("a descriptor has no size")
+	case d.Platform != nil && (d.Platform.OS == "" || d.Platform.Architecture == ""):
+		return errors.New("a platform is without its system or its architecture")
+	}
+	if text, ok := d.Annotations[annotationCreated]; ok {
+		var err error
+		if d.created, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return errors.New("a date of making cannot be read")
+		}
+	}
 	return nil
 }
 
-// more steps over the opening of a list, or the comma in it, and reports whether an entry
-// follows and not its end, which it steps over.
-func (p *documentParser) more(end byte) bool {
-	if p.peek() != end {
-		p.at++
+// checkAll completes a list of descriptors; a list that is not there is an error, an empty one
+// is not.
+func checkAll(list *[]descriptor) ([]descriptor, error) {
+	switch {
+	case list == nil:
+		return nil, errors.New("they are no list")
+	case len(*list) > maxDescriptors:
+		return nil, fmt.Errorf("there are more than %d", maxDescriptors)
 	}
-	if p.peek() == end {
-		p.at++
-		return false
-	}
-	return true
-}
-
-func (p *documentParser) object(depth int) (any, error) {
-	object := make(map[string]any)
-	var names nameList
-	for p.more('}') {
-		name, err := p.string()
-		if err != nil {
-			return nil, err
-		}
-		if !names.add(name) {
-			return nil, errors.New("a name stands twice in one object")
-		}
-		p.peek()
-		p.at++ // the colon
-		if object[name], err = p.value(depth + 1); err != nil {
+	for i := range *list {
+		if err := (*list)[i].check(); err != nil {
 			return nil, err
 		}
 	}
-	return object, nil
+	return *list, nil
 }
 
-func (p *documentParser) array(depth int) (any, error) {
-	array := []any{}
-	for p.more(']') {
-		value, err := p.value(depth + 1)
-		if err != nil {
-			return nil, err
-		}
-		array = append(array, value)
-	}
-	return array, nil
-}
-
-// string reads a string. Most have nothing in them that would have to be replaced.
-func (p *documentParser) string() (string, error) {
-	p.peek()
-	start, plain := p.at, true
-	for p.at++; p.text[p.at] != '"'; p.at++ {
-		if p.text[p.at] == '\\' {
-			plain = false
-			p.at++
+// sizeOf returns the bytes of what descriptors stand for, 0 for a sum that no registry holds.
+func sizeOf(all []descriptor) int64 {
+	var sum int64
+	for _, d := range all {
+		if sum += *d.Size; sum < 0 {
+			return 0
 		}
 	}
-	p.at++
-	if plain {
-		return string(p.text[start+1 : p.at-1]), nil
-	}
-	var s string
-	err := json.Unmarshal(p.text[start:p.at], &s)
-	return s, err
+	return sum
 }
 
-func (p *documentParser) number() json.Number {
-	start := p.at
-	for p.at < len(p.text) && strings.IndexByte("+-.0123456789eE", p.text[p.at]) >= 0 {
-		p.at++
-	}
-	return json.Number(p.text[start:p.at])
-}
-
-// fewNames is up to where comparing names one by one costs less than keeping a set.
-const fewNames = 16
-
-// A nameList is the names in one object. Names that differ only in the case of their
-// letters count as the same one, as they do for encoding/json.
-type nameList struct {
-	few    []string
-	folded map[string]bool // once there are many
-}
-
-// add reports whether the name was not there yet.
-func (l *nameList) add(name string) bool {
-	if l.folded == nil && len(l.few) < fewNames {
-		for _, other := range l.few {
-			if strings.EqualFold(name, other) {
-				return false
-			}
-		}
-		l.few = append(l.few, name)
-		return true
-	}
-	if l.folded == nil {
-		l.folded = make(map[string]bool)
-		for _, other := range l.few {
-			l.folded[foldCase(other)] = true
+// newest returns the latest time of making that descriptors are annotated with.
+func newest(all []descriptor) time.Time {
+	var latest time.Time
+	for _, d := range all {
+		if d.created.After(latest) {
+			latest = d.created
 		}
 	}
-	folded := foldCase(name)
-	if l.folded[folded] {
-		return false
-	}
-	l.folded[folded] = true
-	return true
+	return latest
 }
 
-// foldCase makes names equal that encoding/json takes for the same one.
-func foldCase(name string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-			least = min(least, f)
-		}
-		return least
-	}, name)
+var digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
+
+// IsDigest reports whether a text is a digest with one of the algorithms that the image
+// specification of OCI registers.
+func IsDigest(text string) bool { return digestForm.MatchString(text) }
+
+// Created reads the date out of the config of an image, zero if it has none. A config that says
+// the zero time has a date all the same; since the two could not be told apart, it is an error.
+func Created(config []byte) (time.Time, error) {
+	c, err := read[*struct {
+		Created *string `json:"created"`
+	}](config)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case c == nil:
+		return time.Time{}, errors.New("it is no object")
+	case c.Created == nil:
+		return time.Time{}, nil
+	}
+	created, err := time.Parse(time.RFC3339Nano, *c.Created)
+	if err != nil || created.IsZero() {
+		return time.Time{}, errors.New("its date cannot be read")
+	}
+	return created, nil
 }

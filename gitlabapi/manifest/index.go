@@ -6,14 +6,6 @@ import (
 	"strings"
 )
 
-// Annotations with which BuildKit marks the attestations in an index, and which image
-// they are about.
-const (
-	annotationReferenceType   = "vnd.docker.reference.type"
-	annotationReferenceDigest = "vnd.docker.reference.digest"
-	attestationManifest       = "attestation-manifest"
-)
-
 // layerTypes are how the media types of layers begin.
 var layerTypes = []string{"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."}
 
@@ -27,13 +19,11 @@ type index struct {
 }
 
 // classifyIndex tells the kind of an index by its children.
-func classifyIndex(m Manifest, document map[string]any) (Manifest, error) {
-	for _, name := range []string{"config", "layers", "artifactType", "subject"} {
-		if has(document, name) {
-			return m, fmt.Errorf("it is an index with the field %s", name)
-		}
+func classifyIndex(m Manifest, d document) (Manifest, error) {
+	if d.Config != nil || d.Layers != nil || d.ArtifactType != nil || d.Subject != nil {
+		return m, errors.New("it is an index with a config, layers, an artifact type or a subject")
 	}
-	children, err := descriptorsOf(document["manifests"])
+	children, err := checkAll(d.Manifests)
 	if err != nil {
 		return m, fmt.Errorf("its children: %w", err)
 	}
@@ -62,15 +52,15 @@ func classifyIndex(m Manifest, document map[string]any) (Manifest, error) {
 // an image for a platform that is not said or half known.
 func (x *index) add(child descriptor) error {
 	switch {
-	case child.mediaType == TypeOCIIndex || child.mediaType == TypeDockerList:
+	case child.MediaType == TypeOCIIndex || child.MediaType == TypeDockerList:
 		return errors.New("an index is among its children")
-	case child.mediaType == TypeOCIManifest || child.mediaType == TypeDockerManifest:
+	case child.MediaType == TypeOCIManifest || child.MediaType == TypeDockerManifest:
 		return x.addManifest(child)
-	case child.platform != nil || child.reference != "":
+	case child.Platform != nil || child.Annotations[annotationReferenceType] != "":
 		return errors.New("a child that is no manifest has a platform or a reference")
-	case child.mediaType == typeCacheConfig:
+	case child.MediaType == typeCacheConfig:
 		x.caches = append(x.caches, child)
-	case isLayer(child.mediaType):
+	case isLayer(child.MediaType):
 		x.layers = append(x.layers, child)
 	default:
 		return errors.New("a child is neither manifest nor layer nor the config of a cache")
@@ -79,19 +69,20 @@ func (x *index) add(child descriptor) error {
 }
 
 func (x *index) addManifest(child descriptor) error {
-	nowhere := child.platform != nil && *child.platform == platform{"unknown", "unknown"}
+	reference, refersTo := child.Annotations[annotationReferenceType], child.Annotations[annotationReferenceDigest]
+	nowhere := child.Platform != nil && *child.Platform == platform{"unknown", "unknown"}
 	switch {
-	case child.platform == nil:
+	case child.Platform == nil:
 		return errors.New("a manifest among its children has no platform")
-	case child.reference != "" && child.reference != attestationManifest, child.reference == "" && child.refersTo != "":
+	case reference != "" && reference != attestationManifest, reference == "" && refersTo != "":
 		return errors.New("a child refers to another in an unknown way")
-	case child.reference != "" && !nowhere:
+	case reference != "" && !nowhere:
 		return errors.New("an attestation among its children has a platform")
-	case child.reference != "":
+	case reference != "":
 		x.attestations = append(x.attestations, child)
 	case nowhere:
 		x.nowhere = append(x.nowhere, child)
-	case child.platform.os == "unknown" || child.platform.architecture == "unknown":
+	case child.Platform.OS == "unknown" || child.Platform.Architecture == "unknown":
 		return errors.New("the platform of a child is half known")
 	default:
 		x.runnable = append(x.runnable, child)
@@ -103,7 +94,7 @@ func (x *index) addManifest(child descriptor) error {
 //
 // A cache has the config of a cache, once, and beside it layers only. Images are
 // multi-arch from two on; a single one without attestations counts as multi-arch, too,
-// since nobody but its author knows what else is meant to join it. One image is
+// since only its author knows what else is meant to join it. One image is
 // attested if everything else in the index attests it. Without any image, an index is
 // of no kind.
 func (x *index) kind() (Kind, error) {
@@ -122,9 +113,9 @@ func (x *index) kind() (Kind, error) {
 	case len(x.attestations) == 0:
 		return KindMultiArch, nil
 	}
-	image := x.runnable[0].digest
+	image := x.runnable[0].Digest
 	for _, a := range x.attestations {
-		if a.refersTo != image || a.digest == image {
+		if a.Annotations[annotationReferenceDigest] != image || a.Digest == image {
 			return KindUnknown, errors.New("an attestation is not about its image")
 		}
 	}
@@ -134,8 +125,8 @@ func (x *index) kind() (Kind, error) {
 // amd64 returns the digest of the first image for linux/amd64, of any variant.
 func (x *index) amd64() string {
 	for _, child := range x.runnable {
-		if *child.platform == (platform{"linux", "amd64"}) {
-			return child.digest
+		if *child.Platform == (platform{"linux", "amd64"}) {
+			return child.Digest
 		}
 	}
 	return ""

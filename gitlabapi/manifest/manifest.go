@@ -98,36 +98,22 @@ func classify(contentType string, body []byte) (Manifest, error) {
 		return Manifest{}, errors.New("it has no media type")
 	}
 	m := Manifest{MediaType: kind}
-	parsed, err := parseDocument(body)
-	if err != nil {
+	d, err := read[document](body)
+	isDocker := kind == TypeDockerManifest || kind == TypeDockerList
+	switch {
+	case err != nil:
 		return m, err
+	case !IsType(kind):
+		return m, errors.New("its media type is none of a manifest or an index")
+	case d.SchemaVersion != 2:
+		return m, errors.New("its schema version is not 2")
+	case d.MediaType != nil && *d.MediaType != kind, d.MediaType == nil && isDocker:
+		return m, errors.New("its media type is not the one that it came with")
+	case m.IsIndex():
+		return classifyIndex(m, d)
+	default:
+		return classifyManifest(m, d)
 	}
-	document, ok := parsed.(map[string]any)
-	if !ok {
-		return m, errors.New("it is no object")
-	}
-	if err := checkHead(kind, document); err != nil {
-		return m, err
-	}
-	if kind == TypeOCIIndex || kind == TypeDockerList {
-		return classifyIndex(m, document)
-	}
-	return classifyManifest(m, document)
-}
-
-// checkHead checks what manifests and indexes have in common.
-func checkHead(kind string, document map[string]any) error {
-	if !IsType(kind) {
-		return errors.New("its media type is none of a manifest or an index")
-	}
-	if version, ok := integer(document["schemaVersion"]); !ok || version != 2 {
-		return errors.New("its schema version is not 2")
-	}
-	inside, written := document["mediaType"]
-	if (written || kind == TypeDockerManifest || kind == TypeDockerList) && inside != kind {
-		return errors.New("its media type is not the one that it came with")
-	}
-	return nil
 }
 
 // IsType reports whether a media type is one of those that requests accept.
@@ -144,23 +130,25 @@ func IsType(kind string) bool {
 
 // classifyManifest tells the kind of a manifest by its config. Which media types the
 // layers have is left open: an image with layers of a new type is an image.
-func classifyManifest(m Manifest, document map[string]any) (Manifest, error) {
-	if has(document, "manifests") {
+func classifyManifest(m Manifest, d document) (Manifest, error) {
+	switch {
+	case d.Manifests != nil:
 		return m, errors.New("it is a manifest with children")
+	case d.Config == nil:
+		return m, errors.New("it has no config")
 	}
-	config, err := descriptorOf(document["config"])
-	if err != nil {
+	if err := d.Config.check(); err != nil {
 		return m, fmt.Errorf("its config: %w", err)
 	}
-	layers, err := descriptorsOf(document["layers"])
+	layers, err := checkAll(d.Layers)
 	if err != nil {
 		return m, fmt.Errorf("its layers: %w", err)
 	}
-	m.ConfigDigest, m.ConfigMediaType = config.digest, config.mediaType
+	m.ConfigDigest, m.ConfigMediaType = d.Config.Digest, d.Config.MediaType
 	m.Newest = newest(layers)
-	m.Bytes = sizeOf(append(layers, config))
-	special := has(document, "artifactType") || has(document, "subject")
-	switch config.mediaType {
+	m.Bytes = sizeOf(append(layers, *d.Config))
+	special := d.ArtifactType != nil || d.Subject != nil
+	switch d.Config.MediaType {
 	case typeCacheConfig:
 		m.Kind = KindCacheManifest
 		if special {
@@ -175,18 +163,4 @@ func classifyManifest(m Manifest, document map[string]any) (Manifest, error) {
 		m.Kind = KindArtifact
 	}
 	return m, nil
-}
-
-// has reports whether an object says anything under a name.
-func has(object map[string]any, name string) bool { return object[name] != nil }
-
-// newest returns the latest time of making that descriptors are annotated with.
-func newest(all []descriptor) time.Time {
-	var latest time.Time
-	for _, d := range all {
-		if d.created.After(latest) {
-			latest = d.created
-		}
-	}
-	return latest
 }

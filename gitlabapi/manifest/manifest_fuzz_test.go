@@ -37,7 +37,7 @@ func FuzzClassify(f *testing.F) {
 	})
 }
 
-// plainIndex is an index to somebody who reads it with encoding/json.
+// plainIndex is an index to encoding/json.
 type plainIndex struct {
 	SchemaVersion int
 	MediaType     string

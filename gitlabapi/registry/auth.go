@@ -22,7 +22,7 @@ const (
 	// service is what GitLab's /jwt/auth calls the container registry. It gives tokens for
 	// other services, too, which a registry has no business with.
 	service = "container_registry"
-	// userName stands beside the access token, of whose user GitLab knows anyway.
+	// userName is sent with the access token as password. GitLab accepts any.
 	userName = "registry-gc"
 	// expiryMargin is how long before its end a token is not used any more: the request may
 	// wait for the limiter, and the registry has to check it.
@@ -34,7 +34,7 @@ const (
 
 // challenge is what the registry answers to a request without a token.
 type challenge struct {
-	open bool // it serves everybody, and wants no token
+	open bool // it wants no token
 }
 
 // challenge asks the registry whose tokens it wants. The answer is good only if they are those

@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // plainImage answers with an image.
@@ -60,7 +61,7 @@ func numbered(n int) []string {
 // TestOneTokenForManyWhoAsk: however many ask at once, a repository's token is asked
 // for once, also when it runs out.
 func TestOneTokenForManyWhoAsk(t *testing.T) {
-	for name, h := range map[string]*hub{
+	for name, h := range map[string]*fakeRegistry{
 		"that says how long it lives": {life: 5 * time.Minute},
 		"that runs out unannounced":   {life: 5 * time.Minute, silent: true},
 		"that says nothing":           {life: 5 * time.Minute, opaque: true},
@@ -89,7 +90,7 @@ func TestOneTokenForManyWhoAsk(t *testing.T) {
 // TestATokenIsRenewedBeforeItsEnd where it says when that is, at the cost of no refusal.
 func TestATokenIsRenewedBeforeItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &hub{life: 5 * time.Minute, serve: plainImage(t)}
+		h := &fakeRegistry{life: 5 * time.Minute, serve: plainImage(t)}
 		r := h.connect(t, throttle.Config{})
 		for _, test := range []struct {
 			after time.Duration
@@ -106,11 +107,11 @@ func TestATokenIsRenewedBeforeItsEnd(t *testing.T) {
 	})
 }
 
-// TestATokenThatRunsOutInAPause: the wait at the gate may outlive a token.
+// TestATokenThatRunsOutInAPause: the wait for the limiter may outlive a token.
 func TestATokenThatRunsOutInAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		image, limited := plainImage(t), false
-		h := &hub{life: 5 * time.Minute}
+		h := &fakeRegistry{life: 5 * time.Minute}
 		h.serve = func(req *http.Request) *http.Response {
 			if !limited {
 				limited = true
@@ -130,7 +131,7 @@ func TestATokenThatRunsOutInAPause(t *testing.T) {
 
 // TestARefusalThatStays: a fresh token that is refused, too, is not renewed again.
 func TestARefusalThatStays(t *testing.T) {
-	h := &hub{opaque: true, denies: func(string) bool { return true }}
+	h := &fakeRegistry{opaque: true, denies: func(string) bool { return true }}
 	r := h.connect(t, throttle.Config{MaxRetries: 3})
 	_, err := r.Manifest(t.Context(), "group/app", "tag")
 	if !errors.Is(err, throttle.ErrForbidden) || errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, ErrDenied) {
@@ -145,7 +146,7 @@ func TestARefusalThatStays(t *testing.T) {
 // says so itself. The registry need not be asked, nor the instance again, for a while.
 func TestATokenWithoutTheAction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &hub{life: 5 * time.Minute, denies: func(r string) bool { return r == "group/secret" }, serve: plainImage(t)}
+		h := &fakeRegistry{life: 5 * time.Minute, denies: func(r string) bool { return r == "group/secret" }, serve: plainImage(t)}
 		r := h.connect(t, throttle.Config{})
 		errs := together(t.Context(), r, "group/app", "group/secret", "group/secret")
 		if errs[0] != nil || !errors.Is(errs[1], throttle.ErrForbidden) || !errors.Is(errs[2], throttle.ErrForbidden) || errors.Is(errs[1], throttle.ErrUnauthorized) {
@@ -170,7 +171,7 @@ func TestATokenWithoutTheAction(t *testing.T) {
 // TestARefusedPasswordIsShownOnce: 30 refusals ban the address. However many ask, of
 // whatever repository, on whatever registry, one request is sent and all fail.
 func TestARefusedPasswordIsShownOnce(t *testing.T) {
-	h := &hub{login: func(req *http.Request) *http.Response {
+	h := &fakeRegistry{login: func(req *http.Request) *http.Response {
 		return reply(req, 401, `{"errors":[{"code":"UNAUTHORIZED","message":"HTTP Basic: Access denied."}]}`)
 	}}
 	r := h.connect(t, throttle.Config{MaxRetries: 5, Concurrency: 200})
@@ -203,7 +204,7 @@ func TestAPasswordRefusedInTheMiddleOfARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		shown := 0
-		h := &hub{serve: plainImage(t)}
+		h := &fakeRegistry{serve: plainImage(t)}
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			if req.URL.Path != "/jwt/auth" || !strings.Contains(req.URL.RawQuery, "app-") {
 				return h.RoundTrip(req)
@@ -256,7 +257,7 @@ func TestAnswersOfJWTAuth(t *testing.T) {
 		"two lines":      {always(200, `{"token":"a\r\nb: c"}`), isFormat},
 		"letters":        {always(200, `{"token":"日本"}`), isFormat},
 	} {
-		h := &hub{login: test.resp}
+		h := &fakeRegistry{login: test.resp}
 		_, err := h.connect(t, throttle.Config{}).Head(t.Context(), "group/app", "tag")
 		if !test.check(err) || errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, ErrDenied) {
 			t.Errorf("%s: got %v", name, err)
@@ -280,7 +281,7 @@ func isStatus(want int) func(error) bool {
 // TestAFailureOfJWTAuthIsForgotten, unlike a refusal.
 func TestAFailureOfJWTAuthIsForgotten(t *testing.T) {
 	for _, status := range []int{403, 404, 500, 503} {
-		h := &hub{login: always(status, "{}"), serve: plainImage(t)}
+		h := &fakeRegistry{login: always(status, "{}"), serve: plainImage(t)}
 		r := h.connect(t, throttle.Config{})
 		if _, err := r.Head(t.Context(), "group/app", "tag"); err == nil {
 			t.Errorf("%d: no error", status)
@@ -294,7 +295,7 @@ func TestAFailureOfJWTAuthIsForgotten(t *testing.T) {
 
 // TestTheTokenUsedLastStays while others come and go.
 func TestTheTokenUsedLastStays(t *testing.T) {
-	h := &hub{serve: plainImage(t)}
+	h := &fakeRegistry{serve: plainImage(t)}
 	r := h.connect(t, throttle.Config{})
 	for _, repository := range numbered(3 * maxTokens) {
 		if err := errors.Join(together(t.Context(), r, "group/busy", repository)...); err != nil {

@@ -3,14 +3,15 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // TestTheTokenIsShownToTheInstanceAlone lets a registry name realms that are not the
@@ -30,7 +31,7 @@ func TestTheTokenIsShownToTheInstanceAlone(t *testing.T) {
 		"//gitlab.example/jwt/auth", "/jwt/auth", "jwt/auth", "gitlab.example/jwt/auth", "https://registry.example/jwt/auth", "https://127.0.0.1/jwt/auth", "https://169.254.169.254/jwt/auth",
 		"https://gitlab.example%00.evil.example/jwt/auth", "https://[::1]/jwt/auth", "x", " ", "https://gitlab.example/jwt/auth https://evil.example",
 	} {
-		h := &hub{realm: realm, serve: always(200, "{}")}
+		h := &fakeRegistry{realm: realm, serve: always(200, "{}")}
 		for method, err := range everyRegistryMethod(t.Context(), h.connect(t, throttle.Config{MaxRetries: 2})) {
 			if _, ok := errors.AsType[*ChallengeError](err); !ok {
 				t.Errorf("%q, %s: got %v, want a ChallengeError", realm, method, err)
@@ -98,7 +99,7 @@ func TestOtherChallenges(t *testing.T) {
 	}
 }
 
-// TestA401ThatAsksForNothing must not be taken for a registry that serves everybody.
+// TestA401ThatAsksForNothing must not be taken for a registry that wants no token.
 func TestA401ThatAsksForNothing(t *testing.T) {
 	asked := 0
 	network := wire(func(req *http.Request) (*http.Response, error) {
@@ -112,9 +113,9 @@ func TestA401ThatAsksForNothing(t *testing.T) {
 	}
 }
 
-func TestARegistryThatServesEverybody(t *testing.T) {
+func TestARegistryThatWantsNoToken(t *testing.T) {
 	body := string(fixture(t, "image-oci-manifest.json"))
-	h := &hub{anybody: true, serve: document(manifest.TypeOCIManifest, body)}
+	h := &fakeRegistry{open: true, serve: document(manifest.TypeOCIManifest, body)}
 	m, err := h.connect(t, throttle.Config{}).Manifest(t.Context(), "group/app", "tag")
 	if err != nil || m.Kind != manifest.KindImage {
 		t.Errorf("got %q, %v", m.Kind, err)

@@ -51,8 +51,8 @@ type ChallengeError struct{ Problem string }
 // Error implements error.
 func (e *ChallengeError) Error() string { return e.Problem }
 
-// An ElsewhereError is a blob that the registry keeps in another place, an object store as a
-// rule, to which it redirects. The redirect was not followed: ask the API instead.
+// An ElsewhereError is a blob that the registry keeps elsewhere, as a rule in an object store, to
+// which it redirects. The redirect was not followed: ask the API instead.
 type ElsewhereError struct{ To string } // without query
 
 // Error implements error.

@@ -3,7 +3,6 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.
@@ -74,17 +75,17 @@ func quoteJSON(text string) string {
 	return string(quoted)
 }
 
-// diary notes when requests were sent, counted from when it was made.
-type diary struct {
+// arrivals notes when requests were sent, counted from when it was made.
+type arrivals struct {
 	start time.Time
 	mu    sync.Mutex
 	sent  []time.Duration
 }
 
-func newDiary() *diary { return &diary{start: time.Now()} }
+func newArrivals() *arrivals { return &arrivals{start: time.Now()} }
 
-// note notes a request and returns how many there were before it.
-func (d *diary) note() int {
+// add notes a request and returns how many there were before it.
+func (d *arrivals) add() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sent = append(d.sent, time.Since(d.start))
@@ -92,7 +93,7 @@ func (d *diary) note() int {
 }
 
 // times returns when requests were sent, to the millisecond, in order.
-func (d *diary) times() []time.Duration {
+func (d *arrivals) times() []time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	times := make([]time.Duration, len(d.sent))

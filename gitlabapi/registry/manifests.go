@@ -30,7 +30,7 @@ func (d Descriptor) IsIndex() bool {
 // Head asks for the media type and the digest of a tag's manifest. The error is
 // [ErrManifestNotFound] when the registry itself says that there is none.
 //
-// An answer to HEAD has no body, and a 404 without one may be anybody's: proxies before
+// An answer to HEAD has no body, and a 404 without one may be a proxy's: proxies before
 // a registry are even known to add its own header to their errors. So a 404 is asked
 // about once more by GET, and proves something only if that one says so.
 func (r *Registry) Head(ctx context.Context, path, tag string) (Descriptor, error) {
@@ -55,7 +55,7 @@ func (r *Registry) Head(ctx context.Context, path, tag string) (Descriptor, erro
 	return d, nil
 }
 
-// Exists asks whether there is a tag, for those who expect that there is none: by GET
+// Exists asks whether there is a tag, for a caller that expects that there is none: by GET
 // at once, as the 404 of a HEAD would have to be asked about again. The error is
 // [ErrManifestNotFound] when the registry itself says that there is none.
 func (r *Registry) Exists(ctx context.Context, path, tag string) error {

@@ -3,8 +3,6 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 const (
@@ -63,7 +64,7 @@ func TestWhatProvesThatAManifestIsMissing(t *testing.T) {
 		"followed by something":        {always(404, unknownManifest+"x"), false},
 		"at the end of something long": {always(404, strings.Repeat(" ", 64<<10)+unknownManifest), false},
 	} {
-		h := &hub{serve: bothWays(gone, test.get)}
+		h := &fakeRegistry{serve: bothWays(gone, test.get)}
 		r := h.connect(t, throttle.Config{})
 		_, head := r.Head(t.Context(), "group/app", "tag")
 		_, get := r.Manifest(t.Context(), "group/app", "tag")
@@ -110,7 +111,7 @@ func TestNoSuchTagAndLostManifest(t *testing.T) {
 		"two errors":            {`{"errors":[{"code":"MANIFEST_UNKNOWN","detail":{"Tag":"feature-1"}},{"code":"MANIFEST_UNKNOWN"}]}`, false, ""},
 		"no repository":         {`{"errors":[{"code":"NAME_UNKNOWN","detail":{"Tag":"feature-1"}}]}`, false, ""},
 	} {
-		r := (&hub{serve: always(404, test.body)}).connect(t, throttle.Config{})
+		r := (&fakeRegistry{serve: always(404, test.body)}).connect(t, throttle.Config{})
 		_, head := r.Head(t.Context(), "group/app", "feature-1")
 		_, get := r.Manifest(t.Context(), "group/app", "feature-1")
 		for method, err := range map[string]error{"Head": head, "Manifest": get, "Exists": r.Exists(t.Context(), "group/app", "feature-1")} {
@@ -128,7 +129,7 @@ func TestNoSuchTagAndLostManifest(t *testing.T) {
 // TestOtherStatusesOfHead prove nothing and are not asked about again.
 func TestOtherStatusesOfHead(t *testing.T) {
 	for _, status := range []int{301, 400, 403, 405, 410, 429, 500, 502, 503, 504} {
-		h := &hub{serve: bothWays(always(status, ""), always(404, unknownManifest))}
+		h := &fakeRegistry{serve: bothWays(always(status, ""), always(404, unknownManifest))}
 		if _, err := h.connect(t, throttle.Config{}).Head(t.Context(), "group/app", "tag"); !isStatus(status)(err) || errors.Is(err, ErrManifestNotFound) {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -137,7 +138,7 @@ func TestOtherStatusesOfHead(t *testing.T) {
 
 // TestATagThatComesBack between HEAD and GET is there.
 func TestATagThatComesBack(t *testing.T) {
-	h := &hub{serve: bothWays(always(404, ""), plainImage(t))}
+	h := &fakeRegistry{serve: bothWays(always(404, ""), plainImage(t))}
 	d, err := h.connect(t, throttle.Config{}).Head(t.Context(), "group/app", "tag")
 	if err != nil || d.MediaType != manifest.TypeOCIManifest || d.Digest == "" {
 		t.Errorf("got %+v, %v", d, err)
@@ -169,7 +170,7 @@ func TestManifestsThatAreNotWhatTheyShould(t *testing.T) {
 		"an empty index":      {document(manifest.TypeOCIIndex, `{"schemaVersion":2,"manifests":[]}`), true},
 		"nothing":             {document(manifest.TypeOCIIndex, ``), true},
 	} {
-		m, err := (&hub{serve: test.get}).connect(t, throttle.Config{MaxRetries: 3}).Manifest(t.Context(), "group/app", "tag")
+		m, err := (&fakeRegistry{serve: test.get}).connect(t, throttle.Config{MaxRetries: 3}).Manifest(t.Context(), "group/app", "tag")
 		_, isManifest := errors.AsType[*manifest.Error](err)
 		if m.Kind != manifest.KindUnknown || isManifest != test.manifest || isFormat(err) == test.manifest || (m.Digest != "") != test.manifest {
 			t.Errorf("%s: got %+v, %v", name, m, err)
@@ -185,7 +186,7 @@ func TestHeadThatSaysTooLittle(t *testing.T) {
 		"a page":            always(200, "", "Content-Type", "text/html", digest, digestOf(1)),
 		"digest of no kind": always(200, "", "Content-Type", manifest.TypeOCIIndex, digest, "sha256:1"),
 	} {
-		if _, err := (&hub{serve: serve}).connect(t, throttle.Config{MaxRetries: 3}).Head(t.Context(), "group/app", "tag"); !isFormat(err) {
+		if _, err := (&fakeRegistry{serve: serve}).connect(t, throttle.Config{MaxRetries: 3}).Head(t.Context(), "group/app", "tag"); !isFormat(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
@@ -195,7 +196,7 @@ func TestHeadThatSaysTooLittle(t *testing.T) {
 // not accept it.
 func TestAllMediaTypesAreAccepted(t *testing.T) {
 	image := plainImage(t)
-	h := &hub{serve: func(req *http.Request) *http.Response {
+	h := &fakeRegistry{serve: func(req *http.Request) *http.Response {
 		accept := req.Header.Values("Accept")
 		for _, want := range []string{manifest.TypeOCIIndex, manifest.TypeOCIManifest, manifest.TypeDockerList, manifest.TypeDockerManifest} {
 			if len(accept) != 1 || !strings.Contains(accept[0], want) {
@@ -215,7 +216,7 @@ func TestAllMediaTypesAreAccepted(t *testing.T) {
 // TestBlobsInAnObjectStore are told from other errors, and the store hears nothing.
 func TestBlobsInAnObjectStore(t *testing.T) {
 	for _, to := range []string{"https://store.example/bucket/x?signature=secret", "https://registry.example/elsewhere", "http://registry.example/v2/"} {
-		h := &hub{serve: always(307, "", "Location", to)}
+		h := &fakeRegistry{serve: always(307, "", "Location", to)}
 		_, err := h.connect(t, throttle.Config{MaxRetries: 3}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 		elsewhere, ok := errors.AsType[*ElsewhereError](err)
 		if !ok || strings.Contains(err.Error(), "signature") || !strings.HasPrefix(to, elsewhere.To) {
@@ -225,7 +226,7 @@ func TestBlobsInAnObjectStore(t *testing.T) {
 			t.Errorf("%s: %q", to, got)
 		}
 	}
-	h := &hub{login: always(307, "", "Location", "https://evil.example/")}
+	h := &fakeRegistry{login: always(307, "", "Location", "https://evil.example/")}
 	_, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 	if _, ok := errors.AsType[*ElsewhereError](err); ok || err == nil {
 		t.Errorf("a redirect of /jwt/auth: %v", err)
@@ -235,11 +236,11 @@ func TestBlobsInAnObjectStore(t *testing.T) {
 		"a page":       always(200, "<html>", "Content-Type", "text/html"),
 		"too large":    document("application/octet-stream", strings.Repeat(" ", manifest.MaxBytes+1)),
 	} {
-		if _, err := (&hub{serve: serve}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1)); !isFormat(err) {
+		if _, err := (&fakeRegistry{serve: serve}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1)); !isFormat(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	_, err = (&hub{serve: always(404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
+	_, err = (&fakeRegistry{serve: always(404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 	if !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, ErrManifestNotFound) {
 		t.Errorf("a blob that is missing says of the manifest: %v", err)
 	}
@@ -247,7 +248,7 @@ func TestBlobsInAnObjectStore(t *testing.T) {
 
 // TestNamesThatAreNeverSent could name another thing than they seem to.
 func TestNamesThatAreNeverSent(t *testing.T) {
-	h := &hub{serve: plainImage(t)}
+	h := &fakeRegistry{serve: plainImage(t)}
 	r := h.connect(t, throttle.Config{})
 	for _, path := range []string{"", "/", ".", "..", "../x", "a/../b", "a//b", "/a", "a/", "A", "a b", "a?b", "a#b", "a%2fb", "a:pull,push", "a:b", "a\n", "a@b", "_a", "a/-b", strings.Repeat("a", 256)} {
 		_, tags := r.Tags(t.Context(), path)
@@ -281,21 +282,21 @@ func TestNamesThatAreNeverSent(t *testing.T) {
 	}
 }
 
-// TestTheRegistrySharesTheGate: its 429 holds everybody, the API's holds it, and the
+// TestTheRegistrySharesTheLimiter: its 429 holds everything, the API's holds it, and the
 // rate counts them all.
 func TestTheRegistrySharesTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limited, image := true, plainImage(t)
-		h := &hub{serve: func(req *http.Request) *http.Response {
+		h := &fakeRegistry{serve: func(req *http.Request) *http.Response {
 			if limited {
 				limited = false
 				return reply(req, 429, "", "Retry-After", "30")
 			}
 			return image(req)
 		}}
-		d := newDiary()
+		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			d.note()
+			d.add()
 			if strings.HasPrefix(req.URL.Path, "/api/v4") {
 				return reply(req, 200, "[]"), nil
 			}
@@ -328,7 +329,7 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 func TestWhatIsRepeatedAtTheRegistry(t *testing.T) {
 	for status, repeats := range map[int]bool{400: false, 403: false, 405: false, 429: true, 500: true, 502: true, 503: true, 504: true, 200: false} {
 		synctest.Test(t, func(t *testing.T) {
-			h := &hub{serve: always(status, "<html>", "Content-Type", "text/html")}
+			h := &fakeRegistry{serve: always(status, "<html>", "Content-Type", "text/html")}
 			r := h.connect(t, throttle.Config{MaxRetries: 3})
 			_, head := r.Head(t.Context(), "group/app", "tag")
 			_, list := allRows(r.TagRows(t.Context(), "group/app"))

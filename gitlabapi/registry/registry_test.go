@@ -2,10 +2,13 @@ package registry
 
 import (
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
@@ -14,7 +17,7 @@ import (
 // counted apart.
 func TestARegistryFromEndToEnd(t *testing.T) {
 	body := string(fixture(t, "cache-oci-index.json"))
-	h := &hub{serve: document(manifest.TypeOCIIndex, body)}
+	h := &fakeRegistry{serve: document(manifest.TypeOCIIndex, body)}
 	r := h.connect(t, throttle.Config{})
 	m, err := r.Manifest(t.Context(), "group/app", "tag")
 	if err != nil || m.Kind != manifest.KindCacheIndex || m.Digest != sha256Of(body) {
@@ -52,7 +55,7 @@ func TestSharedTokensAreBounded(t *testing.T) {
 		"longest paths": {3, 255, []int{2, 1}},
 		"one long path": {1, 255, []int{1}},
 	} {
-		r, _ := New(newTestClient(t, &hub{}, throttle.Config{}), "registry.example")
+		r, _ := New(newTestClient(t, &fakeRegistry{}, throttle.Config{}), "registry.example")
 		var paths []string
 		for i := range test.repositories {
 			paths = append(paths, fmt.Sprintf("group/%0*d", test.length-len("group/"), i))
@@ -84,7 +87,7 @@ func TestConfigCreated(t *testing.T) {
 		string(fixture(t, "cache-config-blob.json")): {},
 		`{}`:                                 {},
 		`{"created":null}`:                   {},
-		`{"Created":"2026-11-23T09:08:29Z"}`: {},
+		`{"Created":"2026-11-23T09:08:29Z"}`: {fails: true}, // Docker would say that it has a date
 		`{"config":{"created":"2026-11-23T09:08:29Z"}}`: {},
 		`{"created":""}`:                                    {fails: true},
 		`{"created":7}`:                                     {fails: true},
@@ -97,10 +100,45 @@ func TestConfigCreated(t *testing.T) {
 		`{"created":"2026-11-23T09:08:29+01:00"}`: {created: time.Date(2026, 11, 23, 8, 8, 29, 0, time.UTC)},
 		`{"created":"1970-01-01T00:00:00Z"}`:      {created: time.Unix(0, 0)},
 	} {
-		h := &hub{serve: document("application/octet-stream", body)}
+		h := &fakeRegistry{serve: document("application/octet-stream", body)}
 		got, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", sha256Of(body))
 		if (err != nil) != want.fails || !got.Equal(want.created) {
 			t.Errorf("%.60s: got %v, %v; want %+v", body, got, err, want)
 		}
 	}
+}
+
+// TestRechecksGoFirst, and so do the requests for tokens that others wait for.
+func TestRechecksGoFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeRegistry{serve: plainImage(t)}
+		r := h.connect(t, throttle.Config{RateLimit: 1, RateBurst: 1})
+		if err := r.Exists(t.Context(), "group/app", "first"); err != nil {
+			t.Fatal(err)
+		}
+		h.requests()
+		var all sync.WaitGroup
+		for _, ask := range []struct {
+			registry  *Registry
+			path, tag string
+		}{{r, "group/app", "a"}, {r, "group/app", "b"}, {r, "group/new", "c"}, {r.Recheck(), "group/app", "d"}} {
+			all.Go(func() {
+				if err := ask.registry.Exists(t.Context(), ask.path, ask.tag); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		want := []string{
+			"GET https://gitlab.example/jwt/auth?scope=repository%3Agroup%2Fnew%3Apull&service=container_registry",
+			"GET https://registry.example/v2/group/app/manifests/d",
+			"GET https://registry.example/v2/group/app/manifests/a",
+			"GET https://registry.example/v2/group/app/manifests/b",
+			"GET https://registry.example/v2/group/new/manifests/c",
+		}
+		if diff := cmp.Diff(want, h.requests()); diff != "" {
+			t.Errorf("sent (-want +got):\n%s", diff)
+		}
+	})
 }

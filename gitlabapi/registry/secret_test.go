@@ -3,13 +3,14 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // secretBearer is the registry's token in the test below. It is no JWT, so that all that

@@ -107,11 +107,15 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 		for seen := (throttle.SeenPages{}); ; {
 			items, next, err := l.page(ctx, q)
 			first := len(seen) == 0
+			names := make([]string, len(items))
+			for i, item := range items {
+				names[i] = l.name(item)
+			}
 			switch {
 			case err != nil && !first && errors.Is(err, ErrRepositoryNotFound):
 				// A repository with tags is not one that has none.
 				err = q.failed(&throttle.ListingError{Problem: "the repository vanished while its tags were listed"})
-			case err == nil && (len(items) == 0 && next != "" || throttle.Seen(seen, items, l.name)):
+			case err == nil && (len(items) == 0 && next != "" || !seen.Add(names)):
 				err = q.failed(&throttle.ListingError{Problem: "a page of the listing brings nothing new"})
 			}
 			if err != nil {

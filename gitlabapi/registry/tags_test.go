@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
@@ -112,7 +113,7 @@ func TestListingsOfTheRegistry(t *testing.T) {
 			"a link that keeps its own n":  {[][2]string{{l.page("a"), next("n=7&last=a")}, {l.page("b")}}, []string{"a", "b"}},
 			"a link with another relation": {[][2]string{{l.page("a"), `<` + l.path + `?x>; rel="prev"`}}, []string{"a"}},
 		} {
-			h := &hub{serve: pagesOf(test.pages...)}
+			h := &fakeRegistry{serve: pagesOf(test.pages...)}
 			got, err := l.list(t, h.connect(t, throttle.Config{}))
 			if test.want == nil && (err == nil || got != nil) || test.want != nil && (err != nil || !slices.Equal(got, test.want)) {
 				t.Errorf("%s, %s: got %d names, %v", lister, name, len(got), err)
@@ -145,7 +146,7 @@ func TestAFullPageWithoutALink(t *testing.T) {
 			if test.second == nil {
 				test.second = full
 			}
-			h := &hub{serve: pagesOf([2]string{l.page(full...)}, [2]string{l.page(test.second...)})}
+			h := &fakeRegistry{serve: pagesOf([2]string{l.page(full...)}, [2]string{l.page(test.second...)})}
 			got, err := l.list(t, h.connect(t, throttle.Config{}))
 			if (err != nil) != (test.want == nil) || !slices.Equal(got, test.want) {
 				t.Errorf("%s, %s: got %d names, %v", lister, name, len(got), err)
@@ -160,7 +161,7 @@ func TestAFullPageWithoutALink(t *testing.T) {
 func TestListsThatAreNotThere(t *testing.T) {
 	for lister, l := range listers {
 		for body, own := range map[string]bool{unknownName: true, `<html>`: false, `{"errors":[{"code":"UNKNOWN"}]}`: false, ``: false, unknownManifest: false} {
-			_, err := l.list(t, (&hub{serve: always(404, body)}).connect(t, throttle.Config{}))
+			_, err := l.list(t, (&fakeRegistry{serve: always(404, body)}).connect(t, throttle.Config{}))
 			if !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, ErrRepositoryNotFound) != own || errors.Is(err, ErrManifestNotFound) {
 				t.Errorf("%s, %s: %v", lister, body, err)
 			}
@@ -172,7 +173,7 @@ func TestListsThatAreNotThere(t *testing.T) {
 func TestARepositoryThatVanishesWhileItIsListed(t *testing.T) {
 	for lister, l := range listers {
 		first := pagesOf([2]string{l.page("a"), fmt.Sprintf(`<%s?last=a>; rel="next"`, l.path)})
-		h := &hub{serve: func(req *http.Request) *http.Response {
+		h := &fakeRegistry{serve: func(req *http.Request) *http.Response {
 			if req.URL.Query().Get("last") == "" {
 				return first(req)
 			}
@@ -188,7 +189,7 @@ func TestARepositoryThatVanishesWhileItIsListed(t *testing.T) {
 // TestTheListOfAnotherRepository is no answer, nor is one that has no list.
 func TestTheListOfAnotherRepository(t *testing.T) {
 	for _, body := range []string{`{"name":"group/other","tags":[]}`, `{"tags":[]}`, `{"name":"group/app"}`, `{"name":"group/app","tags":[null]}`, `{"name":"group/app","tags":[7]}`} {
-		if _, err := (&hub{serve: always(200, body)}).connect(t, throttle.Config{}).Tags(t.Context(), "group/app"); !isFormat(err) {
+		if _, err := (&fakeRegistry{serve: always(200, body)}).connect(t, throttle.Config{}).Tags(t.Context(), "group/app"); !isFormat(err) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
@@ -214,7 +215,7 @@ func TestTagRows(t *testing.T) {
 		`[[]]`:                        nil,
 		`["a"]`:                       nil,
 	} {
-		got, err := allRows((&hub{serve: always(200, body)}).connect(t, throttle.Config{}).TagRows(t.Context(), "group/app"))
+		got, err := allRows((&fakeRegistry{serve: always(200, body)}).connect(t, throttle.Config{}).TagRows(t.Context(), "group/app"))
 		if want == nil {
 			if err == nil {
 				t.Errorf("%s: got %+v", body, got)
@@ -230,7 +231,7 @@ func TestTagRows(t *testing.T) {
 
 // TestStoppingAListOfRows asks for no further page.
 func TestStoppingAListOfRows(t *testing.T) {
-	h := &hub{serve: pagesOf([2]string{rowList("a"), `</gitlab/v1/repositories/group/app/tags/list/?last=a>; rel="next"`})}
+	h := &fakeRegistry{serve: pagesOf([2]string{rowList("a"), `</gitlab/v1/repositories/group/app/tags/list/?last=a>; rel="next"`})}
 	for page, err := range h.connect(t, throttle.Config{}).TagRows(t.Context(), "group/app") {
 		if err != nil || len(page) != 1 {
 			t.Errorf("got %v, %v", page, err)
@@ -263,7 +264,7 @@ func TestSigns(t *testing.T) {
 		"v1 forbidden":          {"true", always(403, ""), Signs{true, SignDatabase, SignUnknown}, true},
 		"v1 broken":             {"true", always(500, ""), Signs{true, SignDatabase, SignUnknown}, true},
 	} {
-		h := &hub{serve: test.v1}
+		h := &fakeRegistry{serve: test.v1}
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			resp, err := h.RoundTrip(req)
 			if err == nil && req.URL.Path == "/v2/" && resp.StatusCode == 200 && test.says != "" {

@@ -75,17 +75,17 @@ func ask(ctx context.Context, c *Client) error {
 	return request(ctx, c, http.MethodGet, aRead, "", Request{})
 }
 
-// diary notes when requests were sent, counted from when it was made.
-type diary struct {
+// arrivals notes when requests were sent, counted from when it was made.
+type arrivals struct {
 	start time.Time
 	mu    sync.Mutex
 	sent  []time.Duration
 }
 
-func newDiary() *diary { return &diary{start: time.Now()} }
+func newArrivals() *arrivals { return &arrivals{start: time.Now()} }
 
-// note notes a request and returns how many there were before it.
-func (d *diary) note() int {
+// add notes a request and returns how many there were before it.
+func (d *arrivals) add() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.sent = append(d.sent, time.Since(d.start))
@@ -93,7 +93,7 @@ func (d *diary) note() int {
 }
 
 // times returns when requests were sent, to the millisecond, in order.
-func (d *diary) times() []time.Duration {
+func (d *arrivals) times() []time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	times := make([]time.Duration, len(d.sent))
@@ -111,14 +111,4 @@ func seconds(s ...float64) []time.Duration {
 		times[i] = time.Duration(s[i] * float64(time.Second)).Round(time.Millisecond)
 	}
 	return times
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

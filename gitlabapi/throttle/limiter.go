@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// limiter holds every request back until it may be sent. It is the one place that knows the
-// rate, and it looks at four things in turn:
+// limiter holds every request back until it may be sent. It looks at four things in turn:
 //
 //   - a pause that a server has asked for holds everything (pause.go);
 //   - no more than so many requests are in flight;
@@ -20,7 +19,7 @@ import (
 //
 // Requests pass by priority and, within one, in the order in which they came, so that no stage
 // of a run starves another one. A request overtakes only those of a lower priority and those
-// that are held by a limit that is not its own. Who has passed must call [limiter.leave].
+// that are held by a limit that is not its own. For each that has passed, [limiter.leave] must be called.
 type limiter struct {
 	mu    sync.Mutex
 	queue []*waiter   // by priority, then by arrival

@@ -65,10 +65,10 @@ func TestNoSecondSeesMoreThanRateAndBurst(t *testing.T) {
 		concurrency := []int{4, 64}[random.IntN(2)]
 		t.Run(fmt.Sprintf("seed %d, %v a second, burst %d, %d in flight", seed, requested, burst, concurrency), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				var pauses []held
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					d.note()
+					d.add()
 					d.mu.Lock()
 					latency := time.Duration(random.IntN(400)) * time.Millisecond
 					dice, pause := random.IntN(20), 1+random.IntN(3)
@@ -193,9 +193,9 @@ func TestPauses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					if d.note() == len(test.want)-1 {
+					if d.add() == len(test.want)-1 {
 						return reply(req, 200, "[]"), nil
 					}
 					resp := reply(req, test.status, "")
@@ -243,8 +243,8 @@ func TestRetryAfterThatAsksForNothingStillBacksOff(t *testing.T) {
 	}
 }
 
-// TestCancelEndsTheWaitForRoom while the only request in flight goes on.
-func TestCancelEndsTheWaitForRoom(t *testing.T) {
+// TestCancelEndsTheWaitForASlot while the only request in flight goes on.
+func TestCancelEndsTheWaitForASlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			time.Sleep(time.Minute)
@@ -305,9 +305,9 @@ func TestHeadersOfASuccessHoldNothing(t *testing.T) {
 // refused, one after the other: together they are one event.
 func TestSiblingsOfA429DoNotLengthenItsPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			n := d.note()
+			n := d.add()
 			time.Sleep(time.Duration(1+n%5) * 10 * time.Millisecond)
 			if n < 6 {
 				return reply(req, 429, ""), nil
@@ -338,9 +338,9 @@ func TestSiblingsOfA429DoNotLengthenItsPause(t *testing.T) {
 
 func TestASuccessEndsTheDoubling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.note() == 3 {
+			if d.add() == 3 {
 				return reply(req, 200, "[]"), nil
 			}
 			return reply(req, 429, ""), nil
@@ -364,9 +364,9 @@ func TestAPauseHoldsEverybody(t *testing.T) {
 	for _, pause := range []int{1, 2, 5} {
 		t.Run(fmt.Sprintf("%d s", pause), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					if d.note() == 4 {
+					if d.add() == 4 {
 						return reply(req, 503, "", "Retry-After", strconv.Itoa(pause)), nil
 					}
 					return reply(req, 200, "[]"), nil
@@ -439,7 +439,7 @@ func TestCancelEndsEveryWait(t *testing.T) {
 	}{
 		{"for a pause", answering(429, "", "Retry-After", "3600"), Config{MaxRetries: 1}},
 		{"for a token", answering(200, "[]"), Config{RateLimit: 0.001}},
-		{"for room", hang, Config{Concurrency: 1}},
+		{"for a slot", hang, Config{Concurrency: 1}},
 		{"for an answer", hang, Config{Concurrency: 8}},
 		{"for another attempt", answering(500, ""), Config{MaxRetries: 100}},
 	} {
@@ -519,9 +519,9 @@ func TestConcurrencyBoundsRequestsInFlight(t *testing.T) {
 
 func TestTimeoutOfAnAttempt(t *testing.T) {
 	// slow answers the first n requests never and the others at once.
-	slow := func(d *diary, n int) wire {
+	slow := func(d *arrivals, n int) wire {
 		return func(req *http.Request) (*http.Response, error) {
-			if d.note() < n {
+			if d.add() < n {
 				<-req.Context().Done()
 				return nil, req.Context().Err()
 			}
@@ -531,7 +531,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 	t.Run("ends it", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			c := newTestClient(t, slow(newDiary(), 1), Config{RequestTimeout: 3 * time.Second})
+			c := newTestClient(t, slow(newArrivals(), 1), Config{RequestTimeout: 3 * time.Second})
 			err := ask(t.Context(), c)
 			timeout, ok := errors.AsType[*TimeoutError](err)
 			if !ok || timeout.After != 3*time.Second || !timeout.Timeout() {
@@ -561,7 +561,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 	})
 	t.Run("is repeated", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c := newTestClient(t, slow(newDiary(), 2), Config{RequestTimeout: time.Second, MaxRetries: 2})
+			c := newTestClient(t, slow(newArrivals(), 2), Config{RequestTimeout: time.Second, MaxRetries: 2})
 			if err := ask(t.Context(), c); err != nil {
 				t.Error(err)
 			}
@@ -570,9 +570,9 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 			}
 		})
 	})
-	t.Run("does not count the wait at the gate", func(t *testing.T) {
+	t.Run("does not count the wait for the limiter", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			d := newDiary()
+			d := newArrivals()
 			c := newTestClient(t, slow(d, 0), Config{RequestTimeout: time.Second, RateLimit: 0.1})
 			for range 3 {
 				if err := ask(t.Context(), c); err != nil {
@@ -588,7 +588,7 @@ func TestTimeoutOfAnAttempt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			c := newTestClient(t, slow(newDiary(), 9), Config{RequestTimeout: time.Minute, MaxRetries: 5})
+			c := newTestClient(t, slow(newArrivals(), 9), Config{RequestTimeout: time.Minute, MaxRetries: 5})
 			err := ask(ctx, c)
 			if _, ok := errors.AsType[*TimeoutError](err); ok || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want the context's own error", err)

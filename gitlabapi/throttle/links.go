@@ -72,15 +72,10 @@ func nextLink(headers []string) (next string, linked bool) {
 // SeenPages are the pages of a listing that have come, by their hashes.
 type SeenPages map[[sha256.Size]byte]bool
 
-// Seen reports whether a page of a listing has come before, and notes that it has. A name is
-// what identifies an item.
-func Seen[T any](pages SeenPages, items []T, name func(T) string) bool {
-	hash := sha256.New()
-	for _, item := range items {
-		fmt.Fprintf(hash, "%s\x00", name(item))
-	}
-	sum := [sha256.Size]byte(hash.Sum(nil))
-	seen := pages[sum]
-	pages[sum] = true
-	return seen
+// Add reports whether a page with these names of items is new, and notes that it has come.
+func (s SeenPages) Add(names []string) bool {
+	sum := sha256.Sum256([]byte(strings.Join(names, "\x00")))
+	seen := s[sum]
+	s[sum] = true
+	return !seen
 }

@@ -59,7 +59,7 @@ func (p *pauses) hold(now time.Time, length time.Duration) time.Duration {
 	return length
 }
 
-// askedPause returns how long an answer asks everybody to wait. Retry-After counts
+// askedPause returns how long an answer asks its client to wait. Retry-After counts
 // on any status that is no success, RateLimit-Reset on a 429 alone, since GitLab
 // sends it with every answer.
 func askedPause(resp *http.Response, now time.Time) (time.Duration, bool) {

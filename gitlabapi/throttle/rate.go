@@ -69,7 +69,7 @@ func (r *ownRate) take(now time.Time) time.Duration {
 }
 
 // dropBurst gives up the burst: what gathered while something else held requests back must
-// not let them go in a crowd.
+// not let them go all at once.
 func (r *ownRate) dropBurst(now time.Time) {
 	if r.current != rate.Inf {
 		r.limiter.AllowN(now, int(r.limiter.TokensAt(now)))

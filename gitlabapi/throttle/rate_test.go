@@ -22,9 +22,9 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.note()
+					n := d.add()
 					if n <= 30 {
 						time.Sleep(100 * time.Millisecond)
 					}
@@ -100,10 +100,10 @@ func TestFirstComeFirstServed(t *testing.T) {
 		pauseAt     int
 		least       int // requests in the minute
 	}{
-		{"room for all", 64, -1, 599}, // the 600th falls on the end
-		{"room for few", 2, -1, 599},
+		{"slots for all", 64, -1, 599}, // the 600th falls on the end
+		{"slots for few", 2, -1, 599},
 		{"a pause", 64, 250, 599 - 100 - 38}, // ten seconds, and what the climb costs
-		{"a pause and room for few", 2, 250, 599 - 100 - 38},
+		{"a pause and slots for few", 2, 250, 599 - 100 - 38},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -153,9 +153,9 @@ func TestFirstComeFirstServed(t *testing.T) {
 	}
 }
 
-// TestNobodySlipsInBeforeTheQueue comes to the gate when somebody is due who has not
+// TestNoRequestOvertakesTheQueue comes when a request is due that has not
 // been called yet.
-func TestNobodySlipsInBeforeTheQueue(t *testing.T) {
+func TestNoRequestOvertakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newLimiter(1, 1, 10)
 		if w := g.enter(reads, Ordinary); w != nil {
@@ -177,7 +177,7 @@ func TestNobodySlipsInBeforeTheQueue(t *testing.T) {
 }
 
 // TestGivingUpLeavesNoTrace: neither one that still waits nor one that is called in the
-// same moment takes the only room with it.
+// same moment takes the only slot with it.
 func TestGivingUpLeavesNoTrace(t *testing.T) {
 	for _, called := range []bool{false, true} {
 		t.Run(fmt.Sprintf("called: %v", called), func(t *testing.T) {
@@ -192,7 +192,7 @@ func TestGivingUpLeavesNoTrace(t *testing.T) {
 				g.leave(reads, time.Now(), nil)
 			}
 			if g.enter(reads, Ordinary) != nil || g.limits.inFlight[writes] != 0 {
-				t.Error("somebody is still in the way")
+				t.Error("a request is still in the way")
 			}
 		})
 	}

@@ -170,9 +170,9 @@ func TestAWindowIsSpreadToTheMillisecond(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.note()
+					n := d.add()
 					remaining, reset := 30-n, d.start.Add(10*time.Second)
 					if n >= 20 {
 						remaining, reset = 99-(n-20), d.start.Add(15*time.Second)
@@ -256,7 +256,7 @@ func TestLimitsAreKeptApart(t *testing.T) {
 	for _, named := range []bool{true, false} {
 		t.Run(fmt.Sprintf("named: %v", named), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				listing, rest := newDiary(), newDiary()
+				listing, rest := newArrivals(), newArrivals()
 				lists := &quota{name: "projects", size: 2000, period: 10 * time.Minute}
 				api := &quota{name: "api", size: 2000, period: time.Minute}
 				if !named {
@@ -267,7 +267,7 @@ func TestLimitsAreKeptApart(t *testing.T) {
 					if req.URL.Path == aListing {
 						d, q = listing, lists
 					}
-					d.note()
+					d.add()
 					_, header := q.take()
 					return reply(req, 200, "[]", header...), nil
 				})
@@ -333,10 +333,10 @@ func TestAnswersOutOfOrder(t *testing.T) {
 // at its word, whatever its reset.
 func TestRetryAfterIsABetterWordThanTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		reset := strconv.FormatInt(d.start.Add(50*time.Second).Unix(), 10)
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.note() > 0 {
+			if d.add() > 0 {
 				return reply(req, 200, "[]"), nil
 			}
 			return reply(req, 429, "", "Retry-After", "7", "RateLimit-Remaining", "0", "RateLimit-Reset", reset), nil
@@ -446,9 +446,9 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 	for _, row := range oddHeaders {
 		t.Run(strings.Join(row[:], "|"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					d.note()
+					d.add()
 					resp := reply(req, 200, "[]")
 					for name, values := range oddly(row, time.Now()) {
 						resp.Header[name] = values
@@ -467,9 +467,9 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 	}
 }
 
-// FuzzAllowance: whatever the headers are, what is taken from them is sound, and nobody
+// FuzzReadHeaders: whatever the headers are, what is taken from them is sound, and no request
 // is held for longer than an hour or let go while nothing is left.
-func FuzzAllowance(f *testing.F) {
+func FuzzReadHeaders(f *testing.F) {
 	now := time.Date(2026, 9, 1, 12, 0, 0, 5e8, time.UTC)
 	f.Add("api", "2000", "1990", "1788264060", now.Format(http.TimeFormat), 16)
 	for _, row := range oddHeaders {

@@ -32,7 +32,7 @@ type Request struct {
 	Immutable bool
 	// NoRedirect refuses redirects that stay on the host, too. Requests that show a secret
 	// to the registry or to /jwt/auth are not known to be redirected, but those for blobs:
-	// to a store that wants no token and that nobody has configured.
+	// to a store that wants no token and is not configured.
 	NoRedirect bool
 }
 

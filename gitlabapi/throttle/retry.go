@@ -61,7 +61,7 @@ func isCertificateError(err error) bool {
 }
 
 // backoff returns how long to wait after a failed attempt, the first being 0. After an answer
-// that put everybody on hold the limiter does the waiting.
+// that asked for a pause the limiter does the waiting.
 func backoff(attempt int, resp *http.Response) time.Duration {
 	if resp != nil {
 		_, asked := askedPause(resp, time.Now())

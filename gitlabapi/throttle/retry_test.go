@@ -119,12 +119,12 @@ func TestARequestThatRecoversSucceeds(t *testing.T) {
 	for method, send := range verbs {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDiary()
+				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
 					if req.Header.Get("PRIVATE-TOKEN") != secretToken || req.Method != method {
 						t.Errorf("attempt %d is %s with token %q", len(d.sent), req.Method, req.Header.Get("PRIVATE-TOKEN"))
 					}
-					switch d.note() {
+					switch d.add() {
 					case 0:
 						return nil, syscall.ECONNRESET
 					case 1:
@@ -210,9 +210,9 @@ func TestRealCertificateErrorsAreNotRepeated(t *testing.T) {
 // with its query.
 func TestTheCauseOfARetryIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			switch d.note() {
+			switch d.add() {
 			case 0:
 				return reply(req, 502, ""), nil
 			case 1:

@@ -37,7 +37,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, &RedirectError{To: "an address that is none", Server: r.Server}
 		}
-		// Any other redirect would show the token to somebody else, and a DELETE would
+		// Any other redirect would show the token to another server, and a DELETE would
 		// become a GET whose success says nothing about the tag.
 		sameOrigin := to.Scheme == first.URL.Scheme && to.Host == first.URL.Host && to.User == nil
 		if r.NoRedirect || first.Method != http.MethodGet || !sameOrigin || redirects == maxRedirects {

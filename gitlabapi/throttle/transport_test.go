@@ -49,10 +49,10 @@ func TestPriorities(t *testing.T) {
 // that was. Once sent it may take longer.
 func TestNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		status := 200
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			d.note()
+			d.add()
 			time.Sleep(5 * time.Second)
 			return reply(req, status, "[]"), nil
 		})
@@ -128,9 +128,9 @@ func (h blockingHandler) Handle(context.Context, slog.Record) error {
 // TestALogThatHangsHoldsNoRequest but the one about which it is told.
 func TestALogThatHangsHoldsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary()
+		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.note() == 0 {
+			if d.add() == 0 {
 				return reply(req, 429, "", "Retry-After", "1"), nil
 			}
 			return reply(req, 200, "[]"), nil

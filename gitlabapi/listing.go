@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/url"
 	"slices"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
@@ -43,7 +44,11 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 				yield(page[T]{}, l.client.failure(http.MethodGet, l.path, resp, err))
 				return
 			}
-			if throttle.Seen(seen, items, l.key) {
+			keys := make([]string, len(items))
+			for i, item := range items {
+				keys[i] = l.key(item)
+			}
+			if !seen.Add(keys) {
 				yield(page[T]{}, l.problem("page %d of the listing repeats an earlier one", number))
 				return
 			}
@@ -111,4 +116,46 @@ func total(resp *gitlab.Response) int64 {
 		return -1
 	}
 	return resp.TotalItems
+}
+
+// collect reads a listing to its end, each item once, and compares what came with the
+// number that the server stated. Items come twice, or not at all, when a list changes
+// between two of its pages; then it is read once more from the start. What could be
+// read is returned beside an error.
+func collect[S comparable, T any, K comparable](ctx context.Context, list listing[S], convert func(S) T, key func(T) K) ([]T, error) {
+	items, stated, err := readAll(ctx, list, convert, key)
+	if err == nil && stated >= 0 && stated != int64(len(items)) {
+		items, stated, err = readAll(ctx, list, convert, key)
+	}
+	if err == nil && stated >= 0 && stated != int64(len(items)) {
+		err = list.problem("the listing has %d entries where it states %d", len(items), stated)
+	}
+	return items, err
+}
+
+// readAll reads a listing once. stated is the largest number of entries that one of
+// its pages stated, or -1: when entries go while the list is read, others move to pages
+// that have been read already, and only the number of the first page shows the loss.
+func readAll[S comparable, T any, K comparable](ctx context.Context, list listing[S], convert func(S) T, key func(T) K) (items []T, stated int64, err error) {
+	seen := make(map[K]struct{})
+	stated = -1
+	for page, err := range list.pages(ctx) {
+		if err != nil {
+			return items, stated, err
+		}
+		stated = max(stated, page.total)
+		for _, source := range page.items {
+			item := convert(source)
+			if _, again := seen[key(item)]; !again {
+				seen[key(item)] = struct{}{}
+				items = append(items, item)
+			}
+		}
+	}
+	return items, stated, nil
+}
+
+// withQuery sets a query parameter of a request.
+func withQuery(name, value string) gitlab.RequestOptionFunc {
+	return gitlab.WithKeysetPaginationParameters("?" + url.Values{name: {value}}.Encode())
 }

@@ -12,12 +12,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // owning returns an instance with a number of projects that have two repositories each.
-func owning(n int) *knower {
-	k := knowing(n)
+func owning(n int) *fakeInstance {
+	k := instanceWith(n)
 	for i := range k.projects {
 		k.projects[i].Repositories = 2
 	}
@@ -26,7 +27,7 @@ func owning(n int) *knower {
 
 // list lists the repositories of all projects, whose number is known or not, and checks
 // that none is missing.
-func list(t *testing.T, k *knower, c *Client, counted bool) {
+func list(t *testing.T, k *fakeInstance, c *Client, counted bool) {
 	t.Helper()
 	want := []RepositoriesResult{}
 	for _, p := range k.projects {
@@ -125,7 +126,7 @@ func TestOthersDoNotKeepACallFromGoingOn(t *testing.T) {
 // eachOverREST is what is asked when each project is listed alone.
 func eachOverREST(n int) string {
 	var all []string
-	for _, p := range knowing(n).projects {
+	for _, p := range instanceWith(n).projects {
 		all = append(all, fmt.Sprintf("1×REST %d", p.ID))
 	}
 	return strings.Join(all, ", ")
@@ -146,7 +147,7 @@ func TestWhatIsListedAlone(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		spoil func(answer object)
-		alone bool // the second project alone; else nobody
+		alone bool // the second project alone; else none
 	}{
 		{"nothing", func(object) {}, false},
 		{"a null node", func(answer object) { inside(answer, "data", "projects", "nodes").([]any)[1] = nil }, true},
@@ -191,7 +192,7 @@ func TestWhatIsListedAlone(t *testing.T) {
 		{"a path in capitals", repository("path", "Group/P1/r0"), true},
 		{"a location elsewhere", repository("location", "registry.example/other/p1/r0"), true},
 		{"a location of two hosts", repository("location", "registry.example/x/group/p1/r0"), true},
-		{"a status nobody knows", repository("status", "DELETE_NEVER"), true},
+		{"an unknown status", repository("status", "DELETE_NEVER"), true},
 		{"one that could not be deleted", repository("status", "DELETE_FAILED"), false},
 		{"an error about it", func(answer object) {
 			answer["errors"] = []any{object{"message": "odd", "path": []any{"projects", "nodes", 1, "containerRepositories"}}}

@@ -7,27 +7,28 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"iter"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
-// hub is a network with an instance at gitlab.example and its registry at
+// fakeRegistry is a network with an instance at gitlab.example and its registry at
 // registry.example, which gives and wants tokens. It is no complete registry: a test
 // says what paths answer.
-type hub struct {
-	realm   string        // what the registry names; "" for the instance's own
-	life    time.Duration // of tokens; 0 for ever
-	denies  func(repository string) bool
-	login   func(*http.Request) *http.Response // answers /jwt/auth instead, unless nil
-	serve   func(*http.Request) *http.Response // answers with a good token
-	opaque  bool                               // tokens say nothing
-	silent  bool                               // tokens say nothing of their life
-	anybody bool                               // no token is wanted
+type fakeRegistry struct {
+	realm  string        // what the registry names; "" for the instance's own
+	life   time.Duration // of tokens; 0 for ever
+	denies func(repository string) bool
+	login  func(*http.Request) *http.Response // answers /jwt/auth instead, unless nil
+	serve  func(*http.Request) *http.Response // answers with a good token
+	opaque bool                               // tokens say nothing
+	silent bool                               // tokens say nothing of their life
+	open   bool                               // no token is wanted
 
 	mu     sync.Mutex
 	asked  []string // method and address of every request
@@ -35,7 +36,7 @@ type hub struct {
 	tokens int
 }
 
-func (h *hub) RoundTrip(req *http.Request) (*http.Response, error) {
+func (h *fakeRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.asked = append(h.asked, req.Method+" "+req.URL.String())
@@ -48,7 +49,7 @@ func (h *hub) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.Contains(fmt.Sprint(req.Header), secretToken) || strings.Contains(fmt.Sprint(req.Header), basic()) {
 		return nil, errors.New("the registry was shown the access token")
 	}
-	if !h.anybody && !h.accepts(req) {
+	if !h.open && !h.accepts(req) {
 		return h.challenge(req), nil
 	}
 	if req.URL.Path == "/v2/" {
@@ -62,7 +63,7 @@ func basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(userName + ":" + secretToken))
 }
 
-func (h *hub) challenge(req *http.Request) *http.Response {
+func (h *fakeRegistry) challenge(req *http.Request) *http.Response {
 	realm := h.realm
 	if realm == "" {
 		realm = "https://gitlab.example/jwt/auth"
@@ -72,7 +73,7 @@ func (h *hub) challenge(req *http.Request) *http.Response {
 }
 
 // accepts reports whether a request has a token that is good for what it asks.
-func (h *hub) accepts(req *http.Request) bool {
+func (h *fakeRegistry) accepts(req *http.Request) bool {
 	bearer, ok := strings.CutPrefix(req.Header.Get("Authorization"), "Bearer ")
 	at, given := h.given[bearer]
 	if !ok || !given || h.life > 0 && time.Since(at) >= h.life {
@@ -85,7 +86,7 @@ func (h *hub) accepts(req *http.Request) bool {
 }
 
 // give answers /jwt/auth.
-func (h *hub) give(req *http.Request) *http.Response {
+func (h *fakeRegistry) give(req *http.Request) *http.Response {
 	if h.login != nil {
 		if resp := h.login(req); resp != nil {
 			return resp
@@ -104,7 +105,7 @@ func (h *hub) give(req *http.Request) *http.Response {
 }
 
 // token makes a token for a scope; without the action when that is denied.
-func (h *hub) token(scope string) string {
+func (h *fakeRegistry) token(scope string) string {
 	parts := strings.Split(scope, ":")
 	granted := []map[string]any{}
 	if len(parts) == 3 && (h.denies == nil || !h.denies(parts[1])) {
@@ -133,7 +134,7 @@ func scopeIn(token string) string {
 }
 
 // requests returns what was asked and forgets it.
-func (h *hub) requests() []string {
+func (h *fakeRegistry) requests() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	asked := h.asked
@@ -141,8 +142,8 @@ func (h *hub) requests() []string {
 	return asked
 }
 
-// connect returns a client of the hub's registry.
-func (h *hub) connect(t testing.TB, config throttle.Config) *Registry {
+// connect returns a client of the registry.
+func (h *fakeRegistry) connect(t testing.TB, config throttle.Config) *Registry {
 	t.Helper()
 	if config.Concurrency == 0 {
 		config.Concurrency = 16

@@ -15,9 +15,9 @@ import (
 // object is an object of JSON.
 type object = map[string]any
 
-// knower is a network with an instance that knows projects, over GraphQL and over REST
+// fakeInstance is a network with an instance that knows projects, over GraphQL and over REST
 // alike. A test says how its GraphQL misbehaves.
-type knower struct {
+type fakeInstance struct {
 	projects []Project // by ascending id; Repositories is how many each has
 	// instead answers a query, unless it returns nil. spoil changes an answer.
 	instead func(q *query, req *http.Request) (*http.Response, error)
@@ -45,7 +45,7 @@ type query struct {
 	variables object
 }
 
-func (k *knower) RoundTrip(req *http.Request) (*http.Response, error) {
+func (k *fakeInstance) RoundTrip(req *http.Request) (*http.Response, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if req.Method != http.MethodPost {
@@ -77,7 +77,7 @@ func (k *knower) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // data answers a query and says what it is.
-func (k *knower) data(q *query) object {
+func (k *fakeInstance) data(q *query) object {
 	switch {
 	case strings.HasPrefix(q.Query, "mutation("):
 		q.what = "delete"
@@ -113,14 +113,14 @@ func (k *knower) data(q *query) object {
 }
 
 // page returns what follows an id.
-func (k *knower) page(after int64, size int) (page []Project, more bool) {
+func (k *fakeInstance) page(after int64, size int) (page []Project, more bool) {
 	from, _ := slices.BinarySearchFunc(k.projects, after+1, func(p Project, id int64) int { return int(p.ID - id) })
 	to := min(from+size, len(k.projects))
 	return k.projects[from:to], to < len(k.projects)
 }
 
 // listed returns the repositories of projects.
-func (k *knower) listed(q *query) []any {
+func (k *fakeInstance) listed(q *query) []any {
 	var nodes []any
 	for _, p := range k.projects {
 		if !slices.Contains(q.Variables.IDs, globalID(projectIDs, p.ID)) {
@@ -150,7 +150,7 @@ func repositoriesIn(p Project, more int) []Repository {
 }
 
 // rest answers requests over REST.
-func (k *knower) rest(req *http.Request) (*http.Response, error) {
+func (k *fakeInstance) rest(req *http.Request) (*http.Response, error) {
 	var answer []object
 	next := ""
 	if id, ok := strings.CutSuffix(strings.TrimPrefix(req.URL.Path, "/api/v4/projects/"), "/registry/repositories"); ok {
@@ -183,7 +183,7 @@ func (k *knower) rest(req *http.Request) (*http.Response, error) {
 }
 
 // requests returns what was asked, like things in a row as one, and forgets it.
-func (k *knower) requests() string {
+func (k *fakeInstance) requests() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var runs []string
@@ -198,10 +198,10 @@ func (k *knower) requests() string {
 	return strings.Join(runs, ", ")
 }
 
-// knowing returns an instance with a number of projects. Their ids have gaps, and every
+// instanceWith returns an instance with a number of projects. Their ids have gaps, and every
 // seventh has repositories.
-func knowing(n int) *knower {
-	k := new(knower)
+func instanceWith(n int) *fakeInstance {
+	k := new(fakeInstance)
 	for i := range n {
 		p := Project{ID: int64(10 + 3*i), Path: fmt.Sprintf("Group/p%d", i), Registry: i%5 != 0, Archived: i%11 == 0}
 		if i%7 == 0 {

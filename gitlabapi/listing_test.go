@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
@@ -141,7 +142,7 @@ func TestListingsThatChangeWhileTheyAreRead(t *testing.T) {
 			{names(0, 100), total("101", "2")}, {names(99, 101), total("102", "")},
 			{append([]string{"new"}, names(0, 99)...), total("102", "2")}, {names(99, 101), total("102", "")},
 		}, 4, append([]string{"new"}, names(0, 101)...)},
-		{"twice, and nobody states how many", []pageOfTags{
+		{"twice, and no number is stated", []pageOfTags{
 			{names(0, 100), next("2")}, {names(98, 120), next("")},
 		}, 2, names(0, 120)},
 		{"twice on one page", []pageOfTags{{[]string{"a", "a", "b"}, nil}}, 1, []string{"a", "b"}},
