@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -45,7 +46,7 @@ func (s *Server) remembered(c *call) *answer {
 	}
 	c.header = kept.header.Clone()
 	if proxy.Age {
-		c.header.Set("Age", seconds(s.options.clock().Sub(kept.at)))
+		c.header.Set("Age", strconv.Itoa(int(s.options.clock().Sub(kept.at).Seconds())))
 	}
 	return kept.answer
 }
