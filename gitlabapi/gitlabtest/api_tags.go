@@ -41,7 +41,7 @@ func (s *Server) listTags(c *call) *answer {
 	}
 	per, from := c.perPage(), 0
 	if last := c.query.Get("last"); last != "" {
-		from = sort.Search(len(tags), func(i int) bool { return tags[i].name > last })
+		from = sort.Search(len(tags), func(i int) bool { return s.state.registry.compare(tags[i].name, last) > 0 })
 	}
 	if s.options.repeatPages {
 		from = min(from, max(0, len(tags)-per))

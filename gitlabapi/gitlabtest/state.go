@@ -51,7 +51,7 @@ func newState(w *World) *state {
 	st := &state{
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
-		registry: newRegistry(), made: map[pushed]*manifest{},
+		registry: newRegistry(w.Regime), made: map[pushed]*manifest{},
 		kinds: map[*manifest]pushed{}, located: map[string]*repository{}, numbered: map[int64]*repository{},
 	}
 	for _, p := range w.Projects {
