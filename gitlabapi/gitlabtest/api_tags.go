@@ -159,7 +159,7 @@ const (
 	// namesOnAPage is how many names Rails looks at when it looks for one.
 	namesOnAPage = 100
 	// shortName is the length of names that a hundred others may well contain.
-	// Longer ones are taken to be found, which spares reading all names.
+	// Longer ones are taken to be found, so that not all names have to be read.
 	shortName = 4
 )
 

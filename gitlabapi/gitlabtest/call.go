@@ -91,7 +91,7 @@ func (c *call) endpoint() string {
 		return "unknown"
 	}
 	if c.registry {
-		// A HEAD spares the body, which is worth knowing there.
+		// A HEAD has no body, which is worth knowing there.
 		return c.request.Method + " " + c.route.template
 	}
 	name := c.route.method + " " + c.route.template

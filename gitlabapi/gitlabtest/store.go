@@ -30,7 +30,7 @@ var (
 
 // registry is the container registry: repositories with their tags, and the
 // manifests and blobs that they refer to. It knows nothing of Rails. Manifests
-// and blobs are shared by all repositories, which spares memory and does not show
+// and blobs are shared by all repositories, which saves memory and does not show
 // from outside. The server locks it.
 type registry struct {
 	repositories map[string]*storedRepository // by path
@@ -182,17 +182,6 @@ func (m *manifest) size() int64 {
 		sum += d.Size
 	}
 	return sum
-}
-
-// platforms counts the children of an index that can be run.
-func (m *manifest) platforms() int {
-	n := 0
-	for _, d := range m.children {
-		if d.Platform != nil && d.Platform.OS != "unknown" {
-			n++
-		}
-	}
-	return n
 }
 
 // collate orders names as a database does whose collation is that of a language: letters
