@@ -8,7 +8,9 @@ import (
 )
 
 // NotFoundCache is a proxy before the registry that remembers the first 404 of every
-// manifest's URL for ever. Rails asks the registry past it.
+// manifest's URL for ever. Rails asks the registry past it. So that it remembers one of
+// everything, lose each manifest once: a [Fault] with Path ^/v2/, PerPath, a Count of 1 and
+// [ManifestsLost].
 type NotFoundCache struct {
 	// Age: answers from memory say how old they are.
 	Age bool
