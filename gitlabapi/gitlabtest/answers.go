@@ -79,15 +79,6 @@ func unavailable() *answer {
 	return registryFailure(http.StatusServiceUnavailable, "UNAVAILABLE", "service unavailable", nil)
 }
 
-func nameUnknown(path string) *answer {
-	return registryFailure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry",
-		map[string]string{"name": path})
-}
-
-func nameInvalid(path string) *answer {
-	return registryFailure(http.StatusBadRequest, "NAME_INVALID", "invalid repository name", path)
-}
-
 func tagUnknown(tag string) *answer {
 	return manifestUnknown("manifest unknown", map[string]string{"Tag": tag})
 }
@@ -107,10 +98,6 @@ func manifestUnknown(message string, detail any) *answer {
 
 func manifestInvalid(detail any) *answer {
 	return registryFailure(http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", detail)
-}
-
-func digestInvalid() *answer {
-	return registryFailure(http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content", nil)
 }
 
 func blobUnknown(status int, code, digest string) *answer {

@@ -41,7 +41,7 @@ func (s *Server) listTags(c *call) *answer {
 	}
 	per, from := c.perPage(), 0
 	if last := c.query.Get("last"); last != "" {
-		from = sort.Search(len(tags), func(i int) bool { return tags[i].name > last })
+		from = sort.Search(len(tags), func(i int) bool { return s.state.registry.compare(tags[i].name, last) > 0 })
 	}
 	if s.options.repeatPages {
 		from = min(from, max(0, len(tags)-per))
@@ -159,7 +159,7 @@ const (
 	// namesOnAPage is how many names Rails looks at when it looks for one.
 	namesOnAPage = 100
 	// shortName is the length of names that a hundred others may well contain.
-	// Longer ones are taken to be found, which spares reading all names.
+	// Longer ones are taken to be found, so that not all names have to be read.
 	shortName = 4
 )
 

@@ -274,7 +274,7 @@ func TestServersDoNotShareTheirWorld(t *testing.T) {
 	}
 }
 
-// Somebody pushes while a request is on its way.
+// Another client pushes while a request is on its way.
 func TestPushBetweenTwoRequests(t *testing.T) {
 	w := gitlabtest.NewWorld(gitlabtest.Legacy)
 	p := w.AddProject("group/app")

@@ -91,7 +91,7 @@ func (c *call) endpoint() string {
 		return "unknown"
 	}
 	if c.registry {
-		// A HEAD spares the body, which is worth knowing there.
+		// A HEAD has no body, which is worth knowing there.
 		return c.request.Method + " " + c.route.template
 	}
 	name := c.route.method + " " + c.route.template
@@ -120,8 +120,6 @@ func (c *call) changes() bool {
 		return c.kind() != kindQuery
 	}
 }
-
-func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // flag reads a boolean parameter, which has been checked already.
 func (c *call) flag(name string) bool {
@@ -155,68 +153,44 @@ func (c *call) registryHost() string {
 	return c.request.Host
 }
 
-// write sends an answer.
+// write sends an answer, or half of it before the connection is cut.
 func (c *call) write(a *answer) {
-	body := a.bytes()
+	var body []byte
+	contentType := cmp.Or(a.contentType, "application/json")
+	switch b := a.body.(type) {
+	case string:
+		body = []byte(b)
+	case []byte:
+		body = b
+	case noBody:
+		contentType = ""
+	default:
+		body = encode(b)
+		if a.contentType == registryJSON {
+			body = append(body, '\n') // as the registry's encoder does
+		}
+	}
 	c.status = a.status
 	header := c.writer.Header()
 	for name, values := range c.header {
-		if !c.strips(name) {
+		if stripped := name == "Link" || strings.HasPrefix(name, "X-"); !stripped || !c.server.options.noPageHeaders {
 			header[name] = values
 		}
 	}
-	if contentType := a.typeOfBody(); contentType != "" && header.Get("Content-Type") == "" {
+	if contentType != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", contentType)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	c.writer.WriteHeader(a.status)
-	c.send(body)
-}
-
-// bytes returns the body as it is sent.
-func (a *answer) bytes() []byte {
-	switch body := a.body.(type) {
-	case string:
-		return []byte(body)
-	case []byte:
-		return body
-	case noBody:
-		return nil
+	switch {
+	case c.request.Method == http.MethodHead:
+	case !c.cutBody:
+		_, _ = c.writer.Write(body) // when this fails, the client has gone away
 	default:
-		text := encode(body)
-		if a.contentType == registryJSON {
-			text = append(text, '\n') // as the registry's encoder does
-		}
-		return text
+		_, _ = c.writer.Write(body[:len(body)/2])
+		_ = http.NewResponseController(c.writer).Flush()
+		panic(http.ErrAbortHandler)
 	}
-}
-
-func (a *answer) typeOfBody() string {
-	if _, none := a.body.(noBody); none {
-		return ""
-	}
-	return cmp.Or(a.contentType, "application/json")
-}
-
-// strips says whether a proxy takes a header off the answer.
-func (c *call) strips(header string) bool {
-	return c.server.options.noPageHeaders &&
-		(header == "Link" || strings.HasPrefix(header, "X-"))
-}
-
-// send writes a body, or its first half before the connection is cut.
-func (c *call) send(body []byte) {
-	if c.request.Method == http.MethodHead {
-		return
-	}
-	if !c.cutBody {
-		// The client has gone away when this fails.
-		_, _ = c.writer.Write(body)
-		return
-	}
-	_, _ = c.writer.Write(body[:len(body)/2])
-	_ = http.NewResponseController(c.writer).Flush()
-	panic(http.ErrAbortHandler)
 }
 
 func encode(body any) []byte {

@@ -64,6 +64,5 @@
 // the fields of [Project] say; a public project gives tokens for its registry to
 // members only, and GraphQL answers nothing without a token. Nothing
 // that a real GitLab does in the background happens here: a repository marked for
-// deletion stays as it is, and manifests without a tag are never collected. Lists of
-// a registry with a database are in the order of bytes, not of a collation.
+// deletion stays as it is, and manifests without a tag are never collected.
 package gitlabtest

@@ -86,8 +86,8 @@ func TestWhatMutationsReallyDeleted(t *testing.T) {
 	}
 }
 
-// A fault can strike queries alone, or mutations, or GraphQL by its path.
-func TestWhichOperationsAFaultStrikes(t *testing.T) {
+// A fault can match queries alone, or mutations, or GraphQL by its path.
+func TestWhichOperationsAFaultMatches(t *testing.T) {
 	w, r := threeTags()
 	for name, test := range map[string]struct {
 		fault gitlabtest.Fault

@@ -2,12 +2,15 @@ package gitlabtest
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // NotFoundCache is a proxy before the registry that remembers the first 404 of every
-// manifest's URL for ever. Rails asks the registry past it.
+// manifest's URL for ever. Rails asks the registry past it. So that it remembers one of
+// everything, lose each manifest once: a [Fault] with Path ^/v2/, PerPath, a Count of 1 and
+// [ManifestsLost].
 type NotFoundCache struct {
 	// Age: answers from memory say how old they are.
 	Age bool
@@ -45,7 +48,7 @@ func (s *Server) remembered(c *call) *answer {
 	}
 	c.header = kept.header.Clone()
 	if proxy.Age {
-		c.header.Set("Age", seconds(s.options.clock().Sub(kept.at)))
+		c.header.Set("Age", strconv.Itoa(int(s.options.clock().Sub(kept.at).Seconds())))
 	}
 	return kept.answer
 }

@@ -91,7 +91,7 @@ func TestLostManifests(t *testing.T) {
 }
 
 // On LEGACY Rails finds no manifest either; the registry says so of the digest as well, and
-// to one who knows the digest that nothing has changed.
+// to a client that knows the digest that nothing has changed.
 func TestALostManifestSeenFromAllSides(t *testing.T) {
 	for _, regime := range []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database} {
 		w, both := twoRepositories(regime)
@@ -206,6 +206,18 @@ func TestStaleRegistry(t *testing.T) {
 	}
 }
 
+// Nothing is known to a registry with an empty database, and Rails makes no error of that.
+func TestEmptyRegistry(t *testing.T) {
+	w, both := twoRepositories(gitlabtest.Database)
+	s := openServer(w, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.EmptyRegistry()}))
+	manifest := manifestOf(t, s, "group/app/web", "a")
+	list := query{method: "GET", path: webRows}.ask(t, s)
+	got := fmt.Sprintf("%d %d %s %d", manifest.status, list.status, get(t, s, at(both[0])+"/tags").text, get(t, s, tagAt(both[0], "a")).status)
+	if got != "404 404 [] 404" || !strings.Contains(manifest.text, `"detail":{"Tag":"a"}`) || !strings.Contains(list.text, "NAME_UNKNOWN") {
+		t.Errorf("%s, %s, %s", got, manifest.text, list.text)
+	}
+}
+
 // A deletion that has begun is finished though its client has given up.
 func TestSlowDeletions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -257,7 +269,7 @@ func TestDeletionOfWhatCannotBeLookedUp(t *testing.T) {
 // registryPaths are those of the registry, for faults.
 var registryPaths = regexp.MustCompile(`^/(v2|gitlab)/`)
 
-func TestFaultsStrikeTheRegistryAlone(t *testing.T) {
+func TestFaultsOfTheRegistryAlone(t *testing.T) {
 	for name, test := range map[string]struct {
 		effect gitlabtest.Effect
 		want   string

@@ -33,7 +33,7 @@ func statuses(t *testing.T, times int, fault gitlabtest.Fault) (a, b string) {
 	return strings.TrimSpace(a), strings.TrimSpace(b)
 }
 
-func TestWhichRequestsAFaultStrikes(t *testing.T) {
+func TestWhichRequestsAFaultMatches(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fault gitlabtest.Fault
@@ -56,7 +56,7 @@ func TestWhichRequestsAFaultStrikes(t *testing.T) {
 }
 
 // Draws depend on the seed, the path and how often it was asked for, not on
-// who comes first.
+// which request comes first.
 func TestProbabilityIsReproducible(t *testing.T) {
 	w, repository := oneRepository(gitlabtest.Legacy, "web")
 	for i := range 200 {
@@ -167,7 +167,7 @@ func TestCutConnections(t *testing.T) {
 	}
 }
 
-func TestLatencyHoldsNobodyElseUp(t *testing.T) {
+func TestLatencyDelaysOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithFaults(
 			gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))

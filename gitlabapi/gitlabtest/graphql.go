@@ -40,7 +40,7 @@ var (
 )
 
 func parseSchema(sdl string) *graphql.Schema {
-	return graphql.MustParseSchema(sdl, &graphqlRoot{}, graphql.Tracer(meter{}))
+	return graphql.MustParseSchema(sdl, &graphqlRoot{}, graphql.Tracer(meter{}), graphql.UseFieldResolvers())
 }
 
 // graphqlAnswer is what GraphQL answers. Data is left out when nothing was

@@ -28,25 +28,16 @@ type destroyTagsInput struct {
 
 // destroyed is a DestroyContainerRepositoryTagsPayload.
 type destroyed struct {
-	input  destroyTagsInput
-	errors []string
-	names  []string
+	Errors           []string
+	DeletedTagNames  []string
+	ClientMutationID *string
 }
-
-// Errors resolves errors.
-func (d *destroyed) Errors() []string { return d.errors }
-
-// DeletedTagNames resolves deletedTagNames.
-func (d *destroyed) DeletedTagNames() []string { return d.names }
-
-// ClientMutationID resolves clientMutationId.
-func (d *destroyed) ClientMutationID() *string { return d.input.ClientMutationID }
 
 // DestroyContainerRepositoryTags resolves the mutation. Several in one request
 // run one after another. A failure becomes an error only when nothing was deleted.
 func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args struct{ Input destroyTagsInput }) (*destroyed, error) {
 	o := operationIn(ctx)
-	result := &destroyed{input: args.Input}
+	result := &destroyed{ClientMutationID: args.Input.ClientMutationID}
 	if o.measuring {
 		return result, nil
 	}
@@ -60,7 +51,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	}
 	unprotected := slices.DeleteFunc(slices.Clone(asked), s.protects)
 	if len(asked) > 0 && len(unprotected) == 0 {
-		result.errors = []string{"cannot delete protected tag(s)"}
+		result.Errors = []string{"cannot delete protected tag(s)"}
 		return result, nil
 	}
 	var deleted, refused []string
@@ -80,11 +71,11 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	}
 	switch {
 	case len(deleted) == 0 && unreachable:
-		result.errors = []string{"error while deleting tags"}
+		result.Errors = []string{"error while deleting tags"}
 	case len(deleted) == 0 && len(refused) > 0:
-		result.errors = []string{"could not delete tags: " + strings.Join(refused, ", ")}
+		result.Errors = []string{"could not delete tags: " + strings.Join(refused, ", ")}
 	default:
-		result.names = append(deleted, faults.extraNames...)
+		result.DeletedTagNames = append(deleted, faults.extraNames...)
 	}
 	return result, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/graph-gophers/graphql-go"
 )
 
-// graphqlRoot resolves the fields of queries and mutations. The exported methods
-// of this and of the types below are what the schema's fields are resolved by.
+// graphqlRoot resolves the fields of queries and mutations. The exported methods and
+// fields of this and of the types below are what the schema's fields are resolved by.
 type graphqlRoot struct{}
 
 // sample is one of everything, for the meter.
@@ -24,13 +24,9 @@ var sample = func() *repository {
 }()
 
 // CurrentUser resolves Query.currentUser: the owner of the token.
-func (graphqlRoot) CurrentUser() *currentUser { return &currentUser{} }
-
-// currentUser is a CurrentUser.
-type currentUser struct{}
-
-// ID resolves id.
-func (*currentUser) ID() graphql.ID { return graphql.ID(globalID("User", 1)) }
+func (graphqlRoot) CurrentUser() *struct{ ID graphql.ID } {
+	return &struct{ ID graphql.ID }{graphql.ID(globalID("User", 1))}
+}
 
 type projectsArguments struct {
 	IDs        *[]graphql.ID
@@ -63,7 +59,7 @@ func (graphqlRoot) Projects(ctx context.Context, args projectsArguments) (*conne
 		if !o.measuring && isNth(o.call.graphql.nullProjects, i) {
 			return nil
 		}
-		return &projectNode{o, p, i}
+		return newProjectNode(o, p, i)
 	})
 }
 
@@ -93,10 +89,10 @@ func (o *operation) projects(ids *[]graphql.ID) ([]*project, error) {
 func (graphqlRoot) Project(ctx context.Context, args struct{ FullPath graphql.ID }) *projectNode {
 	o := operationIn(ctx)
 	if o.measuring {
-		return &projectNode{o: o, project: sample.project}
+		return newProjectNode(o, sample.project, 0)
 	}
 	if p := o.call.server.state.byPath[string(args.FullPath)]; p != nil {
-		return &projectNode{o: o, project: p}
+		return newProjectNode(o, p, 0)
 	}
 	return nil
 }
@@ -107,19 +103,20 @@ type projectNode struct {
 	o       *operation
 	project *project
 	index   int // on its page
+
+	ID                       graphql.ID
+	FullPath                 graphql.ID
+	Archived                 *bool
+	ContainerRegistryEnabled *bool
 }
 
-// ID resolves id.
-func (n *projectNode) ID() graphql.ID { return graphql.ID(globalID("Project", n.project.id)) }
-
-// FullPath resolves fullPath.
-func (n *projectNode) FullPath() graphql.ID { return graphql.ID(n.project.path) }
-
-// Archived resolves archived.
-func (n *projectNode) Archived() *bool { return &n.project.archived }
-
-// ContainerRegistryEnabled resolves containerRegistryEnabled.
-func (n *projectNode) ContainerRegistryEnabled() *bool { return new(!n.project.disabled) }
+func newProjectNode(o *operation, p *project, index int) *projectNode {
+	return &projectNode{
+		o: o, project: p, index: index,
+		ID: graphql.ID(globalID("Project", p.id)), FullPath: graphql.ID(p.path),
+		Archived: &p.archived, ContainerRegistryEnabled: new(!p.disabled),
+	}
+}
 
 // ContainerRepositoriesCount resolves containerRepositoriesCount. Rails counts
 // rows of its own and checks no permission, so that the repositories of a
@@ -140,37 +137,25 @@ func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*re
 	l := &listing[*repository]{
 		rows: n.project.repositories, id: func(r *repository) int64 { return r.id }, descending: true,
 	}
-	return connect(l, n.o, args, func(_ int, r *repository) *repositoryNode { return &repositoryNode{n.o, r} })
+	return connect(l, n.o, args, func(_ int, r *repository) *repositoryNode {
+		node := &repositoryNode{
+			ID: repositoryID(globalID("ContainerRepository", r.id)), Name: r.name, Path: r.path,
+			Location: n.o.call.registryHost() + "/" + r.path,
+		}
+		if r.status != "" {
+			node.Status = new(strings.ToUpper(r.status))
+		}
+		return node
+	})
 }
 
 // repositoryNode is a ContainerRepository.
 type repositoryNode struct {
-	o          *operation
-	repository *repository
-}
-
-// ID resolves id.
-func (n repositoryNode) ID() repositoryID {
-	return repositoryID(globalID("ContainerRepository", n.repository.id))
-}
-
-// Name resolves name.
-func (n repositoryNode) Name() string { return n.repository.name }
-
-// Path resolves path.
-func (n repositoryNode) Path() string { return n.repository.path }
-
-// Location resolves location.
-func (n repositoryNode) Location() string {
-	return n.o.call.registryHost() + "/" + n.repository.path
-}
-
-// Status resolves status.
-func (n repositoryNode) Status() *string {
-	if n.repository.status == "" {
-		return nil
-	}
-	return new(strings.ToUpper(n.repository.status))
+	ID       repositoryID
+	Name     string
+	Path     string
+	Location string
+	Status   *string
 }
 
 // QueryComplexity resolves Query.queryComplexity.

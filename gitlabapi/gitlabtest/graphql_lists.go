@@ -59,14 +59,14 @@ func (l *listing[T]) collect(from, size int) (rows []T, more bool) {
 
 // connection is a page of a list. Nodes may be null.
 type connection[N any] struct {
-	nodes []N
-	info  pageInfo
+	Nodes    *[]N
+	PageInfo pageInfo
 }
 
 // pageInfo says where a page ends.
 type pageInfo struct {
-	next bool
-	end  *string
+	HasNextPage bool
+	EndCursor   *string
 }
 
 // connect presents the rows of a page.
@@ -106,25 +106,13 @@ func connect[T, N any](l *listing[T], o *operation, args pageArguments, present 
 		}
 		more = true
 	}
-	c := &connection[N]{info: pageInfo{next: more}}
+	nodes, info := make([]N, len(rows)), pageInfo{HasNextPage: more}
 	for i, row := range rows {
-		c.nodes = append(c.nodes, present(i, row))
-		c.info.end = new(cursorOf(l.id(row)))
+		nodes[i] = present(i, row)
+		info.EndCursor = new(cursorOf(l.id(row)))
 	}
-	return c, nil
+	return &connection[N]{&nodes, info}, nil
 }
-
-// Nodes resolves nodes.
-func (c *connection[N]) Nodes() *[]N { return &c.nodes }
-
-// PageInfo resolves pageInfo.
-func (c *connection[N]) PageInfo() *pageInfo { return &c.info }
-
-// HasNextPage resolves hasNextPage.
-func (p *pageInfo) HasNextPage() bool { return p.next }
-
-// EndCursor resolves endCursor.
-func (p *pageInfo) EndCursor() *string { return p.end }
 
 // cursor is what GitLab's cursors hide: a row of its order.
 type cursor struct {

@@ -87,7 +87,7 @@ func (s *Server) listRows(c *call) *answer {
 func (c *call) rows(tags []storedTag, address string) []storedTag {
 	tags = tags[:c.shorten(len(tags))]
 	last, n := c.query.Get("last"), c.number("n", defaultRows)
-	from := sort.Search(len(tags), func(i int) bool { return tags[i].name > last })
+	from := sort.Search(len(tags), func(i int) bool { return c.server.state.registry.compare(tags[i].name, last) > 0 })
 	if c.server.options.repeatPages {
 		from = min(from, max(0, len(tags)-n))
 	}

@@ -99,6 +99,27 @@ func TestLinksOfTheRegistry(t *testing.T) {
 	}
 }
 
+// A registry without a database lists by bytes here, one with it by its collation.
+func TestOrderOfNames(t *testing.T) {
+	for regime, want := range map[gitlabtest.Regime]string{
+		gitlabtest.Legacy:   "[1 10 2 A B a a-b a_b ab b v1.10 v1.2]",
+		gitlabtest.Database: "[1 10 2 a A a-b a_b ab b B v1.10 v1.2]",
+	} {
+		w, r := oneRepository(regime, "web")
+		for _, name := range []string{"ab", "b", "B", "v1.2", "a-b", "2", "A", "v1.10", "a_b", "a", "10", "1"} {
+			r.AddTag(name, gitlabtest.KindImage)
+		}
+		s := gitlabtest.New(w, gitlabtest.WithoutRegistryAuth())
+		names, _ := readAll(t, s, web+"/tags/list?n=2")
+		if got := fmt.Sprint(names); got != want {
+			t.Errorf("%v: %s, want %s", regime, got, want)
+		}
+		if got := fmt.Sprint(follow(t, s, at(r)+"/tags?per_page=5", "name")); got != want {
+			t.Errorf("%v, by REST: %s, want %s", regime, got, want)
+		}
+	}
+}
+
 func TestListOfNames(t *testing.T) {
 	for n, want := range map[int]string{0: `{"name":"group/app/web","tags":null}` + "\n", 2: `{"name":"group/app/web","tags":["tag-1","tag-2"]}` + "\n"} {
 		if got := (query{method: "GET", path: web + "/tags/list"}).ask(t, withTags(gitlabtest.Legacy, n)); got.text != want {

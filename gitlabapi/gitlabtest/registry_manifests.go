@@ -17,7 +17,7 @@ var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 func (s *Server) storedAt(c *call) (*repository, *answer) {
 	path := c.params["path"]
 	if !validRepository(path) || path == "" {
-		return nil, nameInvalid(path)
+		return nil, registryFailure(http.StatusBadRequest, "NAME_INVALID", "invalid repository name", path)
 	}
 	return s.state.located[path], nil
 }
@@ -26,7 +26,8 @@ func (s *Server) storedAt(c *call) (*repository, *answer) {
 func (s *Server) knownAt(c *call) (*repository, *answer) {
 	r, refused := s.storedAt(c)
 	if refused == nil && (r == nil || c.stale != nil && c.stale[r.path] == nil) {
-		refused = nameUnknown(c.params["path"])
+		refused = registryFailure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry",
+			map[string]string{"name": c.params["path"]})
 	}
 	return r, refused
 }
@@ -196,7 +197,7 @@ func (s *Server) putManifest(c *call) *answer {
 	byDigest := digestForm.MatchString(reference)
 	switch {
 	case byDigest && reference != m.digest:
-		return digestInvalid()
+		return registryFailure(http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content", nil)
 	case !byDigest && !validTag(reference):
 		return noRegistryPage(http.StatusNotFound)
 	case !byDigest && s.protects(reference):

@@ -51,7 +51,7 @@ func newState(w *World) *state {
 	st := &state{
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
-		registry: newRegistry(), made: map[pushed]*manifest{},
+		registry: newRegistry(w.Regime), made: map[pushed]*manifest{},
 		kinds: map[*manifest]pushed{}, located: map[string]*repository{}, numbered: map[int64]*repository{},
 	}
 	for _, p := range w.Projects {
@@ -98,7 +98,7 @@ func (st *state) newTag(around tagContext, t *Tag) storedTag {
 	return storedTag{
 		name: t.Name, manifest: st.manifestOf(t.Kind, t.pushed()),
 		created: t.Created.UnixNano(), pushed: t.pushed().UnixNano(),
-		note: note{kind: number, verdict: around.judge(t.Name, number)},
+		note: note{kind: number, verdict: originalRules.judge(around, t.Name, number, t.pushed())},
 	}
 }
 
@@ -164,20 +164,33 @@ func (st *state) contextOf(r *repository) tagContext {
 	return s
 }
 
-// push sets a tag, judges it, and judges anew the cache that it makes live.
+// push sets a tag to a new manifest of a kind.
 func (st *state) push(r *repository, tag string, kind Kind, now time.Time) {
-	r.stored.push(st.newTag(st.contextOf(r), &Tag{Name: tag, Kind: kind, Created: now}))
-	st.judgeCacheOf(r, tag)
+	st.set(r, st.newTag(st.contextOf(r), &Tag{Name: tag, Kind: kind, Created: now}))
 }
 
-// judgeCacheOf judges the cache of a tag that was pushed.
-func (st *state) judgeCacheOf(r *repository, tag string) {
+// retag sets a tag to a manifest that the registry was given, and judges it by
+// what the manifest was made for; the child of an index counts as an image.
+func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
+	kind := KindImage.number()
+	if made, ok := st.kinds[m]; ok {
+		kind = made.kind.number()
+	}
+	st.set(r, storedTag{
+		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
+		note: note{kind: kind, verdict: originalRules.judge(st.contextOf(r), tag, kind, now)},
+	})
+}
+
+// set sets a tag, and judges anew the cache whose counterpart it is.
+func (st *state) set(r *repository, t storedTag) {
+	r.stored.push(t)
 	cache := r.project.repository(r.name + cacheSuffix)
 	if cache == nil {
 		return
 	}
-	if t, ok := cache.stored.find(tag); ok {
-		t.note.verdict = st.contextOf(cache).judge(tag, t.note.kind)
+	if cached, ok := cache.stored.find(t.name); ok {
+		cached.note.verdict = originalRules.judge(st.contextOf(cache), t.name, cached.note.kind, cached.pushedAt())
 	}
 }
 
@@ -189,21 +202,6 @@ func (p *project) within(g *Group) bool {
 		}
 	}
 	return false
-}
-
-// retag sets a tag to a manifest that the registry was given, and judges it by
-// what the manifest was made for; the child of an index counts as an image.
-func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
-	kind := KindImage
-	if made, ok := st.kinds[m]; ok {
-		kind = made.kind
-	}
-	number := kind.number()
-	r.stored.push(storedTag{
-		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
-		note: note{kind: number, verdict: st.contextOf(r).judge(tag, number)},
-	})
-	st.judgeCacheOf(r, tag)
 }
 
 // dropMissing drops all tags whose manifest is gone.

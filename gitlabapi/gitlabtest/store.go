@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,12 +30,13 @@ var (
 
 // registry is the container registry: repositories with their tags, and the
 // manifests and blobs that they refer to. It knows nothing of Rails. Manifests
-// and blobs are shared by all repositories, which spares memory and does not show
+// and blobs are shared by all repositories, which saves memory and does not show
 // from outside. The server locks it.
 type registry struct {
 	repositories map[string]*storedRepository // by path
 	manifests    map[string]*manifest         // by digest
 	blobs        map[string][]byte            // by digest
+	compare      func(a, b string) int        // the order of tags
 }
 
 // descriptor refers to a manifest or a blob.
@@ -59,8 +61,13 @@ type manifest struct {
 	parts     []*manifest // those of the children that are manifests
 }
 
-func newRegistry() *registry {
+func newRegistry(regime Regime) *registry {
+	compare := strings.Compare
+	if regime == Database {
+		compare = collate
+	}
 	return &registry{
+		compare:      compare,
 		repositories: map[string]*storedRepository{},
 		manifests:    map[string]*manifest{},
 		blobs:        map[string][]byte{},
@@ -177,23 +184,46 @@ func (m *manifest) size() int64 {
 	return sum
 }
 
-// platforms counts the children of an index that can be run.
-func (m *manifest) platforms() int {
-	n := 0
-	for _, d := range m.children {
-		if d.Platform != nil && d.Platform.OS != "unknown" {
-			n++
+// collate orders names as a database does whose collation is that of a language: letters
+// and digits count first, whatever their case, and only then small letters come before
+// capitals, and the rest counts: 1 10 2 a A a-b.
+func collate(a, b string) int {
+	i, j, byCase := 0, 0, 0
+	for {
+		for i < len(a) && !isAlphanumeric(a[i]) {
+			i++
 		}
+		for j < len(b) && !isAlphanumeric(b[j]) {
+			j++
+		}
+		if i == len(a) || j == len(b) {
+			break
+		}
+		if x, y := lower(a[i]), lower(b[j]); x != y {
+			return cmp.Compare(x, y)
+		}
+		byCase = cmp.Or(byCase, cmp.Compare(b[j], a[i])) // small letters have the higher bytes
+		i, j = i+1, j+1
 	}
-	return n
+	return cmp.Or(cmp.Compare(len(a)-i, len(b)-j), byCase, strings.Compare(a, b))
+}
+
+func isAlphanumeric(c byte) bool { return '0' <= c && c <= '9' || 'a' <= lower(c) && lower(c) <= 'z' }
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c - 'A' + 'a'
+	}
+	return c
 }
 
 // storedRepository holds the tags of one repository in the order of their
 // names. A removed tag stays in place as a tombstone until the next listing:
 // deleting is cheap, and so is every page of a listing.
 type storedRepository struct {
-	tags []storedTag
-	dead int // tombstones in tags
+	tags    []storedTag
+	dead    int                   // tombstones in tags
+	compare func(a, b string) int // of names
 	// digests are those of the manifests and blobs that were ever here, for
 	// none is collected; those of tags are among them once it is complete.
 	digests  map[string]bool
@@ -225,7 +255,7 @@ func (t *storedTag) pushedAt() time.Time { return time.Unix(0, t.pushed).UTC() }
 func (g *registry) repository(path string) *storedRepository {
 	repo := g.repositories[path]
 	if repo == nil {
-		repo = &storedRepository{}
+		repo = &storedRepository{compare: g.compare}
 		g.repositories[path] = repo
 	}
 	return repo
@@ -233,7 +263,7 @@ func (g *registry) repository(path string) *storedRepository {
 
 // load sets the tags of a new repository, given in any order.
 func (r *storedRepository) load(tags []storedTag) {
-	slices.SortFunc(tags, func(a, b storedTag) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(tags, func(a, b storedTag) int { return r.compare(a.name, b.name) })
 	r.tags, r.dead = tags, 0
 }
 
@@ -249,7 +279,7 @@ func (r *storedRepository) live() []storedTag {
 
 // search returns the index of the first tag whose name is not below name.
 func (r *storedRepository) search(name string) (int, bool) {
-	i := sort.Search(len(r.tags), func(i int) bool { return r.tags[i].name >= name })
+	i := sort.Search(len(r.tags), func(i int) bool { return r.compare(r.tags[i].name, name) >= 0 })
 	return i, i < len(r.tags) && r.tags[i].name == name
 }
 
@@ -324,5 +354,5 @@ func (r *storedRepository) has(digest string) bool {
 
 // copy returns the repository as it is now.
 func (r *storedRepository) copy() *storedRepository {
-	return &storedRepository{tags: slices.Clone(r.live()), digests: maps.Clone(r.digests), complete: r.complete}
+	return &storedRepository{compare: r.compare, tags: slices.Clone(r.live()), digests: maps.Clone(r.digests), complete: r.complete}
 }

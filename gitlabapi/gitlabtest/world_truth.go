@@ -10,8 +10,7 @@ import (
 // cacheSuffix is what names of cache repositories end in.
 const cacheSuffix = ".cache"
 
-// verdict is the truth about a tag, under the original rules with their
-// defaults.
+// verdict is the truth about a tag: why it stays, or why it has to go.
 type verdict uint8
 
 const (
@@ -20,7 +19,9 @@ const (
 	counterpartPresent
 	datedOrphan
 	outOfReach
-	detailsMissing
+	keptMultiArch
+	tooYoung
+	detailsMissing // from here on it has to go
 	counterpartRepositoryMissing
 	counterpartTagMissing
 )
@@ -31,6 +32,8 @@ var verdictNames = [...]string{
 	counterpartPresent:           "counterpart-present",
 	datedOrphan:                  "dated-orphan",
 	outOfReach:                   "out-of-reach",
+	keptMultiArch:                "multi-arch",
+	tooYoung:                     "too-young",
 	detailsMissing:               "details-missing",
 	counterpartRepositoryMissing: "counterpart-repository-missing",
 	counterpartTagMissing:        "counterpart-tag-missing",
@@ -44,132 +47,6 @@ func (v verdict) dead() string {
 		return ""
 	}
 	return v.String()
-}
-
-var (
-	protectedNames = []string{"latest", "master", "main"}
-	protectedRegex = regexp.MustCompile(`^v.*\..*\..*`)
-)
-
-func isProtected(tag string) bool {
-	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
-}
-
-// tagContext is what the truth about a tag depends on besides the tag itself.
-type tagContext struct {
-	regime  Regime
-	reached bool // something can be deleted in the repository
-	cache   bool // it is a cache repository
-	// counterpart says whether the counterpart has a tag; nil when there is
-	// no counterpart.
-	counterpart func(tag string) bool
-}
-
-// judge applies the original rules. On DATABASE details are never missing and
-// never without a date, so that nothing dies there.
-func (s tagContext) judge(tag string, kind uint8) verdict {
-	missing := kinds[kind].missing && s.regime == Legacy
-	undated := kinds[kind].undated && s.regime == Legacy
-	switch {
-	case !s.reached:
-		return outOfReach
-	case isProtected(tag):
-		return protected
-	case missing:
-		return detailsMissing
-	case !s.cache:
-		return healthy
-	case s.counterpart != nil && s.counterpart(tag):
-		return counterpartPresent
-	case !undated:
-		return datedOrphan
-	case s.counterpart == nil:
-		return counterpartRepositoryMissing
-	default:
-		return counterpartTagMissing
-	}
-}
-
-// reached says whether anything can be deleted in a project.
-func (p *Project) reached() bool {
-	return !p.Archived && !p.RegistryDisabled && !p.Forbidden && !p.NotMember
-}
-
-// beingDeleted says whether GitLab is removing the whole repository.
-func beingDeleted(status string) bool {
-	return status == "delete_scheduled" || status == "delete_ongoing"
-}
-
-// isCache says whether a repository's name makes it a cache repository. That
-// of a root repository is empty, whatever its project is called.
-func isCache(name string) bool { return strings.HasSuffix(name, cacheSuffix) }
-
-// context is what the truth about the repository's tags depends on, in the world as planned.
-func (r *Repository) context() tagContext {
-	s := tagContext{
-		regime:  r.project.world.Regime,
-		reached: r.project.reached() && !beingDeleted(r.Status),
-		cache:   isCache(r.Name),
-	}
-	if !s.cache {
-		return s
-	}
-	other := r.project.Repository(strings.TrimSuffix(r.Name, cacheSuffix))
-	switch {
-	case other == nil:
-	case beingDeleted(other.Status):
-		// What it held until just now cannot be known: it may have been there.
-		s.counterpart = func(string) bool { return true }
-	default:
-		names := make(map[string]bool, len(other.Tags))
-		for _, t := range other.Tags {
-			names[t.Name] = s.regime.holds(t.Kind)
-		}
-		s.counterpart = func(tag string) bool { return names[tag] }
-	}
-	return s
-}
-
-// Truth sets Dead of every tag and returns the dead ones, as path:tag with
-// their reason. The rules are judged on the world as it is before anything is
-// deleted: a counterpart that is dead itself counts as present. Tags that
-// cannot be deleted (archived projects, disabled or forbidden registries, no
-// membership, repositories that GitLab is deleting) are never dead.
-func (w *World) Truth() map[string]string {
-	w.judge()
-	dead := map[string]string{}
-	for _, p := range w.Projects {
-		for _, r := range p.Repositories {
-			for _, t := range r.Tags {
-				if t.Dead != "" {
-					dead[r.Path()+":"+t.Name] = t.Dead
-				}
-			}
-		}
-	}
-	return dead
-}
-
-// holds says whether a registry of the regime can hold a kind of tag: in a
-// database a tag goes with its manifest.
-func (r Regime) holds(kind Kind) bool { return r == Legacy || kind != KindManifestMissing }
-
-// judge sets Dead of every tag. Servers of one world may be made at once.
-func (w *World) judge() {
-	w.judging.Lock()
-	defer w.judging.Unlock()
-	for _, p := range w.Projects {
-		for _, r := range p.Repositories {
-			s := r.context()
-			for _, t := range r.Tags {
-				// Only what changes is written, so that servers made of the world before
-				// may go on reading it.
-				if dead := s.judge(t.Name, t.Kind.number()).dead(); dead != t.Dead {
-					t.Dead = dead
-				}
-			}
-		}
-	}
 }
 
 // TruthRules are rules under which tags are dead, where the original ones of
@@ -194,134 +71,199 @@ type TruthRules struct {
 	Now    time.Time
 }
 
+// originalRules are those of the program that this one replaces. On DATABASE details are
+// never missing and never without a date, so that nothing is dead there.
+var originalRules = TruthRules{Orphans: "undated"}
+
 // defaultKinds go unless others are named.
 var defaultKinds = []string{"cache-index", "attested-image", "missing-manifest"}
 
-// Reasons to keep that the original rules do not have.
-const (
-	keptMultiArch = "multi-arch"
-	keptYoung     = "too-young"
+// tagContext is what the truth about a tag depends on besides the tag itself.
+type tagContext struct {
+	regime  Regime
+	reached bool // something can be deleted in the repository
+	cache   bool // it is a cache repository
+	// counterpart says whether the counterpart has a tag; nil when there is
+	// no counterpart.
+	counterpart func(tag string) bool
+}
+
+// judge applies the rules to a tag, whose kind is given by its number.
+func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time.Time) verdict {
+	missing := kinds[kind].missing && c.regime == Legacy
+	undated := kinds[kind].undated && c.regime == Legacy
+	orphans := rules.Orphans
+	if auto := orphans == "" || orphans == "auto"; auto && c.regime == Legacy {
+		orphans = "undated"
+	} else if auto {
+		orphans = "any"
+	}
+	readsKind := missing || c.regime == Database && rules.ByRegistry && rules.KindsOnDatabase &&
+		(kinds[kind].missing || kinds[kind].kind == KindDockerList)
+	switch {
+	case !c.reached:
+		return outOfReach
+	case isProtected(name):
+		return protected
+	case readsKind:
+		return rules.judgeKind(c.regime, kinds[kind].kind, pushed)
+	case !c.cache || orphans == "off":
+		return healthy
+	case c.counterpart != nil && c.counterpart(name):
+		return counterpartPresent
+	case !undated && orphans != "any":
+		return datedOrphan
+	case rules.young(c.regime, kinds[kind].kind, pushed):
+		return tooYoung
+	case c.counterpart == nil:
+		return counterpartRepositoryMissing
+	default:
+		return counterpartTagMissing
+	}
+}
+
+// judgeKind decides by what the tag's manifest is, as the registry shows it.
+func (rules TruthRules) judgeKind(regime Regime, kind Kind, pushed time.Time) verdict {
+	if !rules.ByRegistry {
+		return detailsMissing
+	}
+	shown := "multi-arch"
+	switch kind {
+	case KindCacheIndex, KindCacheList:
+		shown = "cache-index"
+	case KindAttestedImage:
+		shown = "attested-image"
+	case KindManifestMissing:
+		shown = "missing-manifest"
+	}
+	named := rules.DeleteKinds
+	if named == nil {
+		named = defaultKinds
+	}
+	switch {
+	case !slices.Contains(named, shown) && shown == "multi-arch":
+		return keptMultiArch
+	case !slices.Contains(named, shown):
+		return healthy
+	case shown == "cache-index" && rules.young(regime, kind, pushed):
+		return tooYoung
+	default:
+		return detailsMissing
+	}
+}
+
+// young says whether a tag is known to be younger than it must be. On LEGACY
+// only the layers of caches tell.
+func (rules TruthRules) young(regime Regime, kind Kind, pushed time.Time) bool {
+	known := regime == Database || slices.Contains([]Kind{KindCacheIndex, KindCacheList, KindCacheManifest}, kind)
+	return rules.ByRegistry && known && rules.MinAge > 0 && rules.Now.Sub(pushed) < rules.MinAge
+}
+
+var (
+	protectedNames = []string{"latest", "master", "main"}
+	protectedRegex = regexp.MustCompile(`^v.*\..*\..*`)
 )
+
+func isProtected(tag string) bool {
+	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
+}
+
+// isCache says whether a repository's name makes it a cache repository. That
+// of a root repository is empty, whatever its project is called.
+func isCache(name string) bool { return strings.HasSuffix(name, cacheSuffix) }
+
+// beingDeleted says whether GitLab is removing the whole repository.
+func beingDeleted(status string) bool {
+	return status == "delete_scheduled" || status == "delete_ongoing"
+}
+
+// holds says whether a registry of the regime can hold a kind of tag: in a
+// database a tag goes with its manifest.
+func (r Regime) holds(kind Kind) bool { return r == Legacy || kind != KindManifestMissing }
+
+// context is what the truth about the repository's tags depends on, in the world as planned.
+func (r *Repository) context() tagContext {
+	p := r.project
+	c := tagContext{
+		regime:  p.world.Regime,
+		reached: !p.Archived && !p.RegistryDisabled && !p.Forbidden && !p.NotMember && !beingDeleted(r.Status),
+		cache:   isCache(r.Name),
+	}
+	if !c.cache {
+		return c
+	}
+	other := p.Repository(strings.TrimSuffix(r.Name, cacheSuffix))
+	switch {
+	case other == nil:
+	case beingDeleted(other.Status):
+		// What it held until just now cannot be known: it may have been there.
+		c.counterpart = func(string) bool { return true }
+	default:
+		names := make(map[string]bool, len(other.Tags))
+		for _, t := range other.Tags {
+			names[t.Name] = c.regime.holds(t.Kind)
+		}
+		c.counterpart = func(tag string) bool { return names[tag] }
+	}
+	return c
+}
+
+// eachVerdict judges every tag of the world.
+func (w *World) eachVerdict(rules TruthRules, do func(r *Repository, t *Tag, v verdict)) {
+	for _, p := range w.Projects {
+		for _, r := range p.Repositories {
+			around := r.context()
+			for _, t := range r.Tags {
+				do(r, t, rules.judge(around, t.Name, t.Kind.number(), t.pushed()))
+			}
+		}
+	}
+}
+
+// judge sets Dead of every tag. Servers of one world may be made at once.
+func (w *World) judge() {
+	w.judging.Lock()
+	defer w.judging.Unlock()
+	w.eachVerdict(originalRules, func(_ *Repository, t *Tag, v verdict) {
+		// Only what changes is written, so that servers made of the world before
+		// may go on reading it.
+		if dead := v.dead(); dead != t.Dead {
+			t.Dead = dead
+		}
+	})
+}
+
+// Truth sets Dead of every tag and returns the dead ones, as path:tag with
+// their reason. The rules are judged on the world as it is before anything is
+// deleted: a counterpart that is dead itself counts as present. Tags that
+// cannot be deleted (archived projects, disabled or forbidden registries, no
+// membership, repositories that GitLab is deleting) are never dead.
+func (w *World) Truth() map[string]string {
+	w.judge()
+	return w.TruthUnder(originalRules)
+}
 
 // TruthUnder returns the dead tags under other rules, as path:tag with their
 // reason. It leaves Dead of the tags alone.
 func (w *World) TruthUnder(rules TruthRules) map[string]string {
 	dead := map[string]string{}
-	for name, why := range w.VerdictsUnder(rules) {
-		if slices.Contains(deadly, why) {
-			dead[name] = why
+	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
+		if why := v.dead(); why != "" && w.Regime.holds(t.Kind) {
+			dead[r.Path()+":"+t.Name] = why
 		}
-	}
+	})
 	return dead
-}
-
-// deadly are the reasons to delete.
-var deadly = []string{
-	detailsMissing.String(), counterpartRepositoryMissing.String(), counterpartTagMissing.String(),
 }
 
 // VerdictsUnder returns the reason for which each tag goes or stays under other
 // rules: multi-arch and too-young are possible besides those of [TagState].
 // On DATABASE a tag without a manifest does not exist, and is left out.
 func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
-	if rules.DeleteKinds == nil {
-		rules.DeleteKinds = defaultKinds
-	}
-	if rules.Orphans == "" || rules.Orphans == "auto" {
-		rules.Orphans = map[Regime]string{Legacy: "undated", Database: "any"}[w.Regime]
-	}
 	verdicts := map[string]string{}
-	for _, p := range w.Projects {
-		for _, r := range p.Repositories {
-			around := r.context()
-			for _, t := range r.Tags {
-				if w.Regime.holds(t.Kind) {
-					verdicts[r.Path()+":"+t.Name] = rules.judge(around, t)
-				}
-			}
+	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
+		if w.Regime.holds(t.Kind) {
+			verdicts[r.Path()+":"+t.Name] = v.String()
 		}
-	}
+	})
 	return verdicts
 }
-
-// judge applies the rules to a tag.
-func (rules TruthRules) judge(s tagContext, t *Tag) string {
-	switch {
-	case !s.reached:
-		return outOfReach.String()
-	case isProtected(t.Name):
-		return protected.String()
-	case rules.readsKind(s.regime, t.Kind):
-		return rules.judgeKind(s.regime, t)
-	case !s.cache || rules.Orphans == "off":
-		return healthy.String()
-	default:
-		return rules.judgeCache(s, t)
-	}
-}
-
-// readsKind says whether the verdict rests on what the tag's manifest is.
-func (rules TruthRules) readsKind(regime Regime, kind Kind) bool {
-	missing := kinds[kind.number()].missing
-	if regime == Legacy {
-		return missing
-	}
-	return rules.ByRegistry && rules.KindsOnDatabase && (missing || kind == KindDockerList)
-}
-
-func (rules TruthRules) judgeKind(regime Regime, t *Tag) string {
-	shown := registryKind(t.Kind)
-	switch {
-	case !rules.ByRegistry:
-		return detailsMissing.String()
-	case !slices.Contains(rules.DeleteKinds, shown) && shown == "multi-arch":
-		return keptMultiArch
-	case !slices.Contains(rules.DeleteKinds, shown):
-		return healthy.String()
-	case shown == "cache-index" && rules.young(regime, t):
-		return keptYoung
-	default:
-		return detailsMissing.String()
-	}
-}
-
-// registryKind is what the manifest of a tag shows, of those kinds whose details
-// are missing, and of a Docker list.
-func registryKind(kind Kind) string {
-	switch kind {
-	case KindCacheIndex, KindCacheList:
-		return "cache-index"
-	case KindAttestedImage:
-		return "attested-image"
-	case KindManifestMissing:
-		return "missing-manifest"
-	default:
-		return "multi-arch"
-	}
-}
-
-// judgeCache decides on a tag of a cache repository that has details.
-func (rules TruthRules) judgeCache(s tagContext, t *Tag) string {
-	undated := kinds[t.Kind.number()].undated && s.regime == Legacy
-	switch {
-	case s.counterpart != nil && s.counterpart(t.Name):
-		return counterpartPresent.String()
-	case !undated && rules.Orphans != "any":
-		return datedOrphan.String()
-	case rules.young(s.regime, t):
-		return keptYoung
-	case s.counterpart == nil:
-		return counterpartRepositoryMissing.String()
-	default:
-		return counterpartTagMissing.String()
-	}
-}
-
-// young says whether a tag is known to be younger than it must be. On LEGACY
-// only the layers of caches tell.
-func (rules TruthRules) young(regime Regime, t *Tag) bool {
-	tells := regime == Database || slices.Contains(cacheKinds, t.Kind)
-	return rules.ByRegistry && tells && rules.MinAge > 0 && rules.Now.Sub(t.pushed()) < rules.MinAge
-}
-
-var cacheKinds = []Kind{KindCacheIndex, KindCacheList, KindCacheManifest}
