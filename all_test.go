@@ -24,16 +24,18 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "internal/printable", "internal/redact"},
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
 	"gitlabapi":            {"internal/flight"},
 	"gitlabapi/gitlabtest": nil,
 	"internal/flight":      nil,
+	"internal/printable":   nil,
+	"internal/redact":      nil,
 	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "internal/flight"},
 	"pipeline/policy":      nil,
-	"pipeline/report":      {"pipeline/policy"},
+	"pipeline/report":      {"pipeline/policy", "internal/printable", "internal/redact"},
 
 	"pipeline/report/metrics": {"pipeline/policy", "pipeline/report"},
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
+	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -23,6 +25,10 @@ const (
 // Files writes the reports of one run into a folder. Opening it shows whether the
 // folder can be written, before anything else is done.
 type Files struct {
+	// Redactor removes secrets from whatever is written; nil removes none. It is set
+	// before the first event.
+	Redactor *redact.Redactor
+
 	dir       string
 	decisions *os.File
 	err       error // why no further decision can be written
@@ -85,13 +91,17 @@ func (f *Files) Handle(e Event) error {
 	}
 	line, err := json.Marshal(decisionLine(d))
 	if err == nil {
-		_, err = f.decisions.Write(append(line, '\n'))
+		_, err = f.decisions.Write(append(f.cleanJSON(line), '\n'))
 	}
 	if err != nil {
 		f.err = fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
 	}
 	return f.err
 }
+
+// cleanJSON removes what must not be in a file: secrets, and characters that would steer
+// the terminal of whoever prints it.
+func (f *Files) cleanJSON(text []byte) []byte { return f.Redactor.Bytes(printable.JSON(text)) }
 
 // LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
 // of the other files later: see [Merge].
@@ -107,7 +117,7 @@ func (f *Files) Close(s *Summary) error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("writing the summary: %w", err))
 	} else {
-		errs = append(errs, f.Write(SummaryFile, append(text, '\n')))
+		errs = append(errs, f.Write(SummaryFile, append(f.cleanJSON(text), '\n')))
 	}
 	if !f.pageless {
 		errs = append(errs, f.writePage(s))
@@ -142,7 +152,8 @@ func (f *Files) replace(name string, write func(io.Writer) error) error {
 	final := filepath.Join(f.dir, name)
 	file, err := os.Create(final + unfinished)
 	if err == nil {
-		err = errors.Join(write(file), file.Close())
+		clean := f.Redactor.Writer(file)
+		err = errors.Join(write(clean), clean.Flush(), file.Close())
 	}
 	if err == nil {
 		err = os.Rename(final+unfinished, final)

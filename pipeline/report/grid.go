@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // A grid is rows of cells that are printed as columns, two blanks apart. Columns are as
@@ -43,23 +45,8 @@ func (g *grid) writeTo(out *bytes.Buffer) {
 // maxName is the width to which names are cut.
 const maxName = 64
 
-// plain makes a path of the server fit for a terminal: one line, no control characters, no
-// writing that runs the other way, bounded. GitLab's paths are ASCII; what is not has been
-// forged. A long one loses its middle, for both ends tell more.
-func plain(path string) string {
-	path = strings.Map(func(r rune) rune {
-		if r > ' ' && r < 0x7f {
-			return r
-		}
-		return '?'
-	}, path)
-	if len(path) <= maxName {
-		return path
-	}
-	const gap = "..."
-	head := (maxName - len(gap)) / 2
-	return path[:head] + gap + path[len(path)-(maxName-len(gap)-head):]
-}
+// shortPath returns a path of the server for a line of the summary.
+func shortPath(path string) string { return printable.Path(path, maxName) }
 
 // size renders bytes as GitLab does, in units of 1024.
 func size(bytes int64) string {

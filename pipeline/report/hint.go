@@ -124,7 +124,7 @@ func nameProjects(_ *Summary, dead *Tally) []string {
 func listed(projects []pusher, links Links) []string {
 	g := &grid{right: []bool{true}}
 	for _, p := range projects[:min(namedPushers, len(projects))] {
-		g.add(strconv.Itoa(p.tags), plain(p.project), links.Repository(p.project, 0))
+		g.add(strconv.Itoa(p.tags), shortPath(p.project), links.Repository(p.project, 0))
 	}
 	if n := len(projects) - namedPushers; n > 0 {
 		g.add("", fmt.Sprintf("and %d more", n))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -116,7 +117,7 @@ func projectChart(s *Summary, f *findings) chart {
 
 func tallyBar(s *Summary, t *counts, words string) bar {
 	return bar{
-		Label: ending(visible(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
+		Label: ending(printable.Escape(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
 		Segments: []segment{
 			{Class: classOf(Deleted), Name: string(s.shown(Deleted)), Count: t.Gone},
 			{Class: classOf(Undecided), Name: string(Undecided), Count: t.Undecided},

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // longestLine bounds what one line of the decisions may take in memory. Names and
@@ -56,7 +58,7 @@ func writeRows(w io.Writer, decisions io.Reader) error {
 	_, err := eachDecision(decisions, func(d *decisionLine) error {
 		row, err := json.Marshal([]any{
 			names.put(d.Repository),
-			visible(d.Tag),
+			printable.Escape(d.Tag),
 			names.put(string(d.Outcome)),
 			names.put(string(d.Reason)),
 			names.put(d.Kind),
@@ -100,12 +102,12 @@ func (t *nameTable) put(name string) any {
 	}
 	t.numbers[name] = t.next
 	t.next++
-	return visible(name)
+	return printable.Escape(name)
 }
 
 // shortDigest returns as much of a digest as people compare, and as engines show.
 func shortDigest(digest string) string {
 	const enough = 12
 	digest = strings.TrimPrefix(digest, "sha256:")
-	return visible(digest[:min(enough, len(digest))])
+	return printable.Escape(digest[:min(enough, len(digest))])
 }

@@ -99,7 +99,7 @@ func (s *Summary) passedOver() int {
 func (s *Summary) skipped() []string {
 	var notes []string
 	for why, n := range s.Skipped {
-		notes = append(notes, fmt.Sprintf("%s %d", plain(string(why)), n))
+		notes = append(notes, fmt.Sprintf("%s %d", shortPath(string(why)), n))
 	}
 	slices.Sort(notes)
 	return notes
@@ -159,7 +159,7 @@ func (t *Tally) writeTop(out *bytes.Buffer) {
 	var rest Dead
 	for i, repository := range t.Top(t.Repositories()) {
 		if i < topRepositories {
-			t.addRow(g, repository, plain(repository.Repository), t.Links.Repository(repository.Project, repository.id))
+			t.addRow(g, repository, shortPath(repository.Repository), t.Links.Repository(repository.Project, repository.id))
 		} else {
 			rest.add(repository)
 		}

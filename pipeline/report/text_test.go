@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,16 +114,6 @@ func TestHostilePaths(t *testing.T) {
 		if n, want := strings.Count(text, "\n"), 29; n != want {
 			t.Errorf("%q gives %d lines, want %d:\n%s", path, n, want, text)
 		}
-	}
-}
-
-func TestPlain(t *testing.T) {
-	long := plain("acme/" + strings.Repeat("x", 300) + "/web.cache")
-	if len(long) != maxName || !strings.HasPrefix(long, "acme/") || !strings.HasSuffix(long, "/web.cache") || !utf8.ValidString(long) {
-		t.Errorf("%q", long)
-	}
-	if got := plain("a b\u202e/c"); got != "a?b?/c" {
-		t.Errorf("%q", got)
 	}
 }
 
