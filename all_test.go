@@ -52,7 +52,6 @@ var homes = map[string]string{
 	"github.com/lmittmann/tint":              "cmd/registry-gc",
 	"github.com/KimMachineGun/automemlimit":  "cmd/registry-gc",
 	"golang.org/x/term":                      "cmd/registry-gc",
-	"github.com/vbauerster/mpb":              "cmd/registry-gc",
 	"golang.org/x/sync":                      "pipeline",
 	"golang.org/x/time":                      "gitlabapi",
 	"gitlab.com/gitlab-org/api/client-go":    "gitlabapi",

@@ -23,27 +23,27 @@ var mergeSettings = []string{"LogFormat", "LogLevel", "ReportDir"}
 func merge(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
 	line, folders, err := parseMerge(args)
 	if err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
 	if line.help {
 		return codeOf(writeMergeHelp(stdout))
 	}
 	config := new(Config)
 	if err := errors.Join(config.load(ctx, line.over(environment), mergeSettings)...); err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
 	if err := areFolders(folders); err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
 	sources, err := report.OpenSources(folders)
 	if err == nil {
 		err = notAmong(sources, config.ReportDir)
 	}
 	if err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
-	log, inJob := newLogger(stderr, config, environment)
-	j := &job{config: config, log: log, inJob: inJob, stdout: stdout}
+	j := newJob(config, environment, stdout, stderr)
+	defer j.logOutput.close(ctx)
 	return j.merge(ctx, sources)
 }
 
@@ -108,11 +108,11 @@ func (j *job) merge(ctx context.Context, sources []report.Source) int {
 		j.log.Error(err.Error())
 		return exitUsage
 	}
-	ended := &metrics.Run{Dead: new(report.Tally), Version: version, Ended: time.Now()}
+	ended := &metrics.Run{Dead: new(report.DeadTags), Version: version, Ended: time.Now()}
 	handlers := report.Handlers{ended.Dead}
 	if files != nil {
 		handlers = append(handlers, files)
 	}
 	ended.Summary, err = report.Merge(ctx, sources, handlers, j.log)
-	return j.finish(ended, files, err)
+	return j.finish(ctx, ended, files, err)
 }

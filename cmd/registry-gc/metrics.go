@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
-	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
@@ -21,19 +20,10 @@ const (
 	pushTimeoutStopped = time.Second
 )
 
-// writeMetrics writes the metrics beside the other reports.
-func writeMetrics(files *report.Files, ended *metrics.Run) error {
-	text, err := ended.Text()
-	if err != nil {
-		return err
-	}
-	return files.Write(report.MetricsFile, text)
-}
-
-// push sends the metrics to the Pushgateway, if there is one. What goes wrong with that
+// pushMetrics sends the metrics to the Pushgateway, if there is one. What goes wrong with that
 // is a warning: the run went as it went. A signal ends the push, and the exit code
 // remains that of the run.
-func (j *job) push(ctx context.Context, ended *metrics.Run) {
+func (j *job) pushMetrics(ctx context.Context, ended *metrics.Run) {
 	if j.config.Pushgateway.IsZero() {
 		return
 	}

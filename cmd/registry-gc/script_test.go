@@ -200,9 +200,9 @@ func checkCode(ts *testscript.TestScript, want string, err error) {
 }
 
 func signalled(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: signal INT|TERM... CODE")
+		ts.Fatalf("usage: signal HUP|INT|TERM... CODE")
 	}
 	sent, want := args[:len(args)-1], args[len(args)-1]
 	var stdout, stderr strings.Builder

@@ -27,8 +27,8 @@ const namedPushers = 5
 //     administrator a run was in vain.
 //   - Whoever has tried a dry run for the first time has to learn how it becomes real.
 var hints = []struct {
-	applies func(*Summary, *Tally) bool
-	lines   func(*Summary, *Tally) []string
+	applies func(*Summary, *DeadTags) bool
+	lines   func(*Summary, *DeadTags) []string
 	final   bool
 }{
 	{outageSuspected, lookAtRegistry, true},
@@ -43,7 +43,7 @@ var hints = []struct {
 }
 
 // hint returns what to do next, if there is anything, each in lines of its own.
-func (s *Summary) hint(dead *Tally) (all [][]string) {
+func (s *Summary) hint(dead *DeadTags) (all [][]string) {
 	for _, hint := range hints {
 		if hint.applies(s, dead) {
 			all = append(all, hint.lines(s, dead))
@@ -55,18 +55,18 @@ func (s *Summary) hint(dead *Tally) (all [][]string) {
 	return all
 }
 
-func outageSuspected(s *Summary, _ *Tally) bool { return s.Reasons[policy.OutageSuspected] > 0 }
+func outageSuspected(s *Summary, _ *DeadTags) bool { return s.Reasons[policy.OutageSuspected] > 0 }
 
-func lookAtRegistry(*Summary, *Tally) []string {
+func lookAtRegistry(*Summary, *DeadTags) []string {
 	return []string{
 		"Look at the registry behind GitLab before the next run: it seems to be failing, so",
 		"that tags look dead that may not be.",
 	}
 }
 
-func blindly(s *Summary, dead *Tally) bool { return s.blind() && dead.total.Tags > 0 }
+func blindly(s *Summary, dead *DeadTags) bool { return s.blind() && dead.total.Tags > 0 }
 
-func reachRegistry(*Summary, *Tally) []string {
+func reachRegistry(*Summary, *DeadTags) []string {
 	return []string{
 		"Let the registry be asked before more goes: images for several platforms may be among",
 		"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
@@ -76,9 +76,9 @@ func reachRegistry(*Summary, *Tally) []string {
 
 // cutShort reports whether the run, or one of the shards that it was merged from, did not
 // come to its end.
-func cutShort(s *Summary, _ *Tally) bool { return s.Interrupted || s.Error != "" }
+func cutShort(s *Summary, _ *DeadTags) bool { return s.Interrupted || s.Error != "" }
 
-func comeToEnd(s *Summary, _ *Tally) []string {
+func comeToEnd(s *Summary, _ *DeadTags) []string {
 	first := "The list is incomplete: the run, or a part of it, ended before its time."
 	if s.DryRun {
 		return []string{first, "Let a dry run come to its end before a real one."}
@@ -86,9 +86,9 @@ func comeToEnd(s *Summary, _ *Tally) []string {
 	return []string{first, "The next run takes up what this one did not reach."}
 }
 
-func pullable(_ *Summary, dead *Tally) bool { return dead.total.attested > 0 }
+func pullable(_ *Summary, dead *DeadTags) bool { return dead.total.attested > 0 }
 
-func keepImages(s *Summary, dead *Tally) []string {
+func keepImages(s *Summary, dead *DeadTags) []string {
 	first := "Dead tags that were images which could still be pulled (attested-image): %d."
 	if s.DryRun {
 		first = "Dead tags that are images which can still be pulled (attested-image): %d."
@@ -100,12 +100,12 @@ func keepImages(s *Summary, dead *Tally) []string {
 	}
 }
 
-func mostlyPushed(s *Summary, dead *Tally) bool {
+func mostlyPushed(s *Summary, dead *DeadTags) bool {
 	pushed := dead.total.attested + dead.total.cacheIndex
 	return pushed > 0 && (s.DryRun || 2*pushed >= dead.total.Tags)
 }
 
-func nameProjects(_ *Summary, dead *Tally) []string {
+func nameProjects(_ *Summary, dead *DeadTags) []string {
 	lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
 	attested := dead.pushers(func(d *Dead) int { return d.attested })
 	if len(attested) > 0 {
@@ -134,13 +134,13 @@ func listed(projects []pusher, links Links) []string {
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
-func hasDeleted(s *Summary, _ *Tally) bool { return !s.DryRun && s.Deleted > 0 }
+func hasDeleted(s *Summary, _ *DeadTags) bool { return !s.DryRun && s.Deleted > 0 }
 
-func mustBeCollected(s *Summary, dead *Tally) bool {
+func mustBeCollected(s *Summary, dead *DeadTags) bool {
 	return hasDeleted(s, dead) && s.Regime != policy.Database.String()
 }
 
-func collectGarbage(s *Summary, _ *Tally) []string {
+func collectGarbage(s *Summary, _ *DeadTags) []string {
 	first := "No space is free yet: this registry has no metadata database, and does not collect"
 	if s.Regime != policy.Legacy.String() {
 		first = "No space is free yet: a registry without metadata database does not collect"
@@ -156,11 +156,11 @@ func collectGarbage(s *Summary, _ *Tally) []string {
 }
 
 // wouldDelete reports whether a dry run is one to go by, and found something.
-func wouldDelete(s *Summary, dead *Tally) bool {
+func wouldDelete(s *Summary, dead *DeadTags) bool {
 	return s.DryRun && s.Deleted > 0 && !blindly(s, dead) && !cutShort(s, dead)
 }
 
-func runForReal(s *Summary, _ *Tally) []string {
+func runForReal(s *Summary, _ *DeadTags) []string {
 	if s.Shard != nil {
 		return []string{"Nothing was deleted. registry-gc merge makes one list of those of all shards."}
 	}
@@ -170,22 +170,22 @@ func runForReal(s *Summary, _ *Tally) []string {
 	}
 }
 
-func freesItself(s *Summary, dead *Tally) bool {
+func freesItself(s *Summary, dead *DeadTags) bool {
 	return hasDeleted(s, dead) && s.Regime == policy.Database.String()
 }
 
-func waitForCollector(*Summary, *Tally) []string {
+func waitForCollector(*Summary, *DeadTags) []string {
 	return []string{
 		"This registry frees by itself what nothing references any more, a day after the deletion",
 		"unless it is set otherwise.",
 	}
 }
 
-func mayDeleteNothing(s *Summary, _ *Tally) bool {
+func mayDeleteNothing(s *Summary, _ *DeadTags) bool {
 	return s.Reasons[DeleteForbidden] > 0 && s.Deleted == 0
 }
 
-func giveRole(*Summary, *Tally) []string {
+func giveRole(*Summary, *DeadTags) []string {
 	return []string{
 		"GitLab let the token's user delete nothing: it needs the role Developer at least, or",
 		"Maintainer where a rule protects tags.",

@@ -67,9 +67,9 @@ func TestLinkedLines(t *testing.T) {
 func TestLinkedSummary(t *testing.T) {
 	event := dead("acme/shop/web", policy.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
-	summary, tally := tallied(t, true, event)
-	tally.Links.Instance = "https://gitlab.example.com"
-	text := textOf(t, summary, tally)
+	summary, deadTags := tallied(t, true, event)
+	deadTags.Links.Instance = "https://gitlab.example.com"
+	text := textOf(t, summary, deadTags)
 	for _, want := range []string{
 		"\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n",
 		"\n      1  acme/shop  https://gitlab.example.com/acme/shop\n",

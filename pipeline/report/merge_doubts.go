@@ -35,7 +35,7 @@ func warnOfStarts(sources []Source, log *slog.Logger) {
 }
 
 // owners holds which shard each repository is of that has decisions. That takes as much
-// memory as a tally of them, and not one entry for each tag.
+// memory as a deadTags of them, and not one entry for each tag.
 type owners map[int64]Shard
 
 // claim returns an error if the repository is another shard's: its tags are counted

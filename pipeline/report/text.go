@@ -16,10 +16,10 @@ const topRepositories = 10
 
 // WriteText prints the summary for people: the figures, the reasons, where most dead
 // tags are, what to do next, and where the reports are if there are any. Without a
-// tally only what the summary knows is shown.
-func (s *Summary) WriteText(w io.Writer, dead *Tally, files *Files) error {
+// deadTags only what the summary knows is shown.
+func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	if dead == nil {
-		dead = new(Tally)
+		dead = new(DeadTags)
 	}
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
@@ -147,7 +147,7 @@ func (s *Summary) explained(outcome Outcome) []Explanation {
 }
 
 // writeTop prints the repositories with most dead tags.
-func (t *Tally) writeTop(out *bytes.Buffer) {
+func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if t.total.Tags == 0 {
 		return
 	}
@@ -176,10 +176,10 @@ func (t *Tally) writeTop(out *bytes.Buffer) {
 }
 
 // sized reports whether the bytes of any dead tag are known.
-func (t *Tally) sized() bool { return t.total.Sized > 0 }
+func (t *DeadTags) sized() bool { return t.total.Sized > 0 }
 
 // addRow adds a repository, with its bytes if those of any are known.
-func (t *Tally) addRow(g *grid, d Dead, name ...string) {
+func (t *DeadTags) addRow(g *grid, d Dead, name ...string) {
 	cells := []string{strconv.Itoa(d.Tags)}
 	switch {
 	case !t.sized():

@@ -12,17 +12,17 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-func textOf(t *testing.T, summary *Summary, tally *Tally) string {
+func textOf(t *testing.T, summary *Summary, deadTags *DeadTags) string {
 	t.Helper()
 	var text strings.Builder
-	if err := summary.WriteText(&text, tally, nil); err != nil {
+	if err := summary.WriteText(&text, deadTags, nil); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
 }
 
 func TestWriteText(t *testing.T) {
-	summary, tally := tallied(t, true, append(events(),
+	summary, deadTags := tallied(t, true, append(events(),
 		dead("g/p/app.cache", policy.KindCacheIndex, 3<<30, Marked),
 		dead("g/p/app.cache", policy.KindCacheIndex, 0, Marked),
 		dead("g/p/app.cache", policy.KindCacheManifest, 0, Marked),
@@ -63,7 +63,7 @@ next
     It would show caches exported with image-manifest=true (--cache-to), unlike those of:
       2  g/g
 `
-	if diff := cmp.Diff(want, textOf(t, summary, tally)); diff != "" {
+	if diff := cmp.Diff(want, textOf(t, summary, deadTags)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -83,8 +83,8 @@ func TestTopRepositories(t *testing.T) {
 			all = append(all, dead(fmt.Sprintf("app-%02d", i), "", 1<<20, Deleted))
 		}
 	}
-	summary, tally := tallied(t, false, all...)
-	text := textOf(t, summary, tally)
+	summary, deadTags := tallied(t, false, all...)
+	text := textOf(t, summary, deadTags)
 	for _, want := range []string{"\n    20    20.0 MiB  app-00\n", "\n    11    11.0 MiB  app-09\n", "\n    27    27.0 MiB  in 3 more\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -103,8 +103,8 @@ func TestHostilePaths(t *testing.T) {
 	} {
 		decision := dead("x", policy.KindAttestedImage, 1, Marked)
 		decision.Project, decision.Repository = path, path
-		summary, tally := tallied(t, true, decision)
-		text := textOf(t, summary, tally)
+		summary, deadTags := tallied(t, true, decision)
+		text := textOf(t, summary, deadTags)
 		for line := range strings.Lines(text) {
 			line = strings.TrimSuffix(line, "\n")
 			if len(line) > 100 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f }) {

@@ -8,12 +8,12 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// A Tally counts the dead tags of each repository: those that were deleted, marked or
+// A DeadTags counts the dead tags of each repository: those that were deleted, marked or
 // could not be deleted. The zero value is ready to use, as a [Handler].
 //
 // It remembers repositories with dead tags and no others, at some 250 bytes each with
 // the name: 3 MiB for 10,000 of them, whatever the number of tags.
-type Tally struct {
+type DeadTags struct {
 	Links Links // of the repositories that are named
 
 	repositories map[string]*Dead
@@ -33,7 +33,7 @@ type Dead struct {
 }
 
 // Handle implements [Handler].
-func (t *Tally) Handle(e Event) error {
+func (t *DeadTags) Handle(e Event) error {
 	d, ok := e.(Decision)
 	if !ok || d.Action != policy.Delete {
 		return nil
@@ -81,14 +81,14 @@ func saturated(a, b int64) int64 {
 }
 
 // Repositories returns how many repositories have dead tags.
-func (t *Tally) Repositories() int { return len(t.repositories) }
+func (t *DeadTags) Repositories() int { return len(t.repositories) }
 
 // Total returns the sums over all repositories; it names none.
-func (t *Tally) Total() Dead { return t.total }
+func (t *DeadTags) Total() Dead { return t.total }
 
 // Top returns the n repositories with most dead tags, the worst first; of equals that
 // which references more.
-func (t *Tally) Top(n int) []Dead {
+func (t *DeadTags) Top(n int) []Dead {
 	all := make([]Dead, 0, len(t.repositories))
 	for _, repository := range t.repositories {
 		all = append(all, *repository)
@@ -106,7 +106,7 @@ type pusher struct {
 }
 
 // pushers returns the projects for which count counts any tags, the worst first.
-func (t *Tally) pushers(count func(*Dead) int) []pusher {
+func (t *DeadTags) pushers(count func(*Dead) int) []pusher {
 	tags := make(map[string]int)
 	for _, repository := range t.repositories {
 		if n := count(repository); n > 0 {
