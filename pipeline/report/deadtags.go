@@ -8,7 +8,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// A DeadTags counts the dead tags of each repository: those that were deleted, marked or
+// DeadTags counts the dead tags of each repository: those that were deleted, marked or
 // could not be deleted. The zero value is ready to use, as a [Handler].
 //
 // It remembers repositories with dead tags and no others, at some 250 bytes each with
@@ -46,12 +46,12 @@ func (t *DeadTags) Handle(e Event) error {
 		repository = &Dead{Project: d.Project, Repository: d.Repository, id: d.RepositoryID}
 		t.repositories[d.Repository] = repository
 	}
-	repository.count(d)
-	t.total.count(d)
+	repository.countTag(d)
+	t.total.countTag(d)
 	return nil
 }
 
-func (r *Dead) count(d Decision) {
+func (r *Dead) countTag(d Decision) {
 	r.Tags++
 	if d.Bytes > 0 {
 		r.Sized++
@@ -65,8 +65,8 @@ func (r *Dead) count(d Decision) {
 	}
 }
 
-// add adds what another repository holds.
-func (r *Dead) add(other Dead) {
+// merge adds what another repository holds.
+func (r *Dead) merge(other Dead) {
 	r.Tags += other.Tags
 	r.Sized += other.Sized
 	r.Bytes = saturated(r.Bytes, other.Bytes)
@@ -99,26 +99,13 @@ func (t *DeadTags) Top(n int) []Dead {
 	return all[:min(n, len(all))]
 }
 
-// A pusher is a project that pushes tags of a kind that GitLab cannot show.
-type pusher struct {
-	project string
-	tags    int
-}
-
-// pushers returns the projects for which count counts any tags, the worst first.
-func (t *DeadTags) pushers(count func(*Dead) int) []pusher {
-	tags := make(map[string]int)
+// topProjects returns the projects for which count counts any tags, those with most first.
+func (t *DeadTags) topProjects(count func(*Dead) int) []projectCount {
+	byProject := make(map[string]int)
 	for _, repository := range t.repositories {
 		if n := count(repository); n > 0 {
-			tags[repository.Project] += n
+			byProject[repository.Project] += n
 		}
 	}
-	all := make([]pusher, 0, len(tags))
-	for project, n := range tags {
-		all = append(all, pusher{project, n})
-	}
-	slices.SortFunc(all, func(a, b pusher) int {
-		return cmp.Or(cmp.Compare(b.tags, a.tags), cmp.Compare(a.project, b.project))
-	})
-	return all
+	return sortedCounts(byProject)
 }

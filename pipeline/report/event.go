@@ -50,18 +50,18 @@ type RepositoryScanned struct {
 	Tags                int
 }
 
-// Skipped says that something was passed over on purpose.
+// Skipped says that something is left alone on purpose.
 type Skipped struct {
 	Name string // full path of the project or repository
 	Why  SkipReason
-	// Asked says that the scope names it, so that somebody may wonder.
+	// Asked says that the scope names it, so that its absence needs a word.
 	Asked bool
 }
 
-// A SkipReason says why something was passed over. The codes are part of the reports.
+// A SkipReason says why something was skipped. The codes are part of the reports.
 type SkipReason string
 
-// Why a project or a repository is passed over.
+// Why a project or a repository is skipped.
 const (
 	ProjectArchived    SkipReason = "project-archived"    // nothing can be deleted there
 	RegistryDisabled   SkipReason = "registry-disabled"   // the project has no registry

@@ -16,7 +16,7 @@ type grid struct {
 	rows  [][]string
 }
 
-func (g *grid) add(cells ...string) { g.rows = append(g.rows, cells) }
+func (g *grid) row(cells ...string) { g.rows = append(g.rows, cells) }
 
 // writeTo prints the grid, indented by two blanks.
 func (g *grid) writeTo(out *bytes.Buffer) {

@@ -71,7 +71,7 @@ func TestHint(t *testing.T) {
 			if test.change != nil {
 				test.change(summary)
 			}
-			got := summary.hint(deadTags)
+			got := summary.hints(deadTags)
 			if !slices.EqualFunc(got, test.want, func(lines []string, want string) bool { return strings.HasPrefix(lines[0], want) }) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
@@ -92,7 +92,7 @@ func TestHintNamesProjects(t *testing.T) {
 		}
 	}
 	summary, deadTags := tallied(t, false, append(all, dead("c", policy.KindCacheIndex, 0, Deleted))...)
-	got := strings.Join(summary.hint(deadTags)[1], "\n")
+	got := strings.Join(summary.hints(deadTags)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 It would show images built with --provenance=false (docker buildx), unlike those of:
   7  g/p6

@@ -36,7 +36,7 @@ func newFindings() *findings {
 	return &findings{projects: make(map[string]*counts), kinds: make(map[string]*counts)}
 }
 
-func (f *findings) add(d *decisionLine) {
+func (f *findings) countDecision(d *decisionLine) {
 	f.Listed++
 	if d.Bytes > 0 && (d.Outcome == Deleted || d.Outcome == Marked) {
 		f.Sized++
@@ -46,8 +46,8 @@ func (f *findings) add(d *decisionLine) {
 	if kind == "" {
 		kind = "unknown"
 	}
-	countsOf(f.projects, d.Project).add(d)
-	countsOf(f.kinds, kind).add(d)
+	countsOf(f.projects, d.Project).countDecision(d)
+	countsOf(f.kinds, kind).countDecision(d)
 }
 
 func countsOf(all map[string]*counts, name string) *counts {
@@ -59,7 +59,7 @@ func countsOf(all map[string]*counts, name string) *counts {
 	return t
 }
 
-func (t *counts) add(d *decisionLine) {
+func (t *counts) countDecision(d *decisionLine) {
 	switch d.Outcome {
 	case Deleted, Marked:
 		t.Gone++

@@ -19,7 +19,7 @@ func (p *page) markup() markup {
 		"regime":          p.regimeWords(),
 		"verify":          p.verifyWords(),
 		"referenced":      p.referenced(),
-		"passed-over":     pageParts.fillIf(len(p.Skipped) > 0, "passed-over", slots{"text": p.passedOverWords()}),
+		"passed-over":     pageParts.fillIf(len(p.Skipped) > 0, "passed-over", slots{"text": p.skippedWords()}),
 		"chart":           joined(p.charts(), chart.markup),
 		"advice":          joined(p.advice, advice.markup),
 		"no-advice":       pageParts.fillIf(len(p.advice) == 0, "no-advice", nil),

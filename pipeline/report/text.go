@@ -29,7 +29,7 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
-	for i, hint := range s.hint(dead) {
+	for i, hint := range s.hints(dead) {
 		if i == 0 {
 			fmt.Fprint(&out, "\nnext\n")
 		}
@@ -59,7 +59,7 @@ func (s *Summary) title() string {
 
 func (s *Summary) writeFigures(out *bytes.Buffer) {
 	g := &grid{right: []bool{false, true}}
-	number := func(name string, n int, notes ...string) { g.add(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
+	number := func(name string, n int, notes ...string) { g.row(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
 	number("projects", s.Projects)
 	number("repositories", s.Repositories)
 	number("tags", s.Tags)
@@ -70,12 +70,12 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 	if s.Unreadable > 0 {
 		number("unreadable", s.Unreadable, "groups, projects or repositories")
 	}
-	if n := s.passedOver(); n > 0 {
-		number("passed over", n, s.skipped()...)
+	if n := s.skippedTotal(); n > 0 {
+		number("passed over", n, s.skippedNotes()...)
 	}
 	number("requests", int(s.Requests.API+s.Requests.Registry),
 		fmt.Sprintf("api %d", s.Requests.API), fmt.Sprintf("registry %d", s.Requests.Registry))
-	g.add("time", rounded(s.Duration), strings.Join(s.delays(), ", "))
+	g.row("time", rounded(s.Duration), strings.Join(s.delays(), ", "))
 	g.writeTo(out)
 }
 
@@ -87,8 +87,8 @@ func (s *Summary) shown(outcome Outcome) Outcome {
 	return outcome
 }
 
-// passedOver returns how many projects and repositories were passed over on purpose.
-func (s *Summary) passedOver() int {
+// skippedTotal returns how many projects and repositories were skipped.
+func (s *Summary) skippedTotal() int {
 	sum := 0
 	for _, n := range s.Skipped {
 		sum += n
@@ -96,7 +96,7 @@ func (s *Summary) passedOver() int {
 	return sum
 }
 
-func (s *Summary) skipped() []string {
+func (s *Summary) skippedNotes() []string {
 	var notes []string
 	for why, n := range s.Skipped {
 		notes = append(notes, fmt.Sprintf("%s %d", shortPath(string(why)), n))
@@ -128,7 +128,7 @@ func (s *Summary) writeReasons(out *bytes.Buffer) {
 	g := &grid{right: []bool{false, true}}
 	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed} {
 		for _, e := range s.explained(outcome) {
-			g.add(string(s.shown(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
+			g.row(string(s.shown(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
 		}
 	}
 	fmt.Fprint(out, "\nwhat became of the tags, and why\n")
@@ -154,14 +154,14 @@ func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	g := &grid{right: []bool{true}}
 	if t.sized() {
 		g = &grid{right: []bool{true, true}}
-		g.add("tags", "references", "repository")
+		g.row("tags", "references", "repository")
 	}
 	var rest Dead
 	for i, repository := range t.Top(t.Repositories()) {
 		if i < topRepositories {
 			t.addRow(g, repository, shortPath(repository.Repository), t.Links.Repository(repository.Project, repository.id))
 		} else {
-			rest.add(repository)
+			rest.merge(repository)
 		}
 	}
 	if n := t.Repositories() - topRepositories; n > 0 {
@@ -190,5 +190,5 @@ func (t *DeadTags) addRow(g *grid, d Dead, name ...string) {
 	default:
 		cells = append(cells, size(d.Bytes))
 	}
-	g.add(append(cells, name...)...)
+	g.row(append(cells, name...)...)
 }
