@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,10 +28,10 @@ type Files struct {
 	// before the first event.
 	Redactor *redact.Redactor
 
-	dir       string
-	decisions *os.File
-	err       error // why no further decision can be written
-	pageless  bool
+	dir         string
+	decisions   *os.File
+	err         error // why no further decision can be written
+	withoutPage bool
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -69,20 +68,8 @@ type decisionLine struct {
 	Detail       string        `json:"detail,omitempty"`
 }
 
-// writeNames prints where the reports are, and nothing for nil Files.
-func (f *Files) writeNames(out *bytes.Buffer) {
-	if f == nil {
-		return
-	}
-	fmt.Fprint(out, "\nreports\n")
-	if !f.pageless {
-		fmt.Fprintf(out, "  %s for a browser\n", filepath.Join(f.dir, PageFile))
-	}
-	fmt.Fprintf(out, "  %s names each tag that is not kept\n", filepath.Join(f.dir, DecisionsFile))
-}
-
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
-// once and whole, so that a run that is killed leaves readable lines. After an error it
+// once and whole, so that a run that is killed can still be read. After an error it
 // writes no more: the next line would be glued to one that may have been cut off.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
@@ -105,7 +92,7 @@ func (f *Files) cleanJSON(text []byte) []byte { return f.Redactor.Bytes(printabl
 
 // LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
 // of the other files later: see [Merge].
-func (f *Files) LeaveOutPage() { f.pageless = true }
+func (f *Files) LeaveOutPage() { f.withoutPage = true }
 
 // Close ends the decisions, and writes the summary and the page.
 func (f *Files) Close(s *Summary) error {
@@ -119,20 +106,18 @@ func (f *Files) Close(s *Summary) error {
 	} else {
 		errs = append(errs, f.Write(SummaryFile, append(f.cleanJSON(text), '\n')))
 	}
-	if !f.pageless {
-		errs = append(errs, f.writePage(s))
+	if !f.withoutPage {
+		// The decisions are read back: no run holds them in memory.
+		errs = append(errs, f.replace(PageFile, func(w io.Writer) error {
+			decisions, err := os.Open(f.decisions.Name())
+			if err != nil {
+				return err
+			}
+			defer decisions.Close()
+			return WriteHTML(w, s, decisions)
+		}))
 	}
 	return errors.Join(errs...)
-}
-
-// writePage reads back what Handle wrote: no run holds its decisions in memory.
-func (f *Files) writePage(s *Summary) error {
-	decisions, err := os.Open(f.decisions.Name())
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", PageFile, err)
-	}
-	defer decisions.Close()
-	return f.replace(PageFile, func(w io.Writer) error { return WriteHTML(w, s, decisions) })
 }
 
 // Write writes a file of that name, which appears whole or not at all.

@@ -103,14 +103,14 @@ func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading
 	if len(projects) == 0 {
 		return lines
 	}
-	g := &grid{right: []bool{true}}
+	rows := &table{right: []bool{true}}
 	for _, p := range projects[:min(namedProjects, len(projects))] {
-		g.row(strconv.Itoa(p.Tags), shortPath(p.Project), t.Links.Repository(p.Project, 0))
+		rows.row(strconv.Itoa(p.Tags), shortPath(p.Project), t.Links.Repository(p.Project, 0))
 	}
 	if n := len(projects) - namedProjects; n > 0 {
-		g.row("", fmt.Sprintf("and %d more", n))
+		rows.row("", fmt.Sprintf("and %d more", n))
 	}
 	var out bytes.Buffer
-	g.writeTo(&out)
+	rows.writeTo(&out)
 	return append(append(lines, heading), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")...)
 }

@@ -55,7 +55,7 @@ func reasonChart(s *Summary) chart {
 		words, outcome := explain(reason)
 		c.Bars = append(c.Bars, bar{
 			Label: string(reason), Name: string(reason), Words: words,
-			Segments: []segment{{Class: classOf(outcome), Name: string(s.shown(outcome)), Count: s.Reasons[reason]}},
+			Segments: []segment{{Class: classOf(outcome), Name: string(s.nameOf(outcome)), Count: s.Reasons[reason]}},
 		})
 	}
 	return c.scaled()
@@ -117,9 +117,9 @@ func projectChart(s *Summary, f *findings) chart {
 
 func tallyBar(s *Summary, t *counts, words string) bar {
 	return bar{
-		Label: ending(printable.Escape(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
+		Label: shortenedFront(printable.Escape(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
 		Segments: []segment{
-			{Class: classOf(Deleted), Name: string(s.shown(Deleted)), Count: t.Gone},
+			{Class: classOf(Deleted), Name: string(s.nameOf(Deleted)), Count: t.Gone},
 			{Class: classOf(Undecided), Name: string(Undecided), Count: t.Undecided},
 			{Class: classOf(Failed), Name: string(Failed), Count: t.Failed},
 		},
@@ -151,7 +151,7 @@ func percent(part, all int) string { return fmt.Sprintf("%.2f%%", 100*float64(pa
 
 func outcomeLegend(s *Summary) []legend {
 	return []legend{
-		{classOf(Deleted), string(s.shown(Deleted))},
+		{classOf(Deleted), string(s.nameOf(Deleted))},
 		{classOf(Undecided), string(Undecided)},
 		{classOf(Failed), string(Failed)},
 	}
@@ -163,4 +163,14 @@ func classOf(o Outcome) string {
 		return "gone"
 	}
 	return string(o)
+}
+
+// shortenedFront returns a path cut to at most n characters, from the front: what comes last
+// says most.
+func shortenedFront(path string, n int) string {
+	runes := []rune(path)
+	if len(runes) <= n {
+		return path
+	}
+	return "…" + string(runes[len(runes)-n+1:])
 }

@@ -64,7 +64,7 @@ func figures(s *Summary) []figure {
 		{"", "repositories", number(s.Repositories), ""},
 		{"", "tags", number(s.Tags), ""},
 		outcomeFigure("kept", "kept", s.Kept, s.Tags),
-		outcomeFigure("gone", string(s.shown(Deleted)), s.Deleted, s.Tags),
+		outcomeFigure("gone", string(s.nameOf(Deleted)), s.Deleted, s.Tags),
 		outcomeFigure("undecided", "undecided", s.Undecided, s.Tags),
 		outcomeFigure("failed", "failed", s.Failed, s.Tags),
 	}
@@ -152,4 +152,12 @@ func (p *page) requestsWords() string {
 		words += "; " + number(int(p.Retries)) + " retried"
 	}
 	return words
+}
+
+// tags counts them in words.
+func tags(n int) string {
+	if n == 1 {
+		return "1 tag"
+	}
+	return number(n) + " tags"
 }

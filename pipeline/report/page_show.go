@@ -14,7 +14,7 @@ func (p *page) markup() markup {
 		"origin":          pageParts.fillIf(p.origin() != "", "origin", slots{"text": p.origin()}),
 		"notice":          joined(notices(p.Summary, p.unread), notice.markup),
 		"figure":          joined(figures(p.Summary), figure.markup),
-		"duration":        rounded(p.Duration),
+		"duration":        p.Duration.rounded(),
 		"requests":        p.requestsWords(),
 		"regime":          p.regimeWords(),
 		"verify":          p.verifyWords(),

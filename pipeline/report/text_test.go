@@ -139,3 +139,16 @@ func TestBrokenOutput(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := number(n); got != want {
+			t.Errorf("number(%d) = %q, want %q", n, got, want)
+		}
+	}
+	for path, want := range map[string]string{"short": "short", "exactly-ten": "…actly-ten", "group/sub/project": "…b/project"} {
+		if got := shortenedFront(path, 10); got != want {
+			t.Errorf("shortenedFront(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
