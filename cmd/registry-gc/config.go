@@ -65,12 +65,12 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// suffix is what the names of repositories can end with.
-var suffix = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
+// suffixPattern is what the names of repositories can end with.
+var suffixPattern = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
 
 // acceptable says of which fields not every value of their type will do.
 var acceptable = map[string]func(*Config) bool{
-	"CacheSuffix":    func(c *Config) bool { return suffix.MatchString(c.CacheSuffix) },
+	"CacheSuffix":    func(c *Config) bool { return suffixPattern.MatchString(c.CacheSuffix) },
 	"GitLabURL":      func(c *Config) bool { _, err := gitlabapi.ParseURL(c.GitLabURL); return err == nil },
 	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
@@ -91,7 +91,7 @@ var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, polic
 func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(name)) }
 
 // isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
-// would protect nothing, and nobody would notice before the tags are gone.
+// would protect nothing, which would show when the tags are deleted.
 func isNoTag(name string) bool { return !gitlabapi.IsTagName(name) }
 
 func isRegistry(text string) bool {
@@ -156,8 +156,8 @@ func (c *Config) accepts(field reflect.StructField, value reflect.Value) bool {
 	if choices, ok := field.Tag.Lookup("one_of"); ok {
 		return slices.Contains(strings.Split(choices, ","), value.String())
 	}
-	accepts, picky := acceptable[field.Name]
-	return !picky || accepts(c)
+	accepts, limited := acceptable[field.Name]
+	return !limited || accepts(c)
 }
 
 // loadField reads one field and reports whether its value is of its type. go-envconfig
@@ -244,7 +244,7 @@ func (c *Config) rules() policy.Rules {
 }
 
 // membership says whether only projects of the token's user are walked. On gitlab.com
-// everything public is visible, which nobody means to walk.
+// everything public is visible, which is not what a run is for.
 func (c *Config) membership() bool {
 	if c.Membership != "auto" {
 		return c.Membership == "true"
@@ -267,36 +267,36 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 	if choices, ok := field.Tag.Lookup("one_of"); ok {
 		must = "be one of " + strings.ReplaceAll(choices, ",", ", ")
 	}
-	if reason, ok := reasons[field.Name]; ok {
+	if hint, ok := valueHints[field.Name]; ok {
 		value, _ := lookuper.Lookup(name)
-		must += reason(value)
+		must += hint(value)
 	}
 	return &problem{name, "must " + must}
 }
 
-// reasons say of a value what exactly is wrong with it, without showing more of it than
-// cannot be a secret.
-var reasons = map[string]func(value string) string{
-	"DeleteKinds":        noKindIn,
-	"ProtectedTagsRegex": noPatternIn,
+// valueHints say of a value what exactly is wrong with it. They show no part of it that
+// could be a secret.
+var valueHints = map[string]func(value string) string{
+	"DeleteKinds":        hintForKinds,
+	"ProtectedTagsRegex": hintForPattern,
 }
 
-// word is what a kind looks like. No access token does.
-var word = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)*$`)
+// kindLike is what a kind looks like. No access token does.
+var kindLike = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)*$`)
 
-// noKindIn names the first entry that is no kind, if it is a short word.
-func noKindIn(list string) string {
+// hintForKinds names the first entry that is no kind, if it is a short word.
+func hintForKinds(list string) string {
 	for _, entry := range trimmed(strings.Split(list, ",")) {
-		if isNoKind(entry) && word.MatchString(entry) && len(entry) <= 20 {
+		if isNoKind(entry) && kindLike.MatchString(entry) && len(entry) <= 20 {
 			return "; " + entry + " is none of them"
 		}
 	}
 	return ""
 }
 
-// noPatternIn names the rule of regular expressions that is broken. The library's error
+// hintForPattern names the rule of regular expressions that is broken. The library's error
 // also quotes the text.
-func noPatternIn(text string) string {
+func hintForPattern(text string) string {
 	_, err := regexp.Compile(text)
 	if broken, ok := errors.AsType[*syntax.Error](err); ok {
 		return ": " + broken.Code.String()

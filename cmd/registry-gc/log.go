@@ -17,7 +17,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 )
 
-// A logFormat is the form of the log, which depends on who reads it.
+// A logFormat is the form of the log, which depends on its reader.
 type logFormat struct {
 	level    slog.Level
 	json     bool
@@ -27,7 +27,7 @@ type logFormat struct {
 }
 
 // formatFor returns the form for a destination: JSON lines for programs, and text for
-// people, who read a terminal or the log of a GitLab job. A file gets no escape sequence.
+// people at a terminal or at the log of a GitLab job. A file gets no escape sequence.
 // https://no-color.org is obeyed, and a terminal without a cursor that moves has no display.
 func formatFor(w io.Writer, config *Config, environment envconfig.Lookuper) logFormat {
 	value := func(name string) string { value, _ := environment.Lookup(name); return value }

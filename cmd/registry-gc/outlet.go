@@ -77,7 +77,7 @@ func (o *outlet) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// announce wakes whoever waits for a change. The lock is held.
+// announce wakes the goroutines that wait for a change. The lock is held.
 func (o *outlet) announce() {
 	close(o.changed)
 	o.changed = make(chan struct{})

@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 		_, err := fmt.Fprintln(stdout, "registry-gc", version)
 		return codeOf(err)
 	}
-	settings := line.over(environment)
+	settings := line.settings(environment)
 	config, err := loadConfig(ctx, settings)
 	mistyped := mistypings(names, settings)
 	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
@@ -46,8 +46,8 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	}
 	job := newJob(config, environment, stdout, stderr)
 	defer job.logOutput.close(ctx)
-	// Libraries print through package log, net/http even what a server sent. That goes the
-	// way of all other lines.
+	// Libraries print through package log, net/http even what a server sent. These lines
+	// become lines of this log.
 	slog.SetDefault(job.log)
 	slog.SetLogLoggerLevel(slog.LevelWarn)
 	tidyUp := func() { job.logOutput.flush(ctx) }
@@ -222,7 +222,7 @@ func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler
 // terminal; the reports do not wait for a reader of either.
 func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *report.Files, err error) int {
 	ended.ExitCode = exitCode(err, ended.Summary)
-	if text := verdict(ended.ExitCode, ended.Summary); text != "" {
+	if text := outcomeText(ended.ExitCode, ended.Summary); text != "" {
 		j.log.Error(text)
 	}
 	j.skipSlowPage(ended.Summary, files, err)

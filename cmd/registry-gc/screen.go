@@ -12,7 +12,7 @@ import (
 )
 
 // A screen is what the program writes on a terminal: lines of the log, which stay, and
-// below them a frame, which is drawn anew again and again and is gone in the end.
+// below them a frame, which is drawn again and again and is removed in the end.
 //
 // Between two writes the cursor rests at the beginning of the frame and not behind it.
 // A terminal that becomes narrower may fold the frame's rows, and the program cannot tell

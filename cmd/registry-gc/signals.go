@@ -37,7 +37,7 @@ var beforeExit atomic.Pointer[func()]
 // stopOnSignals returns a context that SIGINT, SIGTERM or SIGHUP ends. The second signal
 // ends the program, whatever it is doing. SIGHUP stays ignored where nohup ignores it.
 func stopOnSignals(parent context.Context) context.Context {
-	// A log that nobody reads any more is no reason to end without a summary.
+	// A log whose reader has ended is no reason to end without a summary.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)

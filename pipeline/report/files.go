@@ -87,7 +87,7 @@ func (f *Files) Handle(e Event) error {
 }
 
 // cleanJSON removes what must not be in a file: secrets, and characters that would steer
-// the terminal of whoever prints it.
+// a terminal that it is printed on.
 func (f *Files) cleanJSON(text []byte) []byte { return f.Redactor.Bytes(printable.JSON(text)) }
 
 // LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
@@ -132,7 +132,7 @@ func (f *Files) Write(name string, text []byte) error {
 const unfinished = ".tmp"
 
 // replace writes a file under another name and then gives it its own. One that could not
-// be written goes: a disk that is full needs the room.
+// be written is removed: a disk that is full needs the room.
 func (f *Files) replace(name string, write func(io.Writer) error) error {
 	final := filepath.Join(f.dir, name)
 	file, err := os.Create(final + unfinished)

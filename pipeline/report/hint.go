@@ -55,7 +55,7 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
 			"DELETE_KINDS without attested-image.")
 	}
-	// Where most of what goes is pushed anew by the next build, a change of the builds is
+	// Where most dead tags are pushed anew by the next build, a change of the builds is
 	// worth more than clearing up after them. In a dry run any of it is.
 	if pushed := dead.total.attested + dead.total.cacheIndex; pushed > 0 && (s.DryRun || 2*pushed >= dead.total.Tags) {
 		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}

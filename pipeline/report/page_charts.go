@@ -61,7 +61,8 @@ func reasonChart(s *Summary) chart {
 	return c.scaled()
 }
 
-// explain says what a reason stands for. One that this version does not know is doubtful.
+// explain says what a reason means. A reason that this version does not know counts as
+// undecided.
 func explain(reason policy.Reason) (words string, outcome Outcome) {
 	for _, e := range explanations {
 		if e.Reason == reason {
@@ -94,7 +95,7 @@ func kindChart(s *Summary, f *findings) chart {
 	c := chart{ID: "kinds", Title: "Tags that are not kept, by kind", Column: "Kind",
 		Text: "Each bar is a kind of manifest, as the registry shows it.", Legend: outcomeLegend(s)}
 	for _, t := range most(f.kinds, (*counts).Total) {
-		c.Bars = append(c.Bars, tallyBar(s, t, kindWords[t.Name]))
+		c.Bars = append(c.Bars, countsBar(s, t, kindWords[t.Name]))
 	}
 	return c.scaled()
 }
@@ -107,7 +108,7 @@ func projectChart(s *Summary, f *findings) chart {
 		Text: "Each bar is a project, those with the most dead tags first.", Legend: outcomeLegend(s)}
 	all := most(f.projects, (*counts).Dead)
 	for _, t := range all[:min(topProjects, len(all))] {
-		c.Bars = append(c.Bars, tallyBar(s, t, ""))
+		c.Bars = append(c.Bars, countsBar(s, t, ""))
 	}
 	if more := len(all) - topProjects; more > 0 {
 		c.More = fmt.Sprintf("The first %d of %s projects; the table at the end has the tags of all.", topProjects, number(len(all)))
@@ -115,11 +116,11 @@ func projectChart(s *Summary, f *findings) chart {
 	return c.scaled()
 }
 
-func tallyBar(s *Summary, t *counts, words string) bar {
+func countsBar(s *Summary, t *counts, words string) bar {
 	return bar{
 		Label: shortenedFront(printable.Escape(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
 		Segments: []segment{
-			{Class: classOf(Deleted), Name: string(s.nameOf(Deleted)), Count: t.Gone},
+			{Class: classOf(Deleted), Name: string(s.nameOf(Deleted)), Count: t.Deleted},
 			{Class: classOf(Undecided), Name: string(Undecided), Count: t.Undecided},
 			{Class: classOf(Failed), Name: string(Failed), Count: t.Failed},
 		},

@@ -20,10 +20,10 @@ type findings struct {
 
 // Counts are of the tags that are not kept, of one project or one kind.
 type counts struct {
-	Name                    string
-	Gone, Undecided, Failed int // gone: deleted, or marked in a dry run
-	Bytes                   int64
-	dead                    map[deadKey]int
+	Name                       string
+	Deleted, Undecided, Failed int // deleted, or marked in a dry run
+	Bytes                      int64
+	dead                       map[deadKey]int
 }
 
 // A deadKey is what the advice on a build depends on.
@@ -62,7 +62,7 @@ func countsOf(all map[string]*counts, name string) *counts {
 func (t *counts) countDecision(d *decisionLine) {
 	switch d.Outcome {
 	case Deleted, Marked:
-		t.Gone++
+		t.Deleted++
 		t.Bytes = saturated(t.Bytes, max(0, d.Bytes))
 	case Failed:
 		t.Failed++
@@ -75,10 +75,10 @@ func (t *counts) countDecision(d *decisionLine) {
 }
 
 // Dead returns how many tags were to go, whether they could be deleted or not.
-func (t *counts) Dead() int { return t.Gone + t.Failed }
+func (t *counts) Dead() int { return t.Deleted + t.Failed }
 
 // Total returns how many tags are not kept.
-func (t *counts) Total() int { return t.Gone + t.Undecided + t.Failed }
+func (t *counts) Total() int { return t.Deleted + t.Undecided + t.Failed }
 
 // most returns them, the largest first by that count.
 func most(all map[string]*counts, count func(*counts) int) []*counts {

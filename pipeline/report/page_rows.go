@@ -12,7 +12,7 @@ import (
 )
 
 // longestLine bounds what one line of the decisions may take in memory. Names and
-// details are short; a longer line is none of ours.
+// details are short; this program writes no longer line.
 const longestLine = 1 << 20
 
 // eachDecision calls do for every line that holds a decision, and returns how many do
@@ -47,7 +47,7 @@ func eachDecision(r io.Reader, do func(*decisionLine) error) (unread int, err er
 // is [repository, tag, outcome, reason, kind, bytes, digest, detail]. What repeats is
 // written out where it first comes, and by its number from then on.
 //
-// The JSON stands in an element of the page. Its encoder escapes <, > and & and the line
+// The JSON is in an element of the page. Its encoder escapes <, > and & and the line
 // separators of JavaScript, so that no name can end that element.
 func writeRows(w io.Writer, decisions io.Reader) error {
 	names := newNameTable()

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// MaxShards is how many shards there may be. A rate limit leaves nothing to share out long
-// before.
+// MaxShards is how many shards there may be. A rate limit has nothing left to share
+// out long before.
 const MaxShards = 1000
 
 // A Shard says which of several runs, that share the projects out among them, a summary
@@ -134,7 +134,7 @@ func openSource(dir string) (Source, error) {
 }
 
 // maxStartGap is how far apart the starts of one run's shards may be. Some may have
-// waited for others to end, but yesterday's of a daily schedule are none of today's.
+// waited for others to end, but shards of yesterday's run on a daily schedule are not of today's.
 const maxStartGap = 20 * time.Hour
 
 // disagreements returns why the sources, in order, are not the shards of one run. Where
