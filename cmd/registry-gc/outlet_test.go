@@ -17,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/creack/pty"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
 
@@ -117,7 +119,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// program returns the program as a command, over a stand-in.
+// program returns the program as a command.
 func program(t *testing.T, address string, environment ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -140,17 +142,52 @@ func TestUnreadLog(t *testing.T) {
 	}
 	defer reader.Close()
 	defer writer.Close()
-	if err := writer.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := writer.Write(make([]byte, 1<<21)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("the pipe is not full: %v", err)
-	}
-	server := faulty(deletions(gitlabtest.Latency(100 * time.Millisecond))...)
-	reports := t.TempDir()
-	command := program(t, listen(t, server), "REPORT_DIR="+reports, "CONCURRENCY=2", "LOG_LEVEL=debug")
+	fill(t, writer)
+	command := program(t, "", "CONCURRENCY=2", "LOG_LEVEL=debug")
 	var stdout bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, writer
+	checkStop(t, command)
+	if !strings.HasPrefix(stdout.String(), "registry-gc, interrupted\n") {
+		t.Errorf("the summary is %q", &stdout)
+	}
+}
+
+// TestPausedTerminal: the same of a terminal that takes nothing, with the display on it.
+func TestPausedTerminal(t *testing.T) {
+	t.Parallel()
+	terminal, device, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	defer device.Close()
+	if err := pty.Setsize(terminal, &pty.Winsize{Cols: 100, Rows: 20}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, device)
+	command := program(t, "", "CONCURRENCY=2", "TERM=xterm")
+	command.Stdout, command.Stderr = device, device
+	checkStop(t, command)
+}
+
+// fill writes to a pipe or a terminal that nothing reads until it takes no more.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	if err := w.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 1<<21)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("it still takes something: %v", err)
+	}
+}
+
+// checkStop starts a program whose deletions are slow, sends it SIGTERM when some are done,
+// and checks that it ends in time and that all deletions are recorded.
+func checkStop(t *testing.T, command *exec.Cmd) {
+	t.Helper()
+	server := faulty(deletions(gitlabtest.Latency(300 * time.Millisecond))...)
+	reports := t.TempDir()
+	command.Env = append(command.Env, "GITLAB_URL="+listen(t, server), "REPORT_DIR="+reports)
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,9 +204,6 @@ func TestUnreadLog(t *testing.T) {
 	_ = command.Wait() // the code says it
 	if took, code := time.Since(signalled), command.ProcessState.ExitCode(); code != 143 || took > 10*time.Second {
 		t.Errorf("exit code %d after %v", code, took)
-	}
-	if !strings.HasPrefix(stdout.String(), "registry-gc, interrupted\n") {
-		t.Errorf("the summary is %q", &stdout)
 	}
 	recorded := readText(t, filepath.Join(reports, "decisions.jsonl"))
 	for _, tag := range server.Deleted() {
