@@ -68,10 +68,10 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 // suffixPattern is what the names of repositories can end with.
 var suffixPattern = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
 
-// acceptable says of which fields not every value of their type will do.
+// acceptable has the fields of which not every value of their type is valid.
 var acceptable = map[string]func(*Config) bool{
 	"CacheSuffix":    func(c *Config) bool { return suffixPattern.MatchString(c.CacheSuffix) },
-	"GitLabURL":      func(c *Config) bool { _, err := gitlabapi.ParseURL(c.GitLabURL); return err == nil },
+	"GitLabURL":      func(c *Config) bool { return parses(gitlabapi.ParseURL(c.GitLabURL)) },
 	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
@@ -80,10 +80,15 @@ var acceptable = map[string]func(*Config) bool{
 	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
-	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isRegistry(c.RegistryURL) },
+	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(gitlabapi.ParseRegistryURL(c.RegistryURL)) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
-	"Pushgateway":    func(c *Config) bool { return c.Pushgateway.IsZero() || isGateway(c.Pushgateway.Reveal()) },
+	"Pushgateway": func(c *Config) bool {
+		return c.Pushgateway.IsZero() || parses(metrics.ParseGateway(c.Pushgateway.Reveal()))
+	},
 }
+
+// parses reports whether a parser accepts its text.
+func parses[T any](_ T, err error) bool { return err == nil }
 
 // kinds are those that DELETE_KINDS can name: GitLab has details of all others.
 var kinds = []policy.Kind{policy.KindCacheIndex, policy.KindAttestedImage, policy.KindMissingManifest, policy.KindMultiArch}
@@ -93,16 +98,6 @@ func isNoKind(name string) bool { return !slices.Contains(kinds, policy.Kind(nam
 // isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
 // would protect nothing, which would show when the tags are deleted.
 func isNoTag(name string) bool { return !gitlabapi.IsTagName(name) }
-
-func isRegistry(text string) bool {
-	_, err := gitlabapi.ParseRegistryURL(text)
-	return err == nil
-}
-
-func isGateway(text string) bool {
-	_, err := metrics.ParseGateway(text)
-	return err == nil
-}
 
 // loadConfig reads the configuration. All that is wrong is in the error, each a
 // [*problem].
@@ -122,7 +117,14 @@ func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []
 		if names != nil && !slices.Contains(names, field.Name) {
 			continue
 		}
-		if !loadField(ctx, field, value, lookuper) || !c.accepts(field, value) {
+		valid := loadField(ctx, field, value, lookuper)
+		if choices, ok := field.Tag.Lookup("one_of"); ok {
+			valid = valid && slices.Contains(strings.Split(choices, ","), value.String())
+		}
+		if accepts, ok := acceptable[field.Name]; ok {
+			valid = valid && accepts(c)
+		}
+		if !valid {
 			problems = append(problems, mustBe(field, lookuper))
 		}
 	}
@@ -149,15 +151,6 @@ func checkFolder(dir string) error {
 		return &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
 	return nil
-}
-
-// accepts reports whether the value of a field is one of those that the field allows.
-func (c *Config) accepts(field reflect.StructField, value reflect.Value) bool {
-	if choices, ok := field.Tag.Lookup("one_of"); ok {
-		return slices.Contains(strings.Split(choices, ","), value.String())
-	}
-	accepts, limited := acceptable[field.Name]
-	return !limited || accepts(c)
 }
 
 // loadField reads one field and reports whether its value is of its type. go-envconfig

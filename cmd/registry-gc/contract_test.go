@@ -56,7 +56,7 @@ type kustomization struct {
 }
 
 // readManifests decodes every manifest of the folder. A field that the API does not have,
-// a kind that nobody expects, or a kind that comes twice or not at all, is an error.
+// a kind that is not expected, or a kind that comes twice or not at all, is an error.
 func readManifests(t *testing.T) *manifest {
 	t.Helper()
 	m := new(manifest)
@@ -73,7 +73,7 @@ func readManifests(t *testing.T) *manifest {
 			kind := kindOf(t, file, document)
 			target, expected := kinds[kind]
 			if !expected {
-				t.Fatalf("%s: nobody expects another %s here", file, kind)
+				t.Fatalf("%s: another %s is not expected here", file, kind)
 			}
 			decodeStrictly(t, file, document, target)
 			delete(kinds, kind)

@@ -140,7 +140,7 @@ func standin(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // gateways are the Pushgateways that scripts can start. The one that refuses repeats what
-// it should not, and the one that hangs does so until nobody waits any more.
+// it should not, and the one that hangs does so until its client gives up.
 var gateways = map[string]http.HandlerFunc{
 	"accepts": func(http.ResponseWriter, *http.Request) {},
 	"refuses": func(w http.ResponseWriter, r *http.Request) {

@@ -19,8 +19,8 @@ func dead(repository string, kind policy.Kind, bytes int64, outcome Outcome) Dec
 	}
 }
 
-// tallied returns the deadTags and the summary of some events.
-func tallied(t *testing.T, dryRun bool, events ...Event) (*Summary, *DeadTags) {
+// countEvents returns the summary and the dead tags of some events.
+func countEvents(t *testing.T, dryRun bool, events ...Event) (*Summary, *DeadTags) {
 	t.Helper()
 	summary, deadTags := NewSummary(dryRun), new(DeadTags)
 	for _, event := range events {
@@ -31,8 +31,8 @@ func tallied(t *testing.T, dryRun bool, events ...Event) (*Summary, *DeadTags) {
 	return summary, deadTags
 }
 
-func TestTally(t *testing.T) {
-	_, deadTags := tallied(t, false,
+func TestDeadTags(t *testing.T) {
+	_, deadTags := countEvents(t, false,
 		dead("b", "", 0, Deleted),
 		dead("a", "", 100, Marked),
 		dead("c", "", 50, Failed),
@@ -60,9 +60,9 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// TestTallyOverflow: sizes are the server's word.
-func TestTallyOverflow(t *testing.T) {
-	_, deadTags := tallied(t, false, dead("a", "", math.MaxInt64, Deleted), dead("a", "", 1, Deleted), dead("b", "", 1, Deleted))
+// TestDeadTagsOverflow: sizes are the server's word.
+func TestDeadTagsOverflow(t *testing.T) {
+	_, deadTags := countEvents(t, false, dead("a", "", math.MaxInt64, Deleted), dead("a", "", 1, Deleted), dead("b", "", 1, Deleted))
 	if got := deadTags.Total().Bytes; got != math.MaxInt64 {
 		t.Errorf("in all %d", got)
 	}
@@ -71,8 +71,8 @@ func TestTallyOverflow(t *testing.T) {
 	}
 }
 
-// BenchmarkTally shows what is remembered of 10,000 repositories.
-func BenchmarkTally(b *testing.B) {
+// BenchmarkDeadTags shows what is remembered of 10,000 repositories.
+func BenchmarkDeadTags(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		deadTags := new(DeadTags)

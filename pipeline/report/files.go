@@ -69,8 +69,12 @@ type decisionLine struct {
 }
 
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
-// once and whole, so that a run that is killed can still be read. After an error it
+// once and whole, so that what a killed run wrote can be read. After an error it
 // writes no more: the next line would be glued to one that may have been cut off.
+//
+// It waits for the disk, also after a stop, and so holds up further deletions: one that
+// is not recorded would be worse than a run that ends late. So it must be called before
+// handlers that may wait for anything else.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
 	if !ok || d.Outcome == Kept || f.err != nil {

@@ -67,7 +67,7 @@ func TestHint(t *testing.T) {
 		"the same on database":                {dryRun, nil, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			summary, deadTags := tallied(t, test.dryRun, test.events...)
+			summary, deadTags := countEvents(t, test.dryRun, test.events...)
 			if test.change != nil {
 				test.change(summary)
 			}
@@ -91,7 +91,7 @@ func TestHintNamesProjects(t *testing.T) {
 			all = append(all, decision)
 		}
 	}
-	summary, deadTags := tallied(t, false, append(all, dead("c", policy.KindCacheIndex, 0, Deleted))...)
+	summary, deadTags := countEvents(t, false, append(all, dead("c", policy.KindCacheIndex, 0, Deleted))...)
 	got := strings.Join(summary.hints(deadTags)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 It would show images built with --provenance=false (docker buildx), unlike those of:

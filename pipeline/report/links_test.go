@@ -34,7 +34,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestLinkedLines: where somebody has to look, the log says where, and nowhere else.
+// TestLinkedLines: a line that needs a look says where, and no other does.
 func TestLinkedLines(t *testing.T) {
 	const link = "https://gitlab.example.com/acme/shop/container_registry/42"
 	decision := Decision{Project: "acme/shop", Repository: "acme/shop/web", RepositoryID: 42, Tag: "1", Action: policy.Delete}
@@ -67,7 +67,7 @@ func TestLinkedLines(t *testing.T) {
 func TestLinkedSummary(t *testing.T) {
 	event := dead("acme/shop/web", policy.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
-	summary, deadTags := tallied(t, true, event)
+	summary, deadTags := countEvents(t, true, event)
 	deadTags.Links.Instance = "https://gitlab.example.com"
 	text := textOf(t, summary, deadTags)
 	for _, want := range []string{

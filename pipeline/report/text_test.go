@@ -22,7 +22,7 @@ func textOf(t *testing.T, summary *Summary, deadTags *DeadTags) string {
 }
 
 func TestWriteText(t *testing.T) {
-	summary, deadTags := tallied(t, true, append(events(),
+	summary, deadTags := countEvents(t, true, append(events(),
 		dead("g/p/app.cache", policy.KindCacheIndex, 3<<30, Marked),
 		dead("g/p/app.cache", policy.KindCacheIndex, 0, Marked),
 		dead("g/p/app.cache", policy.KindCacheManifest, 0, Marked),
@@ -83,7 +83,7 @@ func TestTopRepositories(t *testing.T) {
 			all = append(all, dead(fmt.Sprintf("app-%02d", i), "", 1<<20, Deleted))
 		}
 	}
-	summary, deadTags := tallied(t, false, all...)
+	summary, deadTags := countEvents(t, false, all...)
 	text := textOf(t, summary, deadTags)
 	for _, want := range []string{"\n    20    20.0 MiB  app-00\n", "\n    11    11.0 MiB  app-09\n", "\n    27    27.0 MiB  in 3 more\n"} {
 		if !strings.Contains(text, want) {
@@ -103,7 +103,7 @@ func TestHostilePaths(t *testing.T) {
 	} {
 		decision := dead("x", policy.KindAttestedImage, 1, Marked)
 		decision.Project, decision.Repository = path, path
-		summary, deadTags := tallied(t, true, decision)
+		summary, deadTags := countEvents(t, true, decision)
 		text := textOf(t, summary, deadTags)
 		for line := range strings.Lines(text) {
 			line = strings.TrimSuffix(line, "\n")

@@ -149,7 +149,7 @@ func TestSeriesStay(t *testing.T) {
 	}
 }
 
-// TestDryRun: nobody may take what was marked for deleted.
+// TestDryRun: what was marked does not count as deleted.
 func TestDryRun(t *testing.T) {
 	text := string(run(t, true).Text())
 	for _, want := range []string{

@@ -115,7 +115,7 @@ func TestPushNowhere(t *testing.T) {
 // TestPushStops: a push that hangs ends with its context, and says why.
 func TestPushStops(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	why := errors.New("somebody wants to go home")
+	why := errors.New("the run is interrupted")
 	gateway := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		cancel(why)
