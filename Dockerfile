@@ -30,6 +30,7 @@ ARG VERSION=dev
 LABEL org.opencontainers.image.title="registry-gc" \
       org.opencontainers.image.description="Removes dead tags from GitLab's container registry" \
       org.opencontainers.image.source="https://gitlab.com/registry-gc/registry-gc" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/registry-gc /registry-gc

@@ -16,7 +16,7 @@ build: ## build static programs into bin/, for another system with GOOS and GOAR
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o '$(BIN)/' ./cmd/...
 
 # The race detector is written in C, so that it needs what programs here do without.
-test: ## run all tests with the race detector, in random order
+test: ## run the tests of the program with the race detector, in random order
 	@command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || { \
 		echo "make test: the race detector needs a C compiler, and there is no $$($(GO) env CC): install gcc or clang," >&2; \
 		echo "or leave the detector out: $(GO) test -shuffle=on ./..." >&2; \

@@ -5,6 +5,8 @@ package registrygc_test
 import (
 	"encoding/json"
 	"errors"
+	"go/parser"
+	"go/token"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,16 +27,19 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "internal/printable", "internal/redact"},
-	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/registry", "gitlabapi/throttle", "internal/printable", "internal/redact"},
+	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/throttle"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
-	"gitlabapi":            {"internal/flight"},
+	"gitlabapi":            {"gitlabapi/registry", "gitlabapi/throttle"},
 	"gitlabapi/gitlabtest": nil,
+	"gitlabapi/manifest":   nil,
+	"gitlabapi/registry":   {"gitlabapi/manifest", "gitlabapi/throttle", "internal/flight"},
+	"gitlabapi/throttle":   nil,
 	"internal/flight":      nil,
 	"internal/printable":   nil,
 	"internal/redact":      nil,
-	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "internal/flight"},
+	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
 	"pipeline/policy":      nil,
 	"pipeline/report":      {"pipeline/policy", "internal/printable", "internal/redact"},
 
@@ -46,20 +52,18 @@ var mayImport = map[string][]string{
 var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
 
 // homes says where each dependency lives: whoever wants to replace one has to look at a
-// single package.
-var homes = map[string]string{
-	"github.com/sethvargo/go-envconfig":      "cmd/registry-gc",
-	"github.com/lmittmann/tint":              "cmd/registry-gc",
-	"github.com/KimMachineGun/automemlimit":  "cmd/registry-gc",
-	"golang.org/x/term":                      "cmd/registry-gc",
-	"golang.org/x/sync":                      "pipeline",
-	"golang.org/x/time":                      "gitlabapi",
-	"gitlab.com/gitlab-org/api/client-go":    "gitlabapi",
-	"github.com/hashicorp/go-retryablehttp":  "gitlabapi",
-	"github.com/google/go-containerregistry": "gitlabapi",
-	"github.com/graph-gophers/graphql-go":    "gitlabapi/gitlabtest",
-	"github.com/prometheus":                  "pipeline/report/metrics",
-	"gonum.org/v1/plot":                      "bench",
+// single package. The requests of GitLab's client go through a limiter of ours, and have to
+// be told that it wants none of its own.
+var homes = map[string][]string{
+	"github.com/sethvargo/go-envconfig":     {"cmd/registry-gc"},
+	"github.com/lmittmann/tint":             {"cmd/registry-gc"},
+	"github.com/KimMachineGun/automemlimit": {"cmd/registry-gc"},
+	"golang.org/x/term":                     {"cmd/registry-gc"},
+	"golang.org/x/sync":                     {"pipeline"},
+	"golang.org/x/time":                     {"gitlabapi/throttle", "gitlabapi"},
+	"gitlab.com/gitlab-org/api/client-go":   {"gitlabapi"},
+	"github.com/graph-gophers/graphql-go":   {"gitlabapi/gitlabtest"},
+	"github.com/prometheus":                 {"pipeline/report/metrics"},
 }
 
 // forTests are the dependencies of tests, which may be used in any.
@@ -70,12 +74,14 @@ var forTests = []string{
 	"github.com/rogpeppe/go-internal",
 	"go.uber.org/goleak",
 	"golang.org/x/net/html",
-	"k8s.io/api",
-	"sigs.k8s.io/yaml",
 }
 
+// nested are the folders with a module of their own, for what the program does not need.
+// The part modules of .ci/run looks after them.
+var nested = []string{"bench/chart", "deploy/test"}
+
 // impure are packages of the standard library that a pure function has no use for.
-var impure = []string{"context", "log", "net", "os", "time"}
+var impure = []string{"context", "log", "net", "os"}
 
 // goPackage is what go list says about a package.
 type goPackage struct {
@@ -176,32 +182,75 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-func TestDependenciesHaveOneHome(t *testing.T) {
+func TestDependenciesHaveHomes(t *testing.T) {
 	for _, p := range allPackages(t) {
 		for _, path := range p.Imports {
-			if foreign(path) && homeOf(path) != p.name() {
-				t.Errorf("%s must not import %s, whose home is %q", p.name(), path, homeOf(path))
+			if foreign(path) && !slices.Contains(homesOf(path), p.name()) {
+				t.Errorf("%s must not import %s, whose homes are %q", p.name(), path, homesOf(path))
 			}
 		}
 		for _, path := range p.testImports() {
-			if foreign(path) && homeOf(path) != p.name() && !isForTests(path) {
-				t.Errorf("tests of %s must not import %s, whose home is %q", p.name(), path, homeOf(path))
+			if foreign(path) && !slices.Contains(homesOf(path), p.name()) && !isForTests(path) {
+				t.Errorf("tests of %s must not import %s, whose homes are %q", p.name(), path, homesOf(path))
 			}
 		}
 	}
 }
 
-func homeOf(path string) string {
-	for dependency, home := range homes {
+func homesOf(path string) []string {
+	for dependency, homes := range homes {
 		if within(path, dependency) {
-			return home
+			return homes
 		}
 	}
-	return "nowhere"
+	return nil
 }
 
 func isForTests(path string) bool {
 	return slices.ContainsFunc(forTests, func(dependency string) bool { return within(path, dependency) })
+}
+
+// TestNestedModules: they are those that are listed, for the same Go as the program, and
+// import nothing of it: they read what it writes, and no replacement ties one to the other.
+// Their files are only parsed here, since what they import may not be downloaded.
+func TestNestedModules(t *testing.T) {
+	goVersion := regexp.MustCompile(`(?m)^go \S+$`)
+	want := goVersion.FindString(readFile(t, "go.mod"))
+	var found []string
+	documented := make(map[string]bool)
+	walkText(t, func(path, text string) {
+		dir, name := filepath.ToSlash(filepath.Dir(path)), filepath.Base(path)
+		if name == "go.mod" && dir != "." {
+			found = append(found, dir)
+			if !strings.HasPrefix(text, "module "+module+"/"+dir+"\n") || goVersion.FindString(text) != want || strings.Contains(text, "replace ") {
+				t.Errorf("%s: want the path %s/%s, %q and no replacement", path, module, dir, want)
+			}
+		}
+		i := slices.IndexFunc(nested, func(root string) bool { return within(dir, root) })
+		if i < 0 || filepath.Ext(name) != ".go" {
+			return
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly|parser.ParseComments)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		documented[dir] = documented[dir] || file.Doc != nil
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil || within(imported, module) && !within(imported, module+"/"+nested[i]) {
+				t.Errorf("%s must not import %s: it is not of the same module", path, spec.Path.Value)
+			}
+		}
+	})
+	if slices.Sort(found); !slices.Equal(found, nested) {
+		t.Errorf("the nested modules are %v; want %v", found, nested)
+	}
+	for dir, has := range documented {
+		if !has {
+			t.Errorf("package %s has no comment that says what it is for", dir)
+		}
+	}
 }
 
 // TestTheLinkerLeavesOut what nobody calls, as long as nothing in the program calls
@@ -227,23 +276,30 @@ func TestTheLinkerLeavesOut(t *testing.T) {
 	}
 }
 
-// TestPolicyIsPure: a verdict depends on the facts alone. The package's own tests may do
-// what they like.
-func TestPolicyIsPure(t *testing.T) {
-	checked := false
+// TestPurePackages: a verdict depends on the facts alone, and what a tag is on the bytes of its
+// manifest. Dates are values to both; nothing tells them the time. The packages' own tests may
+// do what they like.
+func TestPurePackages(t *testing.T) {
+	checked := 0
+	clock := regexp.MustCompile(`\btime\.(?:Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker)\b`)
 	for _, p := range allPackages(t) {
-		if p.name() != "pipeline/policy" {
+		if !slices.Contains([]string{"pipeline/policy", "gitlabapi/manifest"}, p.name()) {
 			continue
 		}
-		checked = true
+		checked++
 		for _, path := range p.Imports {
 			if foreign(path) || slices.ContainsFunc(impure, func(bad string) bool { return within(path, bad) }) {
-				t.Errorf("pipeline/policy must not import %s", path)
+				t.Errorf("%s must not import %s", p.name(), path)
+			}
+		}
+		for _, file := range p.GoFiles {
+			if used := clock.FindString(readFile(t, filepath.Join(p.name(), file))); used != "" {
+				t.Errorf("%s of %s must not use %s", file, p.name(), used)
 			}
 		}
 	}
-	if !checked {
-		t.Error("there is no pipeline/policy")
+	if checked != 2 {
+		t.Errorf("%d packages were checked", checked)
 	}
 }
 
@@ -329,6 +385,27 @@ func TestMakefile(t *testing.T) {
 	}
 }
 
+// TestLicense: the repository has its licence in full, and the image and the README say
+// which it is.
+func TestLicense(t *testing.T) {
+	for path, parts := range map[string][]string{
+		"LICENSE": {
+			"Apache License\n                           Version 2.0, January 2004\n",
+			"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "END OF TERMS AND CONDITIONS",
+			"Copyright 2026 The registry-gc authors\n",
+		},
+		"Dockerfile": {`org.opencontainers.image.licenses="Apache-2.0"`},
+		"README.md":  {"[LICENSE](LICENSE)"},
+	} {
+		text := readFile(t, path)
+		for _, part := range parts {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s does not say %q", path, part)
+			}
+		}
+	}
+}
+
 // TestCI: the two commands that the README promises are what decides on a change.
 func TestCI(t *testing.T) {
 	text := readFile(t, ".ci/run")
@@ -343,7 +420,7 @@ func TestCI(t *testing.T) {
 		"staticcheck":     `/staticcheck" \./\.\.\.`,
 		"vulnerabilities": `/govulncheck" \./\.\.\.`,
 		"tests":           `make test\b`,
-		"chart":           `go test\b`,
+		"modules":         `(?s)\*/go\.mod'.*go mod tidy -diff.*go vet \./\.\.\..*/staticcheck" \./\.\.\..*go test\b`,
 		"registry":        `go test -tags realregistry\b`,
 		"pages":           `go test -tags browser\b`,
 		"component":       `node .*/run\.mjs"`,

@@ -5,27 +5,33 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// withRace is set where the tests are built with the race detector.
-var withRace bool
+// withRace reports whether the tests are built with the race detector.
+func withRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
 
-// TestEveryMeasurement makes every measurement on small worlds, each with the programs'
+// TestEveryMeasurement makes every measurement on small instances, each with the programs'
 // own processes, which end with an error when the race detector has seen something.
 func TestEveryMeasurement(t *testing.T) {
 	dir := t.TempDir()
-	if err := build(t.Context(), dir, withRace); err != nil {
+	if err := build(t.Context(), dir, withRace()); err != nil {
 		t.Fatal(err)
 	}
 	b := newBench(dir, io.Discard)
-	b.shrink = 500
+	b.divisor = 500
 	rows, err := b.targets(t.Context(), regexp.MustCompile(""))
 	if err != nil {
 		t.Fatal(err)
@@ -42,9 +48,7 @@ func TestEveryMeasurement(t *testing.T) {
 	for name, want := range map[string]string{
 		"README.md":    "| 2,000 |", // a million tags, shrunk
 		"targets.json": `"measured"`,
-		"growth.json":  `"average_in_flight"`,
-		"requests.svg": "floor on DATABASE",
-		"time.svg":     "registry-gc, LEGACY",
+		"growth.json":  `"fewest_seconds"`,
 	} {
 		text, err := os.ReadFile(filepath.Join(out, name))
 		if err != nil || !strings.Contains(string(text), want) {
@@ -56,7 +60,7 @@ func TestEveryMeasurement(t *testing.T) {
 // TestFormula: what stands in for the sequential algorithm, where it would take hours, is
 // what it does.
 func TestFormula(t *testing.T) {
-	for name, size := range map[string]gitlabtest.Sized{
+	for name, size := range map[string]gitlabtest.EvenWorld{
 		"small":                   {Projects: 3, EmptyProjects: 17, Repositories: 9, Tags: 180, Dead: 0.02, Protected: 0.1},
 		"whole hundreds":          {Projects: 50, EmptyProjects: 50, Repositories: 150, Tags: 300, Dead: 0.3},
 		"pages of repositories":   {Projects: 1, EmptyProjects: 100, Repositories: 110, Tags: 220, Dead: 0.1},
@@ -73,7 +77,7 @@ func TestFormula(t *testing.T) {
 	}
 }
 
-func checkFormula(t *testing.T, size gitlabtest.Sized) {
+func checkFormula(t *testing.T, size gitlabtest.EvenWorld) {
 	t.Helper()
 	server := gitlabtest.New(size.World())
 	loop := &sequential{client: client(t, server), rules: defaultRules(), regime: policy.Known(policy.Legacy)}
@@ -95,8 +99,8 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 	t.Helper()
 	client, err := gitlabapi.New(gitlabapi.Config{
 		URL:            "http://gitlab.test",
-		Token:          gitlabapi.NewSecret(gitlabtest.DefaultToken),
-		Concurrency:    inFlight,
+		Token:          throttle.NewSecret(gitlabtest.DefaultToken),
+		Concurrency:    concurrency,
 		RequestTimeout: time.Minute,
 		MaxRetries:     5,
 		Transport:      server.Transport(),
@@ -110,7 +114,7 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 // TestCheck: a walk that passed over tags, or deleted others than the dead, is no
 // measurement.
 func TestCheck(t *testing.T) {
-	s := setup{World: gitlabtest.Sized{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}
+	s := setup{World: gitlabtest.EvenWorld{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}
 	for m, right := range map[[2]int]bool{{600, 60}: true, {599, 60}: false, {600, 59}: false, {600, 61}: false} {
 		if err := s.check(measurement{Tags: m[0], Deleted: m[1]}); (err == nil) != right {
 			t.Errorf("%d tags, %d deleted: %v", m[0], m[1], err)
@@ -135,7 +139,7 @@ func TestCommand(t *testing.T) {
 
 // TestFewestRequests: the floor by hand for one small instance.
 func TestFewestRequests(t *testing.T) {
-	size := gitlabtest.Sized{Projects: 2, EmptyProjects: 99, Repositories: 4, Tags: 4_400, Dead: 0.01}
+	size := gitlabtest.EvenWorld{Projects: 2, EmptyProjects: 99, Repositories: 4, Tags: 4_400, Dead: 0.01}
 	for regime, want := range map[gitlabtest.Regime]int{
 		gitlabtest.Database: 2 + 4*2 + 3,  // 44 dead
 		gitlabtest.Legacy:   2 + 4*11 + 3, // 1,100 tags in each repository
@@ -155,7 +159,7 @@ func TestListings(t *testing.T) {
 		"DELETE /projects/:id/registry/repositories/:rid/tags": 7,
 		"POST /api/graphql query":                              10_000, "POST /api/graphql mutation": 7,
 	}}
-	if got := listings(m); got != 11_111 {
+	if got := m.listings(); got != 11_111 {
 		t.Errorf("%d listings, want 11111", got)
 	}
 }
@@ -171,12 +175,28 @@ func TestTargetsAreReachedAtTheirLimit(t *testing.T) {
 		{atMost(20, "%.0f µs", tags), measurement{Tags: 21}, figure{21, "21 µs", false}},
 		{atLeast(50, "%.0f times", tags), measurement{Tags: 50}, figure{50, "50 times", true}},
 		{atLeast(50, "%.0f times", tags), measurement{Tags: 49}, figure{49, "49 times", false}},
+		{requestsWithin(tags), measurement{Tags: 1_000, API: 900, Registry: 100}, figure{1_000, "1,000 of 1,000", true}},
+		{requestsWithin(tags), measurement{Tags: 1_000, API: 901, Registry: 100}, figure{1_001, "1,001 of 1,000", false}},
 		{residentAtMost(64), measurement{Peak: 64 << 20}, figure{64, "64.0 MiB", true}},
 		{residentAtMost(64), measurement{Peak: 65 << 20}, figure{65, "65.0 MiB", false}},
 		{residentAtMost(64), measurement{}, figure{0, "not known on this system", false}},
 	} {
 		if got := test.read(test.m, measurement{}); got != test.want {
 			t.Errorf("%+v, want %+v", got, test.want)
+		}
+	}
+}
+
+// TestShrink: a smaller instance has the shape of the one that it stands for.
+func TestShrink(t *testing.T) {
+	for name, test := range map[string]struct{ world, want gitlabtest.EvenWorld }{
+		"many projects":    {neverCleaned(gitlabtest.Legacy, 100_000), neverCleaned(gitlabtest.Legacy, 1_000)},
+		"attested":         {attested(100_000), attested(1_000)},
+		"one repository":   {oneRepository(100_000), oneRepository(1_000)},
+		"one with a cache": {oneRepositoryAndCache(100_000), oneRepositoryAndCache(1_000)},
+	} {
+		if got := (setup{World: test.world}).shrink(100).World; got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}
 }

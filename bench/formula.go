@@ -19,9 +19,9 @@ func pages(items, pageSize int) int { return max((items+pageSize-1)/pageSize, 1)
 //	  and of the counterpart's tags, once more
 //	+ one for each deletion
 //
-// It holds for worlds in which every cache lacks a date, or the regime is DATABASE, and
+// It holds for instances in which every cache lacks a date, or the regime is DATABASE, and
 // nothing is deleted in a counterpart.
-func sequentialRequests(size gitlabtest.Sized) int {
+func sequentialRequests(size gitlabtest.EvenWorld) int {
 	world := size.World()
 	requests := pages(len(world.Projects), 100) + 1 + size.Deletions()
 	for _, p := range world.Projects {
@@ -53,11 +53,21 @@ func unprotected(r *gitlabtest.Repository) int {
 	return n
 }
 
-// fewestRequests is what no algorithm can go below that learns of every tag and deletes the
-// dead ones: the pages of the projects, of 100, and of each repository's tags, of
-// 1,000 at the registry of a DATABASE instance and else of 100, and a request for each 20
-// deletions.
-func fewestRequests(size gitlabtest.Sized) int {
+// unprotectedTags counts those of a whole instance.
+func unprotectedTags(size gitlabtest.EvenWorld) int {
+	n := 0
+	for _, p := range size.World().Projects {
+		for _, r := range p.Repositories {
+			n += unprotected(r)
+		}
+	}
+	return n
+}
+
+// listingPages is how many pages have to be read to know all tags: those of the projects,
+// of 100, and of each repository's tags, of 1,000 at the registry of a DATABASE instance
+// and else of 100.
+func listingPages(size gitlabtest.EvenWorld) int {
 	pageSize := 100
 	if size.Regime == gitlabtest.Database {
 		pageSize = 1000
@@ -69,16 +79,11 @@ func fewestRequests(size gitlabtest.Sized) int {
 			requests += pages(len(r.Tags), pageSize)
 		}
 	}
-	return requests + (size.Deletions()+19)/20
+	return requests
 }
 
-// allUnprotected counts the tags of an instance that are not protected.
-func allUnprotected(size gitlabtest.Sized) int {
-	n := 0
-	for _, p := range size.World().Projects {
-		for _, r := range p.Repositories {
-			n += unprotected(r)
-		}
-	}
-	return n
+// fewestRequests is what no algorithm can go below that learns of every tag and deletes the
+// dead ones, 20 with a request.
+func fewestRequests(size gitlabtest.EvenWorld) int {
+	return listingPages(size) + (size.Deletions()+19)/20
 }

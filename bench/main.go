@@ -5,11 +5,11 @@
 //
 //	go run ./bench [-quick] [-run REGEXP] [-out FOLDER]
 //
-// It is run from within the module, needs nothing but Go, and speaks to the loopback
-// interface only. It holds each number that the program has to reach against its target,
-// and shows how requests, time, processor time and memory grow with the tags. A run of
-// everything writes tables, JSON and charts into FOLDER; with -quick or -run nothing is
-// written unless FOLDER is named.
+// It is run from the root of the module and speaks to the loopback interface only. It holds
+// each number that the program has to reach against its target, and shows how requests,
+// time, processor time and memory grow with the tags. A run of everything writes tables,
+// JSON and charts into FOLDER; with -quick or -run nothing is written unless FOLDER is
+// named.
 //
 // Exit codes: 0 all was measured, 1 something went wrong. That a target was missed shows
 // in the table; it is no error.
@@ -22,7 +22,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 )
@@ -58,15 +60,15 @@ func run(ctx context.Context, args []string) error {
 }
 
 // parse reads the command line.
-func parse(args []string, to io.Writer) (config, error) {
+func parse(args []string, output io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.BoolVar(&c.quick, "quick", false, "worlds of a hundredth of the size, to see that everything works")
+	flags.BoolVar(&c.quick, "quick", false, "use instances of a hundredth of the size, to see that everything works")
 	only := flags.String("run", "", "measure only rows whose name matches this `regexp`, or growth: the names are in the last column")
 	flags.StringVar(&c.out, "out", "", "`folder` to write results to (a run of everything: bench/results)")
 	flags.StringVar(&c.sequential, "sequential", "", "be the sequential algorithm and walk the instance at this `URL`")
 	flags.StringVar(&c.regime, "regime", "database", "of that instance: legacy or database")
-	flags.SetOutput(to)
+	flags.SetOutput(output)
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
@@ -85,15 +87,16 @@ func parse(args []string, to io.Writer) (config, error) {
 
 // command is how to make the same measurements again.
 func (c config) command() string {
+	only := c.only.String()
+	if !c.quick && only == "" {
+		return "make bench"
+	}
 	command := "go run ./bench"
 	if c.quick {
 		command += " -quick"
 	}
-	if only := c.only.String(); only != "" {
+	if only != "" {
 		command += " -run '" + only + "'"
-	}
-	if command == "go run ./bench" {
-		return "make bench"
 	}
 	return command
 }
@@ -110,7 +113,7 @@ func measureAll(ctx context.Context, c config) (err error) {
 	}
 	b := newBench(dir, os.Stderr)
 	if c.quick {
-		b.shrink = 100
+		b.divisor = 100
 	}
 	results := results{Machine: thisMachine(ctx), Command: c.command()}
 	if results.Targets, err = b.targets(ctx, c.only); err != nil {
@@ -124,5 +127,24 @@ func measureAll(ctx context.Context, c config) (err error) {
 	if err := results.print(os.Stdout); err != nil || c.out == "" {
 		return err
 	}
-	return results.write(c.out)
+	if err := results.write(c.out); err != nil || len(results.Growth) == 0 {
+		return err
+	}
+	return drawCharts(ctx, c.out)
+}
+
+// drawCharts draws the charts of results that are written. What draws is a module of its
+// own and no import: the library that it needs is nothing for the program's go.mod.
+func drawCharts(ctx context.Context, folder string) error {
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	command := exec.CommandContext(ctx, "go", "run", "-C", "bench/chart", ".", folder)
+	command.Stdout, command.Stderr = os.Stderr, os.Stderr
+	interruptOnCancel(command)
+	if err := command.Run(); err != nil {
+		return fmt.Errorf("drawing the charts; the figures are written: %w", err)
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"regexp"
 	"testing"
 	"testing/synctest"
@@ -13,11 +12,11 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// full asks for worlds of the size that the README speaks of.
+// full asks for instances of 20,000 tags.
 var full = flag.Bool("full", false, "run on 20,000 tags instead of 1,000")
 
-// evidences are the ways to know about tags, with what each can know of them.
-var evidences = []struct {
+// sources are those that facts come from, with what can be known from each.
+var sources = []struct {
 	name   string
 	regime gitlabtest.Regime
 	verify pipeline.Verify
@@ -29,35 +28,28 @@ var evidences = []struct {
 	{"database, registry", gitlabtest.Database, pipeline.VerifyRegistry, gitlabtest.TruthRules{ByRegistry: true}},
 }
 
-// troubles are what may happen to an instance while it is walked.
-var troubles = []struct {
-	name   string
-	faults func(tags int) []gitlabtest.Fault
-}{
-	{"none", func(int) []gitlabtest.Fault { return nil }},
-	{"outage for a while", func(tags int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}}
-	}},
-	{"outage from then on", func(tags int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}}
-	}},
-	{"1 in 20 requests at the registry fails", func(int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Probability: 0.05, Effect: gitlabtest.RegistryOutage()}}
-	}},
-	{"1 in 20 requests fails", func(int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Probability: 0.05, Effect: gitlabtest.Status(500)}}
-	}},
-	{"1 in 20 dates cannot be read", func(int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Probability: 0.05, Effect: gitlabtest.ConfigUnreadable()}}
-	}},
-	{"first lists are cut short", func(int) []gitlabtest.Fault {
-		return []gitlabtest.Fault{{Path: regexp.MustCompile(`/tags(/list/?)?$`), Skip: 1, Count: 1, PerPath: true, Effect: gitlabtest.CutListTo(0.5)}}
-	}},
+// namedFault is something that goes wrong with an instance while it is walked.
+type namedFault struct {
+	name string
+	gitlabtest.Fault
+}
+
+// faults are those that every source is run through, on an instance of so many tags.
+func faults(tags int) []namedFault {
+	lists := regexp.MustCompile(`/tags(/list/?)?$`)
+	return []namedFault{
+		{"outage for a while", gitlabtest.Fault{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}},
+		{"outage from then on", gitlabtest.Fault{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}},
+		{"1 in 20 requests at the registry fails", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.RegistryOutage()}},
+		{"1 in 20 requests fails", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.Status(500)}},
+		{"1 in 20 dates cannot be read", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.ConfigUnreadable()}},
+		{"first lists are cut short", gitlabtest.Fault{Path: lists, Skip: 1, Count: 1, PerPath: true, Effect: gitlabtest.CutListTo(0.5)}},
+	}
 }
 
 // mixed returns an instance with everything in it, of about so many tags.
 func mixed(regime gitlabtest.Regime, tags int) *gitlabtest.World {
-	return gitlabtest.Build{
+	return gitlabtest.RandomWorld{
 		Seed: 7, Regime: regime,
 		Projects:               tags / 200,
 		RepositoriesPerProject: [2]int{4, 4},
@@ -67,21 +59,25 @@ func mixed(regime gitlabtest.Regime, tags int) *gitlabtest.World {
 	}.World()
 }
 
-// TestMatrix runs each evidence through each trouble: no live tag is ever deleted. With
-// -v it shows what was left and what it cost.
+// TestMatrix walks an instance with each source, first in peace and then through each
+// fault: no live tag is ever deleted, and without a fault no dead one is left. With -v it
+// shows what was left and what it cost.
 func TestMatrix(t *testing.T) {
 	tags := 1_000
 	if *full {
 		tags = 20_000
 	}
-	t.Logf("%-20s %-40s %6s %6s %6s %8s %8s", "evidence", "trouble", "dead", "wrong", "left", "API", "registry")
-	for _, e := range evidences {
-		for _, trouble := range troubles {
-			t.Run(fmt.Sprint(e.name, "/", trouble.name), func(t *testing.T) {
-				world := mixed(e.regime, tags)
-				dead := world.TruthUnder(e.truth)
-				server := gitlabtest.New(world, gitlabtest.WithFaults(trouble.faults(tags)...))
-				summary := walk(t, server, e.verify)
+	t.Logf("%-20s %-40s %6s %6s %6s %8s %8s", "source", "fault", "dead", "wrong", "left", "API", "registry")
+	for _, source := range sources {
+		for _, fault := range append([]namedFault{{name: "none"}}, faults(tags)...) {
+			t.Run(source.name+"/"+fault.name, func(t *testing.T) {
+				world := mixed(source.regime, tags)
+				dead := world.TruthUnder(source.truth)
+				server := gitlabtest.New(world)
+				if fault.Effect != nil {
+					server.SetFaults(fault.Fault)
+				}
+				asked := walk(t, server, source.verify)
 				wrong := 0
 				for _, tag := range server.Deleted() {
 					if _, rightly := dead[tag.String()]; !rightly {
@@ -89,11 +85,11 @@ func TestMatrix(t *testing.T) {
 					}
 				}
 				left := len(dead) - (len(server.Deleted()) - wrong)
-				t.Logf("%-20s %-40s %6d %6d %6d %8d %8d", e.name, trouble.name, len(dead), wrong, left, summary.API, summary.Registry)
+				t.Logf("%-20s %-40s %6d %6d %6d %8d %8d", source.name, fault.name, len(dead), wrong, left, asked.API, asked.Registry)
 				if wrong > 0 {
 					t.Errorf("%d live tags were deleted", wrong)
 				}
-				if trouble.name == "none" && left > 0 {
+				if fault.Effect == nil && left > 0 {
 					t.Errorf("%d dead tags are left", left)
 				}
 			})

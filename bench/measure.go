@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
@@ -26,11 +27,30 @@ type measurement struct {
 	Peak       int64          `json:"peak_bytes"`        // resident; 0 where the system does not tell
 	ByEndpoint map[string]int `json:"-"`
 
-	world gitlabtest.Sized
+	world gitlabtest.EvenWorld
 }
 
 // requests are those to the instance and to its registry.
 func (m measurement) requests() int { return m.API + m.Registry }
+
+// listEndpoint matches the endpoints that give a page of a list, and not one tag or
+// account. What is asked of GraphQL without changing anything are lists, too.
+var listEndpoint = regexp.MustCompile(`^GET .*/(projects|repositories|tags|tags/list)/?$|^POST .*/graphql query$`)
+
+// listings counts the requests that read a page of a list.
+func (m measurement) listings() int {
+	n := 0
+	for endpoint, count := range m.ByEndpoint {
+		if listEndpoint.MatchString(endpoint) {
+			n += count
+		}
+	}
+	return n
+}
+
+func (m measurement) microsecondsATag() float64 { return m.Processor * 1e6 / float64(max(m.Tags, 1)) }
+
+func (m measurement) mebibytes() float64 { return float64(m.Peak) / (1 << 20) }
 
 // summary is what a walk says of itself, by the names of the program's contract.
 type summary struct {
@@ -40,23 +60,25 @@ type summary struct {
 
 // bench measures setups, each once.
 type bench struct {
-	dir    string // where the programs are
-	log    io.Writer
-	shrink int // divides the size of all worlds
-	done   map[setup]measurement
+	dir     string // where the programs are
+	log     io.Writer
+	divisor int // of the size of all instances
+	done    map[setup]measurement
 }
 
 func newBench(dir string, log io.Writer) *bench {
-	return &bench{dir: dir, log: log, shrink: 1, done: map[setup]measurement{}}
+	return &bench{dir: dir, log: log, divisor: 1, done: make(map[setup]measurement)}
 }
 
-// measure walks the instance of a setup once, in processes of their own.
+// measure walks the instance of a setup, if nobody has measured it yet. Instance and walker
+// are processes of their own.
 func (b *bench) measure(ctx context.Context, s setup) (measurement, error) {
+	s = s.shrink(b.divisor)
 	if m, ok := b.done[s]; ok {
 		return m, nil
 	}
 	fmt.Fprintf(b.log, "measuring %s\n", s)
-	standin, err := start(ctx, b.dir, s)
+	standin, err := startStandin(ctx, b.dir, s)
 	if err != nil {
 		return measurement{}, err
 	}
@@ -72,27 +94,10 @@ func (b *bench) measure(ctx context.Context, s setup) (measurement, error) {
 	return m, nil
 }
 
-func (s setup) String() string {
-	who := "registry-gc, VERIFY=" + s.Verify
-	if s.Sequential {
-		who = "the sequential algorithm"
-	}
-	return fmt.Sprintf("%s on %v, %d tags in %d repositories", who, s.World.Regime, s.World.Tags, s.World.Repositories)
-}
-
-// check makes sure that a walk did what it was there for: a quick one that passes over
-// tags would be no achievement.
-func (s setup) check(m measurement) error {
-	if m.Tags != s.World.Tags || m.Deleted != s.World.Deletions() {
-		return fmt.Errorf("it saw %d tags and deleted %d; there are %d, and %d dead ones", m.Tags, m.Deleted, s.World.Tags, s.World.Deletions())
-	}
-	return nil
-}
-
 // walk runs the walker, watches it, and asks the stand-in what it was asked.
 func (b *bench) walk(ctx context.Context, s setup, standin *standin) (measurement, error) {
 	reports := filepath.Join(b.dir, "reports")
-	command := s.walker(ctx, b.dir, standin.url, reports)
+	command := s.walkCommand(ctx, b.dir, standin.url, reports)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	started := time.Now()
@@ -124,4 +129,13 @@ func (b *bench) walk(ctx context.Context, s setup, standin *standin) (measuremen
 	}
 	m.Tags, m.Deleted = said.Tags, said.Deleted
 	return m, nil
+}
+
+// check makes sure that a walk did what it was there for: a quick one that passes over
+// tags would be no achievement.
+func (s setup) check(m measurement) error {
+	if m.Tags != s.World.Tags || m.Deleted != s.World.Deletions() {
+		return fmt.Errorf("it saw %d tags and deleted %d; there are %d, and %d dead ones", m.Tags, m.Deleted, s.World.Tags, s.World.Deletions())
+	}
+	return nil
 }

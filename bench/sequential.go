@@ -9,12 +9,13 @@ import (
 	"regexp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// sequential is the algorithm that the program replaces: one request after the other,
-// one at least for every tag, and for every cache tag that may be an orphan the project's
-// repositories and the counterpart's tags listed again. It believes every answer.
+// sequential is the algorithm that the program replaces. It makes one request after the
+// other, at least one for every tag, and for every cache tag that may be an orphan it lists
+// the project's repositories and the counterpart's tags again. It believes every answer.
 type sequential struct {
 	client  *gitlabapi.Client
 	rules   policy.Rules
@@ -23,10 +24,10 @@ type sequential struct {
 	deleted int
 }
 
-// runSequential walks an instance and writes down how many tags it saw and deleted, by
-// the names of the program's own summary.
+// runSequential walks an instance and prints how many tags it saw and deleted, as JSON with
+// the names that the program's own summary has.
 func runSequential(ctx context.Context, url, regime string, to io.Writer) error {
-	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: gitlabapi.NewSecret(token), Concurrency: 1})
+	client, err := gitlabapi.New(gitlabapi.Config{URL: url, Token: throttle.NewSecret(token), Concurrency: 1})
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 		return nil
 	}
 	s.deleted++
-	return s.client.DeleteTag(ctx, repository, name)
+	return s.client.DeleteTag(ctx, ctx, repository, name)
 }
 
 // counterpartOf names the repository that has the image of a cache, if the cache could

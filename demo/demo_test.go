@@ -56,8 +56,8 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-// TestLeave: the folder that was on the screen is gone or kept, and the screen says which.
-func TestLeave(t *testing.T) {
+// TestRemoveOrKeep: the folder that was on the screen is gone or kept, and the screen says which.
+func TestRemoveOrKeep(t *testing.T) {
 	for keep, want := range map[bool]string{true: "Kept: ", false: "is removed"} {
 		dir := t.TempDir()
 		file, err := os.Create(filepath.Join(t.TempDir(), "screen"))
@@ -65,7 +65,7 @@ func TestLeave(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		expect(t, leave(newScreen(file), dir, keep), "")
+		expect(t, removeOrKeep(newScreen(file), dir, keep), "")
 		if _, err := os.Stat(dir); (err == nil) != keep {
 			t.Errorf("keep=%t: %v", keep, err)
 		}

@@ -21,15 +21,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// enough is how long everything after the build may take. It takes a second or two;
-// the bound keeps a run that hangs from holding up whoever waits for it.
-const enough = time.Minute
+// timeout is how long everything after the build may take, so that a run that hangs does
+// not hold up whoever waits for it. Usually it takes a second or two.
+const timeout = time.Minute
 
 func main() {
 	keep := flag.Bool("keep", false, "keep the programs and the runs' reports")
@@ -52,30 +50,30 @@ func main() {
 	}
 }
 
-// demonstrate plays the whole demo in a temporary folder.
+// demonstrate runs the whole demo in a temporary folder.
 func demonstrate(ctx context.Context, to *screen, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "registry-gc-demo-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(to, dir, keep)) }()
+	defer func() { err = errors.Join(err, removeOrKeep(to, dir, keep)) }()
 
 	if err := build(ctx, to, dir); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, enough, fmt.Errorf("it took more than %v", enough))
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it took more than %v", timeout))
 	defer cancel()
 	standin, err := startStandin(ctx, to, dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, standin.stop()) }()
-	return play(ctx, to, dir, standin)
+	return runTwice(ctx, to, dir, standin)
 }
 
-// leave removes the demo's folder, or says where it is kept. Paths were on the screen:
-// nobody should look for reports that are gone.
-func leave(to *screen, dir string, keep bool) error {
+// removeOrKeep removes the demo's folder, unless it is to be kept, and says so: paths in it
+// were on the screen, and nobody should look for reports that are gone.
+func removeOrKeep(to *screen, dir string, keep bool) error {
 	if keep {
 		to.printf("Kept: %s, with the reports of both runs in dry-run and run.\n", dir)
 		return nil
@@ -92,26 +90,26 @@ func build(ctx context.Context, to *screen, dir string) error {
 	command := exec.CommandContext(ctx, "go", args...)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	command.Stdout, command.Stderr = to, os.Stderr
-	politely(command)
+	interruptOnCancel(command)
 	if err := command.Run(); err != nil {
 		return fmt.Errorf("building: %w", err)
 	}
 	return nil
 }
 
-// play makes both runs and checks what each did to the instance.
-func play(ctx context.Context, to *screen, dir string, standin *standin) error {
+// runTwice makes the dry run and the real one, and checks what each did to the instance.
+func runTwice(ctx context.Context, to *screen, dir string, standin *standin) error {
 	before, err := standin.world(ctx)
 	if err != nil {
 		return err
 	}
-	to.printf("It holds %d tags, %d of them dead.\n", len(before), len(before)-len(before.alive()))
+	to.printf("It holds %d tags, %d of them dead.\n", len(before), len(before)-len(before.live()))
 	if n := before.outOfReach(); n > 0 {
 		to.printf("The runs count %d: the other %d lie where they do not look, such as archived projects.\n", len(before)-n, n)
 	}
 
 	to.heading("Dry run: decides and reports, deletes nothing")
-	dry, err := standin.clean(ctx, to, dir, "dry-run", "--dry-run")
+	dry, err := runProgram(ctx, to, dir, standin.url, "dry-run", "--dry-run")
 	if err != nil {
 		return err
 	}
@@ -122,7 +120,7 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 	to.printf("\nThe stand-in was sent no request that changes anything.\n")
 
 	to.heading("The real run")
-	run, err := standin.clean(ctx, to, dir, "run")
+	run, err := runProgram(ctx, to, dir, standin.url, "run")
 	if err != nil {
 		return err
 	}
@@ -145,46 +143,4 @@ func play(ctx context.Context, to *screen, dir string, standin *standin) error {
 	}
 	to.printf("\nAll %d dead tags are gone, all %d others are there.\n", run.Deleted, len(after))
 	return nil
-}
-
-// startStandin starts the stand-in on a port that the system picks.
-func startStandin(ctx context.Context, to *screen, dir string) (*standin, error) {
-	to.heading("Start the stand-in")
-	file := filepath.Join(dir, "address")
-	args := []string{"--listen", "127.0.0.1:0", "--addr-file", file}
-	to.command(nil, "gitlab-standin", args...)
-	s, err := start(ctx, file, filepath.Join(dir, "gitlab-standin"), args...)
-	if err != nil {
-		return nil, fmt.Errorf("starting the stand-in: %w", err)
-	}
-	to.printf("It serves %s, to this machine only.\n", s.url)
-	return s, nil
-}
-
-// clean makes one run of registry-gc and reads its reports.
-func (s *standin) clean(ctx context.Context, to *screen, dir, name string, args ...string) (*reports, error) {
-	folder := filepath.Join(dir, name)
-	variables := []string{
-		"GITLAB_URL=" + s.url,
-		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
-		"VERIFY=registry",
-		"RATE_LIMIT=0", // nobody else uses the stand-in
-		"LOG_LEVEL=warn",
-		"REPORT_DIR=" + folder,
-	}
-	to.command(variables, "registry-gc", args...)
-	command := exec.CommandContext(ctx, filepath.Join(dir, "registry-gc"), args...)
-	// Nothing else of the environment: whoever tries the demo may have a real
-	// GitLab's address and token in theirs.
-	command.Env = slices.Concat(variables, []string{"TMPDIR=" + dir})
-	command.Stdout, command.Stderr = to, os.Stderr
-	politely(command)
-	err := command.Run()
-	switch {
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case err != nil:
-		return nil, fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
-	}
-	return readReports(folder)
 }

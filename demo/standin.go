@@ -10,12 +10,17 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
 
-// patience is how long a program may take to end after it was asked to.
-const patience = 10 * time.Second
+const (
+	// startTimeout is how long the stand-in may take until it listens.
+	startTimeout = 10 * time.Second
+	// stopTimeout is how long a program may take to end after it was asked to.
+	stopTimeout = 10 * time.Second
+)
 
 // standin is the stand-in's process.
 type standin struct {
@@ -25,44 +30,48 @@ type standin struct {
 	output bytes.Buffer  // to be read after that
 }
 
-// start runs the stand-in until ctx ends or it is told to stop, and waits for the file
-// in which it writes its address.
-func start(ctx context.Context, file, program string, args ...string) (*standin, error) {
+// startStandin starts the stand-in on a port that the system picks, and waits until it has
+// written its address to a file. It runs until ctx ends or stop is called.
+func startStandin(ctx context.Context, to *screen, dir string) (*standin, error) {
+	to.heading("Start the stand-in")
+	file := filepath.Join(dir, "address")
+	args := []string{"--listen", "127.0.0.1:0", "--addr-file", file}
+	to.command(nil, "gitlab-standin", args...)
 	ctx, cancel := context.WithCancel(ctx)
 	s := &standin{cancel: cancel, ended: make(chan struct{})}
-	command := exec.CommandContext(ctx, program, args...)
+	command := exec.CommandContext(ctx, filepath.Join(dir, "gitlab-standin"), args...)
 	command.Stderr = &s.output
-	politely(command)
+	interruptOnCancel(command)
 	if err := command.Start(); err != nil {
 		cancel()
-		return nil, err
+		return nil, fmt.Errorf("starting the stand-in: %w", err)
 	}
 	go func() {
 		_ = command.Wait() // how it ended shows in what it does, or does not
 		close(s.ended)
 	}()
-	url, err := s.await(ctx, file)
-	if err != nil {
-		return nil, errors.Join(err, s.stop())
+	if err := s.awaitURL(ctx, file); err != nil {
+		return nil, fmt.Errorf("starting the stand-in: %w", errors.Join(err, s.stop()))
 	}
-	s.url = url
+	to.printf("It serves %s, to this machine only.\n", s.url)
 	return s, nil
 }
 
-// await returns the address once the stand-in has written it.
-func (s *standin) await(ctx context.Context, file string) (string, error) {
-	timeout := time.After(patience)
+// awaitURL waits until the stand-in has written its address to the file.
+func (s *standin) awaitURL(ctx context.Context, file string) error {
+	timeout := time.After(startTimeout)
 	for {
 		if text, err := os.ReadFile(file); err == nil {
-			return strings.TrimSpace(string(text)), nil
+			s.url = strings.TrimSpace(string(text))
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return "", context.Cause(ctx)
+			return context.Cause(ctx)
 		case <-s.ended:
-			return "", fmt.Errorf("it ended at once: %s", &s.output)
+			return fmt.Errorf("it ended at once: %s", &s.output)
 		case <-timeout:
-			return "", fmt.Errorf("it does not listen after %v", patience)
+			return fmt.Errorf("it does not listen after %v", startTimeout)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -74,16 +83,16 @@ func (s *standin) stop() error {
 	select {
 	case <-s.ended:
 		return nil
-	case <-time.After(2 * patience):
+	case <-time.After(2 * stopTimeout):
 		return errors.New("the stand-in does not end")
 	}
 }
 
-// politely makes the end of a command's context an interrupt, and a kill only if that
-// does not help.
-func politely(command *exec.Cmd) {
+// interruptOnCancel makes the end of a command's context an interrupt, and a kill only if
+// that does not help.
+func interruptOnCancel(command *exec.Cmd) {
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = patience
+	command.WaitDelay = stopTimeout
 }
 
 // get fetches a page about the stand-in.

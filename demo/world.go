@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// world is what an instance holds: the truth about each tag, by its name with that of
-// its repository.
+// world is what an instance holds: the truth about each tag, by repository:tag.
 type world map[string]string
 
 // parseWorld reads the stand-in's table: repository, tag, kind, and the truth, which
@@ -25,15 +24,15 @@ func parseWorld(table string) world {
 	return w
 }
 
-// alive returns the tags that have to stay.
-func (w world) alive() world {
-	alive := maps.Clone(w)
-	maps.DeleteFunc(alive, func(_, truth string) bool { return strings.HasPrefix(truth, "dead:") })
-	return alive
+// live returns the tags that have to stay.
+func (w world) live() world {
+	live := maps.Clone(w)
+	maps.DeleteFunc(live, func(_, truth string) bool { return strings.HasPrefix(truth, "dead:") })
+	return live
 }
 
-// outOfReach returns how many tags no run counts: those of projects and repositories that
-// are passed over.
+// outOfReach returns how many tags no run counts, since their projects or repositories are
+// passed over.
 func (w world) outOfReach() (n int) {
 	for _, truth := range w {
 		if truth == "stays: out-of-reach" {
@@ -45,25 +44,25 @@ func (w world) outOfReach() (n int) {
 
 // checkSame fails when a tag went or came.
 func checkSame(before, after world) error {
-	return errors.Join(missing("is gone", before, after), missing("is new", after, before))
+	return errors.Join(onlyIn(before, after, "is gone"), onlyIn(after, before, "is new"))
 }
 
 // checkLeft fails unless exactly the tags that have to stay are left. A world in which
 // nothing is dead, or everything, would show nothing, and fails too.
 func checkLeft(before, after world) error {
-	alive := before.alive()
-	if len(alive) == 0 || len(alive) == len(before) {
-		return fmt.Errorf("the world shows nothing: %d of its %d tags must stay", len(alive), len(before))
+	live := before.live()
+	if len(live) == 0 || len(live) == len(before) {
+		return fmt.Errorf("the world shows nothing: %d of its %d tags must stay", len(live), len(before))
 	}
-	return errors.Join(missing("had to stay and is gone", alive, after), missing("is dead and still there", after, alive))
+	return errors.Join(onlyIn(live, after, "had to stay and is gone"), onlyIn(after, live, "is dead and still there"))
 }
 
-// missing complains about each tag of one world that another lacks.
-func missing(what string, tags, from world) error {
+// onlyIn returns an error for each tag of one world that another does not have.
+func onlyIn(w, other world, complaint string) error {
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(tags)) {
-		if _, ok := from[name]; !ok {
-			errs = append(errs, fmt.Errorf("%s %s (%s)", name, what, tags[name]))
+	for _, name := range slices.Sorted(maps.Keys(w)) {
+		if _, ok := other[name]; !ok {
+			errs = append(errs, fmt.Errorf("%s %s (%s)", name, complaint, w[name]))
 		}
 	}
 	return errors.Join(errs...)

@@ -18,6 +18,8 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // instance is where the stand-in is, in process.
@@ -28,7 +30,7 @@ const instance = "http://gitlab.example"
 func connect(t *testing.T, s *gitlabtest.Server, change ...func(*gitlabapi.Config)) *gitlabapi.Client {
 	t.Helper()
 	config := gitlabapi.Config{
-		URL: instance, Token: gitlabapi.NewSecret(gitlabtest.DefaultToken), Concurrency: 4, Transport: s.Transport(),
+		URL: instance, Token: throttle.NewSecret(gitlabtest.DefaultToken), Concurrency: 4, Transport: s.Transport(),
 	}
 	for _, c := range change {
 		c(&config)
@@ -194,19 +196,19 @@ func TestListingsThatGoOnForEverEnd(t *testing.T) {
 	for _, opts := range [][]gitlabtest.Option{
 		{gitlabtest.WithRepeatedPages()}, {gitlabtest.WithRepeatedPages(), gitlabtest.WithoutPaginationHeaders()},
 	} {
-		b := gitlabtest.Build{Seed: 1, Projects: 100, RepositoriesPerProject: [2]int{1, 1}, TagsPerRepository: [2]int{100, 100}}
+		b := gitlabtest.RandomWorld{Seed: 1, Projects: 100, RepositoriesPerProject: [2]int{1, 1}, TagsPerRepository: [2]int{100, 100}}
 		w := b.World()
 		s := gitlabtest.New(w, opts...)
 		c := connect(t, s)
 		r := repositoryOf(w.Projects[0].Repositories[0])
 		tags, err := c.Tags(t.Context(), r)
-		if _, ok := errors.AsType[*gitlabapi.ListingError](err); !ok || len(tags) != 100 {
+		if _, ok := errors.AsType[*throttle.ListingError](err); !ok || len(tags) != 100 {
 			t.Errorf("Tags() = %d tags, %v", len(tags), err)
 		}
 		var last error
 		for _, last = range c.Projects(t.Context(), false) {
 		}
-		if _, ok := errors.AsType[*gitlabapi.ListingError](last); !ok {
+		if _, ok := errors.AsType[*throttle.ListingError](last); !ok {
 			t.Errorf("Projects() ended with %v", last)
 		}
 	}
@@ -219,7 +221,7 @@ func TestForeignLinksAreRefused(t *testing.T) {
 	}
 	s := gitlabtest.New(w, gitlabtest.WithForeignLinks("http://elsewhere.example"))
 	tags, err := connect(t, s).Tags(t.Context(), r)
-	if _, ok := errors.AsType[*gitlabapi.ListingError](err); !ok || len(tags) != 100 || s.Stats().Total != 1 {
+	if _, ok := errors.AsType[*throttle.ListingError](err); !ok || len(tags) != 100 || s.Stats().Total != 1 {
 		t.Errorf("%d tags after %d requests, %v", len(tags), s.Stats().Total, err)
 	}
 }
@@ -274,7 +276,7 @@ func TestProjectsAndGroups(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"group/sub/none", "1", "group/sub", "my.app-1"} {
-		if _, err := c.Project(t.Context(), name); !errors.Is(err, gitlabapi.ErrNotFound) || errors.Is(err, gitlabapi.ErrTagNotFound) {
+		if _, err := c.Project(t.Context(), name); !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, gitlabapi.ErrTagNotFound) {
 			t.Errorf("Project(%q): %v", name, err)
 		}
 	}
@@ -284,7 +286,7 @@ func TestProjectsAndGroups(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"none", "group/none", "999999"} {
-		if err := c.Group(t.Context(), name); !errors.Is(err, gitlabapi.ErrNotFound) {
+		if err := c.Group(t.Context(), name); !errors.Is(err, throttle.ErrNotFound) {
 			t.Errorf("Group(%q): %v", name, err)
 		}
 	}
@@ -321,7 +323,7 @@ func TestProjectsAndGroups(t *testing.T) {
 	if got, err := c.GroupRepositories(t.Context(), "group/sub/deep"); err != nil || len(got) != 0 {
 		t.Errorf("repositories of a group without: %v, %v", got, err)
 	}
-	if _, err := c.ProjectRepositories(t.Context(), off.ID); !errors.Is(err, gitlabapi.ErrForbidden) {
+	if _, err := c.ProjectRepositories(t.Context(), off.ID); !errors.Is(err, throttle.ErrForbidden) {
 		t.Errorf("repositories of a project without a registry: %v", err)
 	}
 	if changing := s.Stats().Changing; changing != 0 {
@@ -344,7 +346,7 @@ func TestNamesAreTakenAsTheyAre(t *testing.T) {
 		}
 	}
 	for i, name := range names {
-		if err := c.DeleteTag(t.Context(), r, name); err != nil {
+		if err := c.DeleteTag(t.Context(), t.Context(), r, name); err != nil {
 			t.Errorf("DeleteTag(%q): %v", name, err)
 		}
 		if d := s.Deleted(); len(d) != i+1 || d[i].Tag != name {
@@ -371,7 +373,7 @@ func TestTagDetails(t *testing.T) {
 		got, err := c.TagDetails(t.Context(), r, string(kind))
 		switch want {
 		case "missing":
-			if !errors.Is(err, gitlabapi.ErrTagNotFound) || !errors.Is(err, gitlabapi.ErrNotFound) {
+			if !errors.Is(err, gitlabapi.ErrTagNotFound) || !errors.Is(err, throttle.ErrNotFound) {
 				t.Errorf("%s: %v, want ErrTagNotFound", kind, err)
 			}
 		case "undated":
@@ -387,7 +389,7 @@ func TestTagDetails(t *testing.T) {
 	for name, elsewhere := range map[string]gitlabapi.Repository{
 		"another repository": {ID: r.ID + 1, ProjectID: r.ProjectID}, "another project": {ID: r.ID, ProjectID: r.ProjectID + 1},
 	} {
-		if _, err := c.TagDetails(t.Context(), elsewhere, "image"); !errors.Is(err, gitlabapi.ErrNotFound) || errors.Is(err, gitlabapi.ErrTagNotFound) {
+		if _, err := c.TagDetails(t.Context(), elsewhere, "image"); !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, gitlabapi.ErrTagNotFound) {
 			t.Errorf("%s: %v, want no ErrTagNotFound", name, err)
 		}
 	}
@@ -442,16 +444,16 @@ func TestDeleteTag(t *testing.T) {
 		{name: "there", tag: "v1", deleted: 1},
 		{name: "gone", tag: "v2"},
 		{name: "gone on an old version", tag: "v2", opts: []gitlabtest.Option{gitlabtest.WithGoneTagsMissing()}},
-		{name: "archived", tag: "v1", change: func(p *gitlabtest.Project) { p.Archived = true }, want: gitlabapi.ErrForbidden, status: 403},
-		{name: "not a member", tag: "v1", change: func(p *gitlabtest.Project) { p.NotMember = true }, want: gitlabapi.ErrForbidden, status: 403},
-		{name: "protected", tag: "v1", opts: faults(gitlabtest.Refuse(403)), want: gitlabapi.ErrForbidden, status: 403},
+		{name: "archived", tag: "v1", change: func(p *gitlabtest.Project) { p.Archived = true }, want: throttle.ErrForbidden, status: 403},
+		{name: "not a member", tag: "v1", change: func(p *gitlabtest.Project) { p.NotMember = true }, want: throttle.ErrForbidden, status: 403},
+		{name: "protected", tag: "v1", opts: faults(gitlabtest.Refuse(403)), want: throttle.ErrForbidden, status: 403},
 		{name: "refused", tag: "v1", opts: faults(gitlabtest.Refuse(400)), status: 400},
 		{name: "registry down", tag: "v1", opts: faults(gitlabtest.RegistryOutage()), status: 400},
-		{name: "no such path", tag: "v1", opts: faults(gitlabtest.Reply(404, `{"error":"404 Not Found"}`)), want: gitlabapi.ErrNotFound, status: 404},
-		{name: "no such project", tag: "v1", opts: faults(gitlabtest.Reply(404, `{"message":"404 Project Not Found"}`)), want: gitlabapi.ErrNotFound, status: 404},
-		{name: "unknown token", tag: "v1", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, want: gitlabapi.ErrUnauthorized, status: 401},
+		{name: "no such path", tag: "v1", opts: faults(gitlabtest.Reply(404, `{"error":"404 Not Found"}`)), want: throttle.ErrNotFound, status: 404},
+		{name: "no such project", tag: "v1", opts: faults(gitlabtest.Reply(404, `{"message":"404 Project Not Found"}`)), want: throttle.ErrNotFound, status: 404},
+		{name: "unknown token", tag: "v1", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, want: throttle.ErrUnauthorized, status: 401},
 		{name: "scope", tag: "v1", opts: []gitlabtest.Option{gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api")},
-			want: gitlabapi.ErrInsufficientScope, status: 403},
+			want: throttle.ErrInsufficientScope, status: 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w, r := withTags(gitlabtest.Legacy, "v1")
@@ -459,11 +461,11 @@ func TestDeleteTag(t *testing.T) {
 				test.change(w.Projects[0])
 			}
 			s := gitlabtest.New(w, test.opts...)
-			err := connect(t, s).DeleteTag(t.Context(), r, test.tag)
+			err := connect(t, s).DeleteTag(t.Context(), t.Context(), r, test.tag)
 			if got := len(s.Deleted()); got != test.deleted {
 				t.Errorf("%d tags deleted, want %d", got, test.deleted)
 			}
-			status, answered := errors.AsType[*gitlabapi.StatusError](err)
+			status, answered := errors.AsType[*throttle.StatusError](err)
 			switch {
 			case test.status == 0 && err != nil:
 				t.Errorf("got %v, want no error", err)
@@ -472,7 +474,7 @@ func TestDeleteTag(t *testing.T) {
 			case test.want != nil && !errors.Is(err, test.want):
 				t.Errorf("got %v, want %v", err, test.want)
 			}
-			if test.want == gitlabapi.ErrForbidden && errors.Is(err, gitlabapi.ErrInsufficientScope) {
+			if test.want == throttle.ErrForbidden && errors.Is(err, throttle.ErrInsufficientScope) {
 				t.Errorf("%v is taken for want of a scope", err)
 			}
 		})
@@ -491,7 +493,7 @@ func TestWhatIsNoDeletion(t *testing.T) {
 	} {
 		w, r := withTags(gitlabtest.Legacy, "v1")
 		s := gitlabtest.New(w, faults(effect)...)
-		if err := connect(t, s).DeleteTag(t.Context(), r, "v1"); err == nil || len(s.Deleted()) != 0 {
+		if err := connect(t, s).DeleteTag(t.Context(), t.Context(), r, "v1"); err == nil || len(s.Deleted()) != 0 {
 			t.Errorf("%s is taken for a deletion", name)
 		}
 	}
@@ -509,7 +511,7 @@ func TestADeletionWhoseAnswerIsLostSucceeds(t *testing.T) {
 		s := gitlabtest.New(w, gitlabtest.WithGoneTagsMissing(),
 			gitlabtest.WithFaults(gitlabtest.Fault{Method: http.MethodDelete, Count: 1, Effect: gitlabtest.CutBody()}))
 		c := connect(t, s, func(config *gitlabapi.Config) { config.MaxRetries = 1 })
-		if err := c.DeleteTag(t.Context(), r, "v1"); err != nil {
+		if err := c.DeleteTag(t.Context(), t.Context(), r, "v1"); err != nil {
 			t.Error(err)
 		}
 		if len(s.Deleted()) != 1 || s.Stats().Total != 2 {
@@ -525,23 +527,23 @@ func TestRegime(t *testing.T) {
 		regime gitlabtest.Regime
 		tags   []string
 		fault  gitlabtest.Effect
-		want   gitlabapi.Regime
+		want   registry.Sign
 		fails  bool
 		// requests is how many it takes; 0 stands for 1.
 		requests int
 	}{
-		{name: "legacy", regime: gitlabtest.Legacy, tags: two, want: gitlabapi.RegimeLegacy},
-		{name: "legacy, empty", regime: gitlabtest.Legacy, want: gitlabapi.RegimeLegacy},
-		{name: "database", regime: gitlabtest.Database, tags: two, want: gitlabapi.RegimeDatabase},
-		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: gitlabapi.RegimeDatabase, requests: 2},
-		{name: "database, empty", regime: gitlabtest.Database, want: gitlabapi.RegimeDatabase, requests: 2},
-		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: gitlabapi.RegimeDatabase, requests: 2},
+		{name: "legacy", regime: gitlabtest.Legacy, tags: two, want: registry.SignLegacy},
+		{name: "legacy, empty", regime: gitlabtest.Legacy, want: registry.SignLegacy},
+		{name: "database", regime: gitlabtest.Database, tags: two, want: registry.SignDatabase},
+		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: registry.SignDatabase, requests: 2},
+		{name: "database, empty", regime: gitlabtest.Database, want: registry.SignDatabase, requests: 2},
+		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: registry.SignDatabase, requests: 2},
 		{name: "a version that overlooks the question", regime: gitlabtest.Database, tags: two,
 			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "X-Page", "1", "X-Next-Page", "2",
-				"Link", `<http://gitlab.example/?pagination=keyset&page=2>; rel="next"`), want: gitlabapi.RegimeLegacy},
-		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: gitlabapi.RegimeUnknown, requests: 2},
+				"Link", `<http://gitlab.example/?pagination=keyset&page=2>; rel="next"`), want: registry.SignLegacy},
+		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: registry.SignUnknown, requests: 2},
 		{name: "a numbered page by Link alone", regime: gitlabtest.Database, tags: two,
-			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: gitlabapi.RegimeUnknown, requests: 2},
+			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: registry.SignUnknown, requests: 2},
 		{name: "forbidden", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Refuse(403), fails: true},
 		{name: "HTML", regime: gitlabtest.Database, tags: two, fault: gitlabtest.HTML(), fails: true},
 		{name: "a proxy's 405", regime: gitlabtest.Database, tags: two,
@@ -593,11 +595,11 @@ func TestCheckToken(t *testing.T) {
 	}{
 		{"api", scopes("api"), nil, nil},
 		{"several", scopes("read_user", "api"), nil, nil},
-		{"read_api", scopes("read_api"), gitlabapi.ErrInsufficientScope, nil},
-		{"read_registry", scopes("read_registry", "write_registry"), gitlabapi.ErrInsufficientScope, gitlabapi.ErrInsufficientScope},
-		{"described without api", fault(gitlabtest.Reply(200, `{"scopes":["read_user","api_like"]}`)), gitlabapi.ErrInsufficientScope, gitlabapi.ErrInsufficientScope},
+		{"read_api", scopes("read_api"), throttle.ErrInsufficientScope, nil},
+		{"read_registry", scopes("read_registry", "write_registry"), throttle.ErrInsufficientScope, throttle.ErrInsufficientScope},
+		{"described without api", fault(gitlabtest.Reply(200, `{"scopes":["read_user","api_like"]}`)), throttle.ErrInsufficientScope, throttle.ErrInsufficientScope},
 		{"not described", fault(gitlabtest.Reply(200, `{"id":1}`)), nil, nil},
-		{"unknown", gitlabtest.WithToken("another", "api"), gitlabapi.ErrUnauthorized, gitlabapi.ErrUnauthorized},
+		{"unknown", gitlabtest.WithToken("another", "api"), throttle.ErrUnauthorized, throttle.ErrUnauthorized},
 		{"old version", fault(gitlabtest.Status(404)), nil, nil},
 		{"job token", fault(gitlabtest.Status(403)), nil, nil},
 		{"bad request", fault(gitlabtest.Status(400)), nil, nil},
@@ -675,7 +677,7 @@ func TestParseURL(t *testing.T) {
 		"http://[::1":                            "",
 		"%zz":                                    "",
 	} {
-		got, err := gitlabapi.ParseURL(address)
+		got, err := throttle.ParseURL(address)
 		switch {
 		case want == "" && err == nil:
 			t.Errorf("ParseURL(%q) = %s, want an error", address, got)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // deletionsOf makes deletions of tags "t0", "t1"… in repositories 1, 2….
@@ -50,7 +51,7 @@ func TestDeleteTags(t *testing.T) {
 		}
 	}
 	names := func(names ...string) object { return object{"errors": []string{}, "deletedTagNames": names} }
-	var format *FormatError
+	var format *throttle.FormatError
 	var says *GraphQLError
 	for _, test := range []struct {
 		name      string
@@ -59,7 +60,7 @@ func TestDeleteTags(t *testing.T) {
 		want      []int
 		class     error // nil: none
 		as        any
-		deletions int // DeletionsAtOnce
+		deletions int // MaxDeletions
 	}{
 		{name: "all", want: []int{3, 3}, deletions: 10},
 		{name: "some", spoil: replace(object{"data": object{"d0": names("t2"), "d1": names()}}), want: []int{1, 0}, deletions: 10},
@@ -78,10 +79,10 @@ func TestDeleteTags(t *testing.T) {
 			want: []int{2, 0}, as: &says, deletions: 1},
 		{name: "another schema", spoil: replace(unknown("destroyContainerRepositoryTags")), want: []int{0, 0}, class: ErrNoGraphQL, as: &says},
 		{name: "no endpoint", status: 404, want: []int{0, 0}, class: ErrNoGraphQL},
-		{name: "forbidden", status: 403, want: []int{0, 0}, class: ErrForbidden},
+		{name: "forbidden", status: 403, want: []int{0, 0}, class: throttle.ErrForbidden},
 		{name: "forbidden, by class", status: 403, want: []int{0, 0}, class: ErrNoGraphQL},
-		{name: "an unknown token", status: 401, want: []int{0, 0}, class: ErrUnauthorized, deletions: 10},
-		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*StatusError), deletions: 1},
+		{name: "an unknown token", status: 401, want: []int{0, 0}, class: throttle.ErrUnauthorized, deletions: 10},
+		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*throttle.StatusError), deletions: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := knowing(0)
@@ -90,7 +91,7 @@ func TestDeleteTags(t *testing.T) {
 				k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, test.status, ""), nil }
 			}
 			c := newTestClient(t, k, Config{})
-			confirmed, err := c.DeleteTags(t.Context(), deletionsOf(2, 3))
+			confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3))
 			if diff := cmp.Diff(test.want, confirmations(confirmed)); diff != "" {
 				t.Errorf("confirmed (-want +got):\n%s", diff)
 			}
@@ -100,7 +101,7 @@ func TestDeleteTags(t *testing.T) {
 			case test.class != ErrNoGraphQL && test.status != 403 && errors.Is(err, ErrNoGraphQL):
 				t.Errorf("%v claims that nothing was done", err)
 			}
-			if got := c.DeletionsAtOnce(); got != test.deletions {
+			if got := deletionsAtOnce(c); got != test.deletions {
 				t.Errorf("%d deletions at once, want %d", got, test.deletions)
 			}
 			if asked := k.requests(); asked != "1×delete" {
@@ -109,89 +110,76 @@ func TestDeleteTags(t *testing.T) {
 			if test.deletions > 0 {
 				return
 			}
-			if _, err := c.DeleteTags(t.Context(), deletionsOf(2, 3)); !errors.Is(err, ErrNoGraphQL) || k.requests() != "" {
+			if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3)); !errors.Is(err, ErrNoGraphQL) || k.requests() != "" {
 				t.Errorf("the second time: %v", err)
 			}
-			if reads := !c.graphQL.off[discovery].Load(); reads != (test.name == "another schema" || test.status == 403) {
+			if reads := !c.graphQL.off[listingProjects].Load(); reads != (test.name == "another schema" || test.status == 403) {
 				t.Errorf("reading over GraphQL goes on: %v", reads)
 			}
 		})
 	}
 }
 
-// TestTooManyDeletionsBecomeFewer: what is too complex for one alone is not to be had.
-func TestTooManyDeletionsBecomeFewer(t *testing.T) {
-	k := knowing(0)
-	k.spoil = func(_ *query, answer object) {
-		clear(answer)
-		answer["errors"] = saying("Query has complexity of 301, which exceeds max complexity of 250")
-	}
-	c := newTestClient(t, k, Config{})
-	for _, want := range []int{10, 5, 2, 1, 0} {
-		if got := c.DeletionsAtOnce(); got != want {
-			t.Fatalf("%d deletions at once, want %d", got, want)
-		}
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(want, 1)); want > 0 && !errors.Is(err, ErrTooComplex) {
-			t.Errorf("got %v", err)
-		}
-	}
+// deletionsAtOnce returns how many deletions go into one request.
+func deletionsAtOnce(c *Client) int {
+	n, _ := c.MaxDeletions()
+	return n
 }
 
-// TestDeletionsComeBack after an outage, step by step, and be it by deletions over REST.
-func TestDeletionsComeBack(t *testing.T) {
+// TestMaxDeletions: what GitLab does not get through in time becomes less, down to one name, and
+// more again step by step. What is too complex for a single mutation is not to be had.
+func TestMaxDeletions(t *testing.T) {
 	k := knowing(0)
+	most := 30 // names that GitLab gets through
 	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
-		if q.number == 0 {
+		sent := 0
+		for name, value := range q.variables {
+			if strings.HasSuffix(name, "names") {
+				sent += len(value.([]any))
+			}
+		}
+		if sent > most {
 			return reply(req, 503, ""), nil
 		}
 		return nil, nil
 	}
 	c := newTestClient(t, k, Config{})
-	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, 2)); err == nil || c.DeletionsAtOnce() != 1 {
-		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
-	}
-	if err := c.DeleteTag(t.Context(), somewhere, "x"); err != nil || c.DeletionsAtOnce() != 2 {
-		t.Errorf("%d deletions at once, %v", c.DeletionsAtOnce(), err)
-	}
-	for _, want := range []int{3, 4, 6, 9, 10, 10} {
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(c.DeletionsAtOnce(), 1)); err != nil || c.DeletionsAtOnce() != want {
-			t.Errorf("%d deletions at once, want %d; %v", c.DeletionsAtOnce(), want, err)
+	for i, want := range [][2]int{{10, 20}, {5, 20}, {2, 20}, {1, 20}, {1, 20}, {1, 20}, {1, 20}, {2, 20}, {1, 20}} {
+		deletions, tags := c.MaxDeletions()
+		if deletions != want[0] || tags != want[1] {
+			t.Fatalf("%d: %d deletions of %d tags, want %v", i, deletions, tags, want)
 		}
-	}
-}
-
-// TestASlowDeletionHasFewerTags: where GitLab does not even get through one mutation in
-// time, fewer names go into it, and the rest is not sent.
-func TestASlowDeletionHasFewerTags(t *testing.T) {
-	k := knowing(0)
-	most := 7
-	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
-		for i := range maxDeletions {
-			if names, _ := q.variables[alias(i)+"names"].([]any); len(names) > most {
-				return reply(req, 503, ""), nil
-			}
+		confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(deletions, tags))
+		if all := deletions*tags <= most; (err == nil) != all || confirmations(confirmed)[0] > 0 != all {
+			t.Errorf("%d: %v, confirmed %v", i, err, confirmations(confirmed))
 		}
-		return nil, nil
-	}
-	c := newTestClient(t, k, Config{})
-	for i, want := range []struct{ confirmed, next int }{{0, 10}, {0, 5}, {5, 7}, {7, 10}, {0, 5}, {5, 5}, {5, 7}} {
-		confirmed, err := c.DeleteTags(t.Context(), deletionsOf(1, MaxDeletion))
-		if got := confirmations(confirmed)[0]; got != want.confirmed || (err == nil) != (got > 0) || c.MaxDeletionNow() != want.next {
-			t.Fatalf("%d: %d of 20 are confirmed, next %d at most, %v; want %+v", i, got, c.MaxDeletionNow(), err, want)
-		}
-	}
-	most = MaxDeletion
-	for range 10 {
-		if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := c.MaxDeletionNow(); got != MaxDeletion {
-		t.Errorf("later %d at most", got)
 	}
 	most = 0
-	if _, err := c.DeleteTags(t.Context(), deletionsOf(2, MaxDeletion)); err == nil || c.MaxDeletionNow() != MaxDeletion {
-		t.Errorf("two mutations that take long make %d tags in each, %v", c.MaxDeletionNow(), err)
+	for range 10 {
+		_, _ = c.DeleteTags(t.Context(), t.Context(), deletionsOf(c.MaxDeletions()))
+	}
+	if deletions, tags := c.MaxDeletions(); deletions != 1 || tags != 1 {
+		t.Errorf("%d deletions of %d tags", deletions, tags)
+	}
+	most = 200
+	for range 40 {
+		_, _ = c.DeleteTags(t.Context(), t.Context(), deletionsOf(1, 1))
+	}
+	if deletions, tags := c.MaxDeletions(); deletions != 10 || tags != 20 {
+		t.Errorf("later %d deletions of %d tags", deletions, tags)
+	}
+
+	k.instead, k.spoil = nil, func(_ *query, answer object) {
+		clear(answer)
+		answer["errors"] = saying("Query has complexity of 301, which exceeds max complexity of 250")
+	}
+	for i, want := range []int{10, 5, 2, 1, 0} {
+		if got := deletionsAtOnce(c); got != want {
+			t.Fatalf("%d: %d deletions at once, want %d", i, got, want)
+		}
+		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(c.MaxDeletions())); want > 0 && !errors.Is(err, ErrTooComplex) {
+			t.Errorf("%d: got %v", i, err)
+		}
 	}
 }
 
@@ -211,7 +199,7 @@ func TestWhatADeletionSends(t *testing.T) {
 		{Repository{ID: 44}, nil},
 		{Repository{ID: 42}, deletionsOf(1, 22)[0].Tags},
 	}
-	confirmed, err := newTestClient(t, k, Config{}).DeleteTags(t.Context(), given)
+	confirmed, err := newTestClient(t, k, Config{}).DeleteTags(t.Context(), t.Context(), given)
 	if err != nil {
 		t.Error(err)
 	}
@@ -246,11 +234,11 @@ func TestDeletionsThatAreNotSent(t *testing.T) {
 	for name, given := range map[string][]Deletion{
 		"none": nil, "no names": {{}, {}}, "no name that a tag can have": {{Repository{ID: 1}, []string{"", "a b"}}},
 	} {
-		if _, err := c.DeleteTags(t.Context(), given); err != nil || k.requests() != "" {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || k.requests() != "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	confirmed, err := c.DeleteTags(t.Context(), deletionsOf(12, 1))
+	confirmed, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(12, 1))
 	if diff := cmp.Diff([]int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0}, confirmations(confirmed)); err != nil || diff != "" {
 		t.Errorf("%v, confirmed (-want +got):\n%s", err, diff)
 	}
@@ -264,8 +252,8 @@ func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 		c := newTestClient(t, k, Config{MaxRetries: 3})
 		before, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := c.DeleteTags(SentBefore(t.Context(), before), deletionsOf(1, 1))
-		if !errors.Is(err, ErrNotSent) || k.requests() != "" || c.DeletionsAtOnce() != 10 {
+		_, err := c.DeleteTags(t.Context(), before, deletionsOf(1, 1))
+		if !errors.Is(err, throttle.ErrNotSent) || k.requests() != "" || deletionsAtOnce(c) != 10 {
 			t.Errorf("too late: %v", err)
 		}
 
@@ -275,8 +263,8 @@ func TestADeletionOfTagsThatIsTooLate(t *testing.T) {
 			time.Sleep(time.Second)
 			return nil, syscall.ECONNRESET
 		}
-		_, err = c.DeleteTags(SentBefore(t.Context(), before), deletionsOf(1, 1))
-		if err == nil || errors.Is(err, ErrNotSent) || k.requests() != "1×delete" {
+		_, err = c.DeleteTags(t.Context(), before, deletionsOf(1, 1))
+		if err == nil || errors.Is(err, throttle.ErrNotSent) || k.requests() != "1×delete" {
 			t.Errorf("in time: %v", err)
 		}
 	})
@@ -292,7 +280,7 @@ func TestADeletionOfTagsIsRepeated(t *testing.T) {
 			}
 			return nil, nil
 		}
-		confirmed, err := newTestClient(t, k, Config{MaxRetries: 1}).DeleteTags(t.Context(), deletionsOf(2, 2))
+		confirmed, err := newTestClient(t, k, Config{MaxRetries: 1}).DeleteTags(t.Context(), t.Context(), deletionsOf(2, 2))
 		if diff := cmp.Diff([]int{2, 2}, confirmations(confirmed)); err != nil || diff != "" || k.requests() != "2×delete" {
 			t.Errorf("%v, confirmed (-want +got):\n%s", err, diff)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // company returns a world of projects, every seventh of which has repositories: more
@@ -47,7 +48,7 @@ type discovered struct {
 func (d *discovered) add(t *testing.T, p gitlabapi.Project, repositories []gitlabapi.Repository, err error) {
 	t.Helper()
 	switch {
-	case errors.Is(err, gitlabapi.ErrForbidden):
+	case errors.Is(err, throttle.ErrForbidden):
 		d.Refused = append(d.Refused, p.Path)
 	case err != nil:
 		t.Error(err)
@@ -114,7 +115,7 @@ func TestGraphQLFindsWhatRESTFinds(t *testing.T) {
 	}{
 		{"nothing", nil, 5 + 3, 1 + refusals},
 		{"no GraphQL", []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, 1, 5 + 500},
-		{"no counts", []gitlabtest.Option{gitlabtest.WithoutRepositoriesCount()}, 6 + 8, 1 + refusals},
+		{"no counts", []gitlabtest.Option{gitlabtest.WithoutRepositoriesCount()}, 6 + 10, 1 + refusals},
 		{"a low limit", []gitlabtest.Option{gitlabtest.WithComplexityLimit(80)}, 5 + 4, 1 + refusals},
 		{"a limit below everything", []gitlabtest.Option{gitlabtest.WithComplexityLimit(5)}, 3 + 5, 5 + 500},
 		{"counts that time out", []gitlabtest.Option{fault(gitlabtest.CountTimeouts(0))}, 9 + 8, 1 + refusals},
@@ -191,13 +192,13 @@ func TestGraphQLDeletes(t *testing.T) {
 		{name: "protected", opts: []gitlabtest.Option{protected}, confirmed: 27, gone: 27, requests: 1},
 		{name: "skipped", opts: []gitlabtest.Option{fault(gitlabtest.SkipDeletions(5))}, confirmed: 48, gone: 48, requests: 1},
 		{name: "not named", opts: []gitlabtest.Option{fault(gitlabtest.UnnamedDeletions(5))}, confirmed: 48, gone: 60, requests: 1},
-		{name: "alien", opts: []gitlabtest.Option{fault(gitlabtest.AlienDeletions("v99", "latest"))}, confirmed: 60, gone: 60, requests: 1},
+		{name: "alien", opts: []gitlabtest.Option{fault(gitlabtest.ExtraDeletedNames("v99", "latest"))}, confirmed: 60, gone: 60, requests: 1},
 		{name: "timeout", opts: []gitlabtest.Option{fault(gitlabtest.MutationTimeouts(2))}, confirmed: 40, gone: 40, fails: true, requests: 1},
 		{name: "archived", archived: true, confirmed: 40, gone: 40, fails: true, requests: 1},
 		{name: "too complex", opts: []gitlabtest.Option{gitlabtest.WithComplexityLimit(20)}, class: gitlabapi.ErrTooComplex, fails: true, requests: 1},
 		{name: "no GraphQL", opts: []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, class: gitlabapi.ErrNoGraphQL, fails: true, requests: 1},
 		{name: "no scope", opts: []gitlabtest.Option{gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api")}, fails: true, requests: 1},
-		{name: "unknown token", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, class: gitlabapi.ErrUnauthorized, fails: true, requests: 1},
+		{name: "unknown token", opts: []gitlabtest.Option{gitlabtest.WithToken("another", "api")}, class: throttle.ErrUnauthorized, fails: true, requests: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := gitlabtest.NewWorld(gitlabtest.Legacy)
@@ -215,7 +216,7 @@ func TestGraphQLDeletes(t *testing.T) {
 			}
 			s := gitlabtest.New(w, test.opts...)
 			c := connect(t, s)
-			confirmed, err := c.DeleteTags(t.Context(), given)
+			confirmed, err := c.DeleteTags(t.Context(), t.Context(), given)
 			if (err != nil) != test.fails || test.class != nil && !errors.Is(err, test.class) {
 				t.Errorf("got %v", err)
 			}
@@ -251,14 +252,19 @@ func TestTenDeletionsFitOneRequest(t *testing.T) {
 	for i := range 10 {
 		r := w.AddProject(fmt.Sprintf("group/p%d", i)).AddRepository("")
 		given = append(given, gitlabapi.Deletion{Repository: repositoryOf(r)})
-		for j := range gitlabapi.MaxDeletion {
+		for j := range gitlabapi.MaxDeletionTags {
 			r.AddTag(fmt.Sprintf("v%d", j), gitlabtest.KindImage)
 			given[i].Tags = append(given[i].Tags, fmt.Sprintf("v%d", j))
 		}
 	}
 	s := gitlabtest.New(w)
 	c := connect(t, s)
-	if _, err := c.DeleteTags(t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || c.DeletionsAtOnce() != 10 {
+	if _, err := c.DeleteTags(t.Context(), t.Context(), given); err != nil || len(s.Deleted()) != 200 || s.Stats().Total != 1 || deletionsAtOnce(c) != 10 {
 		t.Errorf("%d tags deleted by %d requests, %v", len(s.Deleted()), s.Stats().Total, err)
 	}
+}
+
+func deletionsAtOnce(c *gitlabapi.Client) int {
+	n, _ := c.MaxDeletions()
+	return n
 }

@@ -1,6 +1,7 @@
 package gitlabapi
 
 import (
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"net/http"
 	"testing"
 )
@@ -33,10 +34,10 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 		}
 		c := newTestClient(t, k, Config{})
 		for range test.answers {
-			if c.DeletionsAtOnce() == 0 {
+			if deletionsAtOnce(c) == 0 {
 				t.Errorf("%s: GraphQL is given up too early", name)
 			}
-			_, _ = c.DeleteTags(t.Context(), deletionsOf(1, 1))
+			_, _ = c.DeleteTags(t.Context(), t.Context(), deletionsOf(1, 1))
 		}
 		for by := range operations {
 			if got := c.graphQL.off[by].Load(); got != test.off {
@@ -48,12 +49,12 @@ func TestWhenGraphQLIsGivenUp(t *testing.T) {
 
 func TestOneHiccupMeetsMany(t *testing.T) {
 	g := newGraphQL()
-	for _, by := range []operation{deletions, deletions, listings} {
-		if _ = g.learn(by, &FormatError{"a page"}, false); g.off[by].Load() {
+	for _, by := range []operation{deletingTags, deletingTags, listingRepositories} {
+		if _ = g.rememberMissing(by, &throttle.FormatError{Problem: "a page"}, false); g.off[by].Load() {
 			t.Errorf("operation %d is not to be had", by)
 		}
 	}
-	if _ = g.learn(listings, nil, true); g.doubted[listings].Load() || !g.doubted[deletions].Load() {
+	if _ = g.rememberMissing(listingRepositories, nil, true); g.doubted[listingRepositories].Load() || !g.doubted[deletingTags].Load() {
 		t.Error("an answer to one operation says nothing about another")
 	}
 }

@@ -33,7 +33,7 @@ type knower struct {
 
 // query is a query that was asked.
 type query struct {
-	// what is "full", "small" or "bare" for a page of projects, "list" or "delete".
+	// what is "full" or "bare" for a page of projects, "list" or "delete".
 	what      string
 	number    int // of queries before it
 	Query     string
@@ -90,17 +90,10 @@ func (k *knower) data(q *query) object {
 		return object{"data": data}
 	case len(q.Variables.IDs) > 0:
 		q.what = "list"
-		data := object{"projects": object{"nodes": k.listed(q)}}
-		if strings.Contains(q.Query, scoreField) {
-			data[scoreField] = object{"score": 60, "limit": 250}
-		}
-		return object{"data": data}
+		return object{"data": object{"projects": object{"nodes": k.listed(q)}}}
 	}
 	counted := strings.Contains(q.Query, countField)
 	q.what = map[bool]string{true: "full", false: "bare"}[counted]
-	if q.Variables.First == smallPage {
-		q.what = "small"
-	}
 	after, _ := strconv.ParseInt(strings.TrimPrefix(q.Variables.After, "after"), 10, 64)
 	page, more := k.page(after, q.Variables.First)
 	nodes, end := make([]any, len(page)), ""

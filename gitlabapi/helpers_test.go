@@ -2,6 +2,7 @@ package gitlabapi
 
 import (
 	"context"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"net/http"
 	"slices"
@@ -47,7 +48,7 @@ func newTestClient(t testing.TB, network http.RoundTripper, config Config) *Clie
 		config.URL = "https://gitlab.example"
 	}
 	if config.Token.IsZero() {
-		config.Token = NewSecret(secretToken)
+		config.Token = throttle.NewSecret(secretToken)
 	}
 	c, err := New(config)
 	if err != nil {

@@ -1,8 +1,10 @@
 package gitlabapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"io"
 	"maps"
 	"net/http"
@@ -12,7 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"unicode"
-	"unicode/utf8"
 )
 
 // TestAnswersThatAreNotGitLabs gives every method answers of the wrong kind. None may
@@ -35,8 +36,8 @@ func TestAnswersThatAreNotGitLabs(t *testing.T) {
 			for _, method := range slices.Sorted(maps.Keys(errs)) {
 				if errs[method] == nil {
 					t.Errorf("%s takes it for an answer", method)
-				} else if _, ok := errors.AsType[*FormatError](errs[method]); !ok {
-					t.Errorf("%s: got %v, want a FormatError", method, errs[method])
+				} else if _, ok := errors.AsType[*throttle.FormatError](errs[method]); !ok {
+					t.Errorf("%s: got %v, want a throttle.FormatError", method, errs[method])
 				}
 			}
 		})
@@ -48,14 +49,14 @@ func TestPagesInsteadOfJSON(t *testing.T) {
 	for _, kind := range []string{"text/html", "text/html; charset=utf-8", "TEXT/HTML"} {
 		c := newTestClient(t, answering(200, "[]<html>", "Content-Type", kind), Config{})
 		for method, err := range everyMethod(t, c) {
-			if _, ok := errors.AsType[*FormatError](err); !ok {
-				t.Errorf("%s of %s: got %v, want a FormatError", method, kind, err)
+			if _, ok := errors.AsType[*throttle.FormatError](err); !ok {
+				t.Errorf("%s of %s: got %v, want a throttle.FormatError", method, kind, err)
 			}
 		}
 	}
 	for _, kind := range []string{"text/plain", "application/xml", "application/octet-stream"} {
 		c := newTestClient(t, answering(200, "[]", "Content-Type", kind), Config{})
-		if _, ok := errors.AsType[*FormatError](ask(t.Context(), c)); !ok {
+		if _, ok := errors.AsType[*throttle.FormatError](ask(t.Context(), c)); !ok {
 			t.Errorf("%s is taken for JSON", kind)
 		}
 	}
@@ -103,9 +104,9 @@ func TestErrorBodiesAreBoundedAndHarmless(t *testing.T) {
 				if method == "CheckToken" {
 					continue // takes a 400 for a kind of token that the instance cannot describe
 				}
-				status, ok := errors.AsType[*StatusError](err)
+				status, ok := errors.AsType[*throttle.StatusError](err)
 				if !ok {
-					t.Fatalf("%s: got %v, want a StatusError", method, err)
+					t.Fatalf("%s: got %v, want a throttle.StatusError", method, err)
 				}
 				if status.Message != test.want {
 					t.Errorf("%s: message %.80q, want %.80q", method, status.Message, test.want)
@@ -132,7 +133,7 @@ func TestGraphQLsWordsAreBoundedAndHarmless(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := mustMarshal(t, object{"errors": saying(test.messages...)})
-			_, err := newTestClient(t, answering(200, body), Config{}).DeleteTags(t.Context(), []Deletion{{somewhere, []string{"tag"}}})
+			_, err := newTestClient(t, answering(200, body), Config{}).DeleteTags(t.Context(), t.Context(), []Deletion{{somewhere, []string{"tag"}}})
 			says, ok := errors.AsType[*GraphQLError](err)
 			if !ok || says.Message != test.want {
 				t.Errorf("got %.100v, want %.100q", err, test.want)
@@ -155,6 +156,12 @@ func quoteJSON(text string) string {
 	return b.String()
 }
 
+// What package throttle keeps and reads of an answer that is no success.
+const (
+	maxMessage   = 1024
+	maxErrorBody = 64 << 10
+)
+
 // counted counts what is read of a body.
 type counted struct {
 	io.Reader
@@ -169,22 +176,11 @@ func (c *counted) Read(p []byte) (int, error) {
 
 func (*counted) Close() error { return nil }
 
-func TestOneLineIsBounded(t *testing.T) {
-	for _, text := range []string{
-		"", "x", strings.Repeat("\xff", 5000), strings.Repeat("日", 5000), strings.Repeat("\xe6", 5000), strings.Repeat("x", 1023) + "日",
-	} {
-		got := oneLine(text)
-		if len(got) > maxMessage || !utf8.ValidString(got) {
-			t.Errorf("oneLine(%.10q…) has %d bytes, valid: %v", text, len(got), utf8.ValidString(got))
-		}
-	}
-}
-
 func TestAnswersLargerThanAnyPageAreRefused(t *testing.T) {
 	for _, test := range []struct {
 		size    int
 		refused bool
-	}{{maxBody, false}, {maxBody + 1, true}, {maxBody * 3, true}} {
+	}{{throttle.MaxBody, false}, {throttle.MaxBody + 1, true}, {throttle.MaxBody * 3, true}} {
 		read := 0
 		network := wire(func(req *http.Request) (*http.Response, error) {
 			resp := reply(req, 200, "")
@@ -192,10 +188,10 @@ func TestAnswersLargerThanAnyPageAreRefused(t *testing.T) {
 			return resp, nil
 		})
 		_, err := newTestClient(t, network, Config{MaxRetries: 3}).Tags(t.Context(), somewhere)
-		if _, ok := errors.AsType[*FormatError](err); ok != test.refused || err != nil != test.refused {
+		if _, ok := errors.AsType[*throttle.FormatError](err); ok != test.refused || err != nil != test.refused {
 			t.Errorf("%d bytes: %v", test.size, err)
 		}
-		if read > maxBody+1 {
+		if read > throttle.MaxBody+1 {
 			t.Errorf("read %d bytes of %d, or more than once", read, test.size)
 		}
 	}
@@ -242,7 +238,7 @@ func TestForeignRedirectsReachNobody(t *testing.T) {
 					target = where
 					heard.Store(0)
 					c := newTestClient(t, secure.Client().Transport, Config{URL: instance.URL})
-					_, refused := errors.AsType[*RedirectError](send(t.Context(), c))
+					_, refused := errors.AsType[*throttle.RedirectError](send(t.Context(), c))
 					if !refused {
 						t.Error("not refused")
 					}
@@ -260,7 +256,7 @@ func TestForeignRedirectsReachNobody(t *testing.T) {
 			}
 			return reply(req, 302, "", "Location", "http://gitlab.example/moved"), nil
 		})
-		if _, refused := errors.AsType[*RedirectError](ask(t.Context(), newTestClient(t, network, Config{}))); !refused {
+		if _, refused := errors.AsType[*throttle.RedirectError](ask(t.Context(), newTestClient(t, network, Config{}))); !refused {
 			t.Error("not refused")
 		}
 	})
@@ -275,8 +271,8 @@ func TestForeignRedirectsReachNobody(t *testing.T) {
 	t.Run("a deletion within the instance is no success", func(t *testing.T) {
 		for _, status = range []int{301, 302, 303, 307, 308} {
 			heard.Store(0)
-			err := newTestClient(t, http.DefaultTransport, Config{URL: instance.URL}).DeleteTag(t.Context(), somewhere, "tag")
-			if _, refused := errors.AsType[*RedirectError](err); !refused || heard.Load() != 0 {
+			err := newTestClient(t, http.DefaultTransport, Config{URL: instance.URL}).DeleteTag(t.Context(), t.Context(), somewhere, "tag")
+			if _, refused := errors.AsType[*throttle.RedirectError](err); !refused || heard.Load() != 0 {
 				t.Errorf("%d: asked %d times, %v", status, heard.Load(), err)
 			}
 		}
@@ -284,7 +280,7 @@ func TestForeignRedirectsReachNobody(t *testing.T) {
 	t.Run("a circle ends", func(t *testing.T) {
 		target, status = func(r *http.Request) string { return r.URL.RequestURI() }, http.StatusFound
 		c := newTestClient(t, http.DefaultTransport, Config{URL: instance.URL, MaxRetries: 3})
-		if _, refused := errors.AsType[*RedirectError](ask(t.Context(), c)); !refused {
+		if _, refused := errors.AsType[*throttle.RedirectError](ask(t.Context(), c)); !refused {
 			t.Error("not refused")
 		}
 		if got := c.Stats(); got.Requests > 4 || got.Retries != 0 {
@@ -296,7 +292,7 @@ func TestForeignRedirectsReachNobody(t *testing.T) {
 // TestStatusErrorsAreSorted pins which errors are of which class.
 func TestStatusErrorsAreSorted(t *testing.T) {
 	classes := map[string]error{
-		"unauthorized": ErrUnauthorized, "scope": ErrInsufficientScope, "forbidden": ErrForbidden, "not found": ErrNotFound, "tag": ErrTagNotFound,
+		"unauthorized": throttle.ErrUnauthorized, "scope": throttle.ErrInsufficientScope, "forbidden": throttle.ErrForbidden, "not found": throttle.ErrNotFound, "tag": ErrTagNotFound,
 	}
 	for _, test := range []struct {
 		status int
@@ -334,4 +330,16 @@ func TestStatusErrorsAreSorted(t *testing.T) {
 			t.Errorf("%d %s is %q, want %q", test.status, test.body, text, test.want)
 		}
 	}
+}
+
+// verbs are a request of each method that the client sends.
+var verbs = map[string]func(context.Context, *Client) error{
+	http.MethodGet: ask,
+	http.MethodDelete: func(ctx context.Context, c *Client) error {
+		return c.DeleteTag(ctx, ctx, somewhere, "tag")
+	},
+	http.MethodPost: func(ctx context.Context, c *Client) error {
+		_, err := c.DeleteTags(ctx, ctx, []Deletion{{somewhere, []string{"tag"}}})
+		return err
+	},
 }

@@ -11,74 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
-
-func TestNextLink(t *testing.T) {
-	const here = "https://gitlab.example/api/v4/projects?page=2"
-	for _, test := range []struct {
-		name    string
-		headers []string
-		want    string
-	}{
-		{"none", nil, ""},
-		{"empty", []string{""}, ""},
-		{"as GitLab sends it", []string{`<https://x/1>; rel="prev", <` + here + `>; rel="next", <https://x/9>; rel="last"`}, here},
-		{"in a second header", []string{`<https://x/1>; rel="first"`, `<` + here + `>; rel="next"`}, here},
-		{"unquoted", []string{`<` + here + `>; rel=next`}, here},
-		{"capitals", []string{`<` + here + `>; REL="Next"`}, here},
-		{"without spaces", []string{`<https://x/1>;rel="prev",<` + here + `>;rel="next"`}, here},
-		{"with many spaces", []string{`  < ` + here + ` >  ;   rel = "next"  `}, " " + here + " "},
-		{"several relations", []string{`<` + here + `>; rel="last next"`}, here},
-		{"rel is not the first parameter", []string{`<` + here + `>; title="x"; rel="next"`}, here},
-		{"comma and semicolon in the address", []string{`<https://x/a,b;c?last=v1,v2;rel=next>; rel="prev", <` + here + `,;>; rel="next"`}, here + ",;"},
-		{"comma in quotes", []string{`<https://x/1>; title="a, <https://x/2>; rel=next"; rel="prev"`}, ""},
-		{"semicolon in quotes", []string{`<https://x/1>; title="a; rel=next"; rel="prev"`}, ""},
-		{"escaped quote", []string{`<https://x/1>; title="a\"; rel=next; \""; rel="prev"`}, ""},
-		{"no relation", []string{`<x>; foo`}, ""},
-		{"no parameters", []string{`<x>`}, ""},
-		{"another relation", []string{`<x>; rel="nextish"`}, ""},
-		{"unclosed", []string{`<` + here + `; rel="next"`}, ""},
-		{"unopened", []string{here + `>; rel="next"`}, ""},
-		{"open quote", []string{`<https://x/1>; title="a, <https://x/2>; rel="next"`}, ""},
-		{"empty target", []string{`<>; rel="next"`}, ""},
-		{"only separators", []string{`,;,;=;"",<>;=`}, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got, _ := nextLink(test.headers); got != test.want {
-				t.Errorf("nextLink(%q) = %q, want %q", test.headers, got, test.want)
-			}
-		})
-	}
-}
-
-// FuzzNextLink lets anything stand in a Link header. The client must come to an end
-// with it, and must not be led anywhere but to where it was.
-func FuzzNextLink(f *testing.F) {
-	for _, seed := range []string{
-		`<x>; foo`, `<x`, `<x>; rel="next"`, `<https://a/b?c>; rel="next", <d>`, `,;"<>`, `<%zz>; rel=next`, `<//evil/>; rel=next`,
-		`<?last=a>; rel="next"; title="\""`, "<\x00>; rel=next", `<:>; rel=next`, `<javascript:x>;rel=next`,
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, header string) {
-		target, ok := nextLink([]string{header})
-		if ok && !strings.Contains(header, "<"+target+">") {
-			t.Errorf("nextLink(%q) = %q", header, target)
-		}
-		requests := 0
-		network := wire(func(req *http.Request) (*http.Response, error) {
-			requests++
-			if req.URL.Scheme != "https" || req.URL.Host != "gitlab.example" || req.URL.Path != "/api/v4/projects/1/registry/repositories/2/tags" {
-				t.Errorf("Link %q led to %s", header, req.URL)
-			}
-			return reply(req, 200, fmt.Sprintf(`[{"name":"v%d"}]`, min(requests, 3)), "Link", header), nil
-		})
-		tags, err := newTestClient(t, network, Config{}).Tags(t.Context(), somewhere)
-		if err == nil && requests != 1 || len(tags) == 0 {
-			t.Errorf("%d requests for a listing that repeats itself: %v, %v", requests, tags, err)
-		}
-	})
-}
 
 // A pageOfTags is one answer to a listing.
 type pageOfTags struct {
@@ -156,8 +90,8 @@ func TestListingsThatCannotBeReliedUpon(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			network, requests := serving(t, test.pages...)
 			tags, err := newTestClient(t, network, Config{}).Tags(t.Context(), somewhere)
-			if _, ok := errors.AsType[*ListingError](err); !ok {
-				t.Errorf("got error %v, want a ListingError", err)
+			if _, ok := errors.AsType[*throttle.ListingError](err); !ok {
+				t.Errorf("got error %v, want a throttle.ListingError", err)
 			}
 			if *requests != test.requests {
 				t.Errorf("%d requests, want %d", *requests, test.requests)
@@ -239,13 +173,13 @@ func TestAFailureInTheMiddleOfAListing(t *testing.T) {
 	})
 	c := newTestClient(t, network, Config{})
 	tags, err := c.Tags(t.Context(), somewhere)
-	if !errors.Is(err, ErrForbidden) || !slices.Equal(tagNames(tags), []string{"a"}) {
+	if !errors.Is(err, throttle.ErrForbidden) || !slices.Equal(tagNames(tags), []string{"a"}) {
 		t.Errorf("Tags() = %v, %v", tags, err)
 	}
-	if repositories, err := c.ProjectRepositories(t.Context(), 1); !errors.Is(err, ErrForbidden) || len(repositories) != 0 {
+	if repositories, err := c.ProjectRepositories(t.Context(), 1); !errors.Is(err, throttle.ErrForbidden) || len(repositories) != 0 {
 		t.Errorf("ProjectRepositories() = %v, %v, want none", repositories, err)
 	}
-	if repositories, err := c.GroupRepositories(t.Context(), "group"); !errors.Is(err, ErrForbidden) || len(repositories) != 0 {
+	if repositories, err := c.GroupRepositories(t.Context(), "group"); !errors.Is(err, throttle.ErrForbidden) || len(repositories) != 0 {
 		t.Errorf("GroupRepositories() = %v, %v, want none", repositories, err)
 	}
 	var ids []int64
@@ -258,7 +192,7 @@ func TestAFailureInTheMiddleOfAListing(t *testing.T) {
 			ids = append(ids, project.ID)
 		}
 	}
-	if !errors.Is(last, ErrForbidden) || !slices.Equal(ids, []int64{1}) {
+	if !errors.Is(last, throttle.ErrForbidden) || !slices.Equal(ids, []int64{1}) {
 		t.Errorf("GroupProjects() = %v, %v", ids, last)
 	}
 }
@@ -321,4 +255,29 @@ func TestStoppingASequenceEndsTheListing(t *testing.T) {
 	if *requests != 1 {
 		t.Errorf("%d requests, want 1", *requests)
 	}
+}
+
+// FuzzLink lets anything stand in a Link header. The client must come to an end
+// with it, and must not be led anywhere but to where it was.
+func FuzzLink(f *testing.F) {
+	for _, seed := range []string{
+		`<x>; foo`, `<x`, `<x>; rel="next"`, `<https://a/b?c>; rel="next", <d>`, `,;"<>`, `<%zz>; rel=next`, `<//evil/>; rel=next`,
+		`<?last=a>; rel="next"; title="\""`, "<\x00>; rel=next", `<:>; rel=next`, `<javascript:x>;rel=next`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		requests := 0
+		network := wire(func(req *http.Request) (*http.Response, error) {
+			requests++
+			if req.URL.Scheme != "https" || req.URL.Host != "gitlab.example" || req.URL.Path != "/api/v4/projects/1/registry/repositories/2/tags" {
+				t.Errorf("Link %q led to %s", header, req.URL)
+			}
+			return reply(req, 200, fmt.Sprintf(`[{"name":"v%d"}]`, min(requests, 3)), "Link", header), nil
+		})
+		tags, err := newTestClient(t, network, Config{}).Tags(t.Context(), somewhere)
+		if err == nil && requests != 1 || len(tags) == 0 {
+			t.Errorf("%d requests for a listing that repeats itself: %v, %v", requests, tags, err)
+		}
+	})
 }

@@ -2,10 +2,15 @@ package gitlabapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
+	"math"
 	"net/http"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // countField is how many repositories a project has. It may time out, and old versions
@@ -18,6 +23,120 @@ const userField = "currentUser"
 
 // maxCursor is more than any cursor of GitLab has, in bytes.
 const maxCursor = 4096
+
+// ProjectPages yields the projects that the token can see, by ascending id, in pages;
+// with membership only those that its user is a member of. It asks GraphQL, which says
+// how many repositories each has, and loses no project: a page that is not whole is
+// read again without the count, then over REST. Where GraphQL is
+// not to be had everything comes over REST. The first error ends the sequence.
+func (c *Client) ProjectPages(ctx context.Context, membership bool) iter.Seq2[[]Project, error] {
+	return func(yield func([]Project, error) bool) {
+		w := &projectWalk{client: c, membership: membership, yield: yield, cursors: make(map[string]bool)}
+		for w.step(ctx) {
+		}
+	}
+}
+
+// A projectWalk is one listing of all projects. Its place is an id: all projects up to
+// it were given. As GraphQL gives them in that order, too, REST can take over anywhere.
+type projectWalk struct {
+	client     *Client
+	membership bool
+	yield      func([]Project, error) bool
+
+	last    int64           // the largest id that was given
+	cursor  string          // GraphQL's name for the same place
+	cursors map[string]bool // that were met
+	bare    int             // how many pages are still to be read without counts
+}
+
+// barePages is how many pages are read without counts after one whose counts did not come: to
+// list the repositories of a hundred projects of which that is not known takes two requests.
+const barePages = 10
+
+// step reads on by one page, or by one stretch over REST. It reports whether there is more to
+// come.
+func (w *projectWalk) step(ctx context.Context) bool {
+	counts := w.bare == 0 && w.client.graphQL.knows(countField)
+	page, err := w.client.projectPage(ctx, w, counts)
+	switch {
+	case err == nil && page.next == "" && w.last == 0 && len(page.projects) == 0:
+		// A token that GraphQL does not honour sees nothing either.
+		return w.overREST(ctx, projectPage{})
+	case err == nil:
+		return w.give(page.projects) && w.goOn(page)
+	case isFinal(ctx, err):
+		w.yield(nil, fmt.Errorf("listing projects: %w", err))
+		return false
+	case counts && w.mayComeWithoutCounts(err):
+		w.bare = barePages
+		return true
+	default:
+		return w.overREST(ctx, page)
+	}
+}
+
+// mayComeWithoutCounts reports whether a page may come whole when it is asked for without
+// counts, or just again. A network that is out of order, or haste, is no matter of that.
+func (w *projectWalk) mayComeWithoutCounts(err error) bool {
+	_, says := errors.AsType[*GraphQLError](err)
+	_, contradicts := errors.AsType[*throttle.ListingError](err)
+	return (isTooMuch(err) || says || contradicts || isNotGraphQL(err)) && !w.client.graphQL.off[listingProjects].Load()
+}
+
+// give yields projects, if there are any.
+func (w *projectWalk) give(projects []Project) bool {
+	return len(projects) == 0 || w.yield(projects, nil)
+}
+
+// goOn takes the place after a page, and reports whether something follows it.
+func (w *projectWalk) goOn(page projectPage) bool {
+	w.last, w.cursor = max(w.last, page.last), page.next
+	w.cursors[page.next] = true
+	w.bare = max(w.bare-1, 0)
+	return page.next != ""
+}
+
+// overREST reads the stretch of a page that GraphQL did not give whole. Where the page
+// does not say where it ends and the next begins, REST goes on to the end: GraphQL's
+// cursors are its own, and one cannot be made of an id.
+//
+// An error over REST ends the walk even where the next page is known: GraphQL and REST
+// have both failed then, after all their attempts, and from an error in the middle
+// the caller could not tell which projects are missing.
+func (w *projectWalk) overREST(ctx context.Context, page projectPage) bool {
+	if page.last == 0 || page.next == "" {
+		page = projectPage{last: math.MaxInt64}
+	}
+	for projects, err := range w.client.projectsAfter(ctx, w.membership, w.last) {
+		if err != nil {
+			w.yield(nil, err)
+			return false
+		}
+		within, ended := w.upTo(projects, page.last)
+		if !w.give(within) {
+			return false
+		}
+		if ended {
+			break
+		}
+	}
+	return w.goOn(page)
+}
+
+// upTo returns those projects that lie between the walk's place and an id, and whether
+// there are larger ones.
+func (w *projectWalk) upTo(projects []Project, id int64) (within []Project, ended bool) {
+	for _, project := range projects {
+		switch {
+		case project.ID > id:
+			ended = true
+		case project.ID > w.last:
+			within = append(within, project)
+		}
+	}
+	return within, ended
+}
 
 // A projectPage is a page of projects as far as it can be relied upon.
 type projectPage struct {
@@ -48,23 +167,23 @@ type projectNode struct {
 
 // projectPage asks for what follows the place of a walk. Beside an error the page has no
 // projects, but it may know where it ends.
-func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (projectPage, error) {
-	variables := map[string]any{"first": at.size()}
+func (c *Client) projectPage(ctx context.Context, w *projectWalk, counts bool) (projectPage, error) {
+	variables := map[string]any{"first": pageSize}
 	if w.cursor != "" {
 		variables["after"] = w.cursor
 	}
-	text := func() string { return c.projectsText(w.membership, at != barePages) }
-	data, err := queryGraphQL[projectsData](ctx, c, discovery, text, variables)
+	text := func() string { return c.projectsText(w.membership, counts) }
+	data, err := queryGraphQL[projectsData](c, c.reading(ctx), listingProjects, text, variables)
 	if data == nil {
 		return projectPage{}, err
 	}
 	if err == nil && data.CurrentUser == nil && c.graphQL.knows(userField) {
-		c.graphQL.switchOff(discovery, false)
+		c.graphQL.switchOff(listingProjects, false)
 		return projectPage{}, ErrNoGraphQL
 	}
 	page, problem := w.read(data)
 	if err == nil && problem != "" {
-		err = &RequestError{http.MethodPost, gitlab.GraphQLAPIEndpoint, &ListingError{problem}}
+		err = &throttle.RequestError{Method: http.MethodPost, Path: gitlab.GraphQLAPIEndpoint, Err: &throttle.ListingError{Problem: problem}}
 	}
 	if err != nil {
 		page.projects = nil
@@ -72,12 +191,12 @@ func (c *Client) projectPage(ctx context.Context, w *projectWalk, at level) (pro
 	return page, err
 }
 
-func (c *Client) projectsText(membership, count bool) string {
+func (c *Client) projectsText(membership, counts bool) string {
 	arguments, fields, more := `sort: "id_asc", first: $first, after: $after`, "id fullPath archived containerRegistryEnabled", ""
 	if membership {
 		arguments = "membership: true, " + arguments
 	}
-	if count && c.graphQL.knows(countField) {
+	if counts && c.graphQL.knows(countField) {
 		fields += " " + countField
 	}
 	if c.graphQL.knows(userField) {

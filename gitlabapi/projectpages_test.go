@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // walk lists all projects and checks that each came once, in order, and as it is.
@@ -81,8 +82,8 @@ func TestProjectPages(t *testing.T) {
 			return reply(req, status, body, header...), nil
 		}
 	}
-	anything := []string{"full", "small", "bare"}
-	all := []operation{discovery, listings, deletions}
+	anything := []string{"full", "bare"}
+	all := []operation{listingProjects, listingRepositories, deletingTags}
 	for _, test := range []struct {
 		name     string
 		projects int
@@ -98,73 +99,72 @@ func TestProjectPages(t *testing.T) {
 		{name: "more than a page", projects: 101, want: "2×full", counted: 101},
 		{name: "many", projects: 2000, want: "20×full", counted: 2000},
 
-		{name: "a null node, once", projects: 1000, spoil: at(0, 1, null(7), "full"), want: "1×full, 5×small, 4×bare, 5×full", counted: 600},
-		{name: "a null node beside which nothing is said, in a page that is small", projects: 250, spoil: at(0, 4, null(7), "full", "small"),
-			want: "1×full, 1×small, 3×bare"},
-		{name: "an error beside data", projects: 250, spoil: at(1, 2, set(saying("odd"), "errors"), "full"), want: "2×full, 5×small, 1×bare", counted: 200},
-		{name: "counts that always time out", projects: 2000, spoil: always(timeout, "full", "small"),
-			want: "1×full, 1×small, 4×bare, 1×full, 1×small, 8×bare, 1×full, 1×small, 8×bare"},
-		{name: "counts that time out on large pages", projects: 2000, spoil: always(timeout, "full"),
-			want: "1×full, 5×small, 4×bare, 1×full, 5×small, 8×bare, 1×full, 5×small, 5×bare", counted: 300},
-		{name: "counts that are too complex", projects: 300, spoil: always(replace(object{"errors": saying("Query has complexity of 301, which exceeds max complexity of 250")}), "full", "small"),
-			want: "1×full, 1×small, 3×bare"},
-		{name: "counts that this version does not know", projects: 300, spoil: always(replace(unknown(countField)), "full", "small"), want: "1×full, 3×bare"},
+		{name: "a null node, once", projects: 1000, spoil: at(0, 1, null(7), "full"), want: "1×full, 10×bare"},
+		{name: "a null node beside which nothing is said", projects: 250, spoil: at(0, 4, null(7), "full"),
+			want: "1×full, 3×bare"},
+		{name: "an error beside data", projects: 250, spoil: at(1, 2, set(saying("odd"), "errors"), "full"), want: "2×full, 2×bare", counted: 100},
+		{name: "counts that always time out", projects: 2000, spoil: always(timeout, "full"),
+			want: "1×full, 10×bare, 1×full, 10×bare"},
+		{name: "counts that time out once", projects: 2000, spoil: at(3, 4, timeout, "full"), want: "4×full, 10×bare, 7×full", counted: 1000},
+		{name: "counts that are too complex", projects: 300, spoil: always(replace(object{"errors": saying("Query has complexity of 301, which exceeds max complexity of 250")}), "full"),
+			want: "1×full, 3×bare"},
+		{name: "counts that this version does not know", projects: 300, spoil: always(replace(unknown(countField)), "full"), want: "1×full, 3×bare"},
 		{name: "queries that end in a timeout of the server", projects: 300, instead: func(q *query, req *http.Request) (*http.Response, error) {
 			if q.what == "bare" {
 				return nil, nil
 			}
 			return reply(req, 503, `{"errors":[{"message":"Request timed out. Please try a less complex query or a smaller set of records."}]}`), nil
-		}, want: "1×full, 1×small, 3×bare"},
+		}, want: "1×full, 3×bare"},
 
 		{name: "a null node without the count, too", projects: 600, spoil: always(null(40), anything...),
-			want: "1×full, 1×small, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 2×REST, 1×full, 1×small, 1×bare, 2×REST, 1×bare, 1×REST"},
-		{name: "a last node that is null", projects: 600, spoil: always(null(99), anything...), want: "1×full, 1×small, 1×bare, 6×REST"},
-		{name: "later a node that is null", projects: 600, spoil: at(2, 5, null(8), anything...), want: "3×full, 1×small, 1×bare, 2×REST, 3×bare", counted: 200},
+			want: "1×full, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 1×REST"},
+		{name: "a last node that is null", projects: 600, spoil: always(null(99), anything...), want: "1×full, 1×bare, 6×REST"},
+		{name: "later a node that is null", projects: 600, spoil: at(2, 5, null(8), anything...), want: "3×full, 1×bare, 2×REST, 3×bare", counted: 200},
 		{name: "errors beside all data", projects: 250, spoil: always(set(saying("odd"), "errors"), anything...),
-			want: "1×full, 1×small, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 1×REST"},
+			want: "1×full, 1×bare, 2×REST, 1×bare, 2×REST, 1×bare, 1×REST"},
 		{name: "all too complex", projects: 250, spoil: always(replace(object{"errors": saying("Query has complexity of 301, which exceeds max complexity of 250")}), anything...),
-			want: "1×full, 1×small, 1×bare, 3×REST"},
+			want: "1×full, 1×bare, 3×REST"},
 		{name: "an error alone", projects: 250, spoil: always(replace(object{"errors": saying("Internal server error"), "data": nil}), anything...),
-			want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "server errors", projects: 250, instead: answering(500, `{"errors":[{"message":"Internal server error"}]}`), want: "1×full, 1×small, 1×bare, 3×REST"},
+			want: "1×full, 1×bare, 3×REST"},
+		{name: "server errors", projects: 250, instead: answering(500, `{"errors":[{"message":"Internal server error"}]}`), want: "1×full, 1×bare, 3×REST"},
 		{name: "a limit", projects: 250, instead: answering(429, "Retry later", "Content-Type", "text/plain"), want: "1×full, 3×REST"},
 		{name: "no connection", projects: 250, instead: func(*query, *http.Request) (*http.Response, error) { return nil, syscall.ECONNRESET }, want: "1×full, 3×REST"},
 
-		{name: "no page info", projects: 250, spoil: always(set(nil, "data", "projects", "pageInfo"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "half a page info", projects: 250, spoil: always(set(nil, "data", "projects", "pageInfo", "hasNextPage"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "no nodes", projects: 250, spoil: always(set(nil, "data", "projects", "nodes"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "no projects", projects: 250, spoil: always(set(nil, "data", "projects"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
-		{name: "empty pages", projects: 250, spoil: always(set([]any{}, "data", "projects", "nodes"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
+		{name: "no page info", projects: 250, spoil: always(set(nil, "data", "projects", "pageInfo"), anything...), want: "1×full, 1×bare, 3×REST"},
+		{name: "half a page info", projects: 250, spoil: always(set(nil, "data", "projects", "pageInfo", "hasNextPage"), anything...), want: "1×full, 1×bare, 3×REST"},
+		{name: "no nodes", projects: 250, spoil: always(set(nil, "data", "projects", "nodes"), anything...), want: "1×full, 1×bare, 3×REST"},
+		{name: "no projects", projects: 250, spoil: always(set(nil, "data", "projects"), anything...), want: "1×full, 1×bare, 3×REST"},
+		{name: "empty pages", projects: 250, spoil: always(set([]any{}, "data", "projects", "nodes"), anything...), want: "1×full, 1×bare, 3×REST"},
 		{name: "a repeated cursor", projects: 350, spoil: at(1, 1<<30, set("after307", "data", "projects", "pageInfo", "endCursor"), anything...),
-			want: "2×full, 1×small, 1×bare, 3×REST", counted: 100},
-		{name: "no cursor", projects: 250, spoil: always(set("", "data", "projects", "pageInfo", "endCursor"), anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
+			want: "2×full, 1×bare, 3×REST", counted: 100},
+		{name: "no cursor", projects: 250, spoil: always(set("", "data", "projects", "pageInfo", "endCursor"), anything...), want: "1×full, 1×bare, 3×REST"},
 		{name: "a cursor without end", projects: 250, spoil: always(set(strings.Repeat("x", 5000), "data", "projects", "pageInfo", "endCursor"), anything...),
-			want: "1×full, 1×small, 1×bare, 3×REST"},
+			want: "1×full, 1×bare, 3×REST"},
 		{name: "ids that do not ascend", projects: 250, spoil: always(func(_ *query, answer object) {
 			slices.Reverse(inside(answer, "data", "projects", "nodes").([]any))
-		}, anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
+		}, anything...), want: "1×full, 1×bare, 3×REST"},
 		{name: "ids of something else", projects: 250, spoil: always(func(_ *query, answer object) {
 			inside(answer, "data", "projects", "nodes", 0).(object)["id"] = "gid://gitlab/Group/10"
-		}, anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
+		}, anything...), want: "1×full, 1×bare, 3×REST"},
 		{name: "no paths", projects: 250, spoil: always(func(_ *query, answer object) {
 			inside(answer, "data", "projects", "nodes", 0).(object)["fullPath"] = nil
-		}, anything...), want: "1×full, 1×small, 1×bare, 3×REST"},
+		}, anything...), want: "1×full, 1×bare, 3×REST"},
 
 		{name: "no such path", projects: 250, instead: answering(404, `{"error":"404 Not Found"}`), want: "1×full, 3×REST", off: all},
 		{name: "no such method", projects: 250, instead: answering(405, ``), want: "1×full, 3×REST", off: all},
 		{name: "forbidden", projects: 250, instead: answering(403, `{"error":"insufficient_scope"}`), want: "1×full, 3×REST", off: all},
-		{name: "HTML", projects: 250, instead: answering(200, "<html>", "Content-Type", "text/html"), want: "1×full, 1×small, 3×REST", off: all},
-		{name: "text", projects: 250, instead: answering(200, "OK", "Content-Type", "text/plain"), want: "1×full, 1×small, 3×REST", off: all},
-		{name: "no JSON", projects: 250, instead: answering(200, "OK"), want: "1×full, 1×small, 3×REST", off: all},
-		{name: "null", projects: 250, instead: answering(200, "null"), want: "1×full, 1×small, 3×REST", off: all},
-		{name: "neither data nor errors", projects: 250, instead: answering(200, `{"data":null,"errors":[]}`), want: "1×full, 1×small, 3×REST", off: all},
-		{name: "a redirect", projects: 250, instead: answering(302, "", "Location", "https://gitlab.example/users/sign_in"), want: "1×full, 1×small, 3×REST", off: all},
+		{name: "HTML", projects: 250, instead: answering(200, "<html>", "Content-Type", "text/html"), want: "1×full, 1×bare, 3×REST", off: all},
+		{name: "text", projects: 250, instead: answering(200, "OK", "Content-Type", "text/plain"), want: "1×full, 1×bare, 3×REST", off: all},
+		{name: "no JSON", projects: 250, instead: answering(200, "OK"), want: "1×full, 1×bare, 3×REST", off: all},
+		{name: "null", projects: 250, instead: answering(200, "null"), want: "1×full, 1×bare, 3×REST", off: all},
+		{name: "neither data nor errors", projects: 250, instead: answering(200, `{"data":null,"errors":[]}`), want: "1×full, 1×bare, 3×REST", off: all},
+		{name: "a redirect", projects: 250, instead: answering(302, "", "Location", "https://gitlab.example/users/sign_in"), want: "1×full, 1×bare, 3×REST", off: all},
 		{name: "HTML, once", projects: 250, instead: func(q *query, req *http.Request) (*http.Response, error) {
 			if q.number > 0 {
 				return nil, nil
 			}
 			return reply(req, 200, "<html>", "Content-Type", "text/html"), nil
-		}, want: "1×full, 5×small, 2×bare", counted: 100},
+		}, want: "1×full, 3×bare"},
 		{name: "a token that is not honoured", projects: 250, spoil: always(set(nil, "data", userField), anything...), want: "1×full, 3×REST", off: all},
 		{name: "a version that does not say whose token it is", projects: 250, spoil: func(q *query, answer object) {
 			if strings.Contains(q.Query, userField) {
@@ -290,7 +290,7 @@ func TestProjectPagesEndWithTheFirstError(t *testing.T) {
 	}{
 		"an unknown token": {func(_ *query, req *http.Request) (*http.Response, error) {
 			return reply(req, 401, `{"errors":[{"message":"Invalid token"}]}`), nil
-		}, ErrUnauthorized, "1×full"},
+		}, throttle.ErrUnauthorized, "1×full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := knowing(250)
@@ -315,7 +315,7 @@ func TestProjectPagesStopWhenTheyAreToldTo(t *testing.T) {
 		k := knowing(500)
 		c := newTestClient(t, k, Config{})
 		if noGraphQL {
-			c.graphQL.switchOff(discovery, false)
+			c.graphQL.switchOff(listingProjects, false)
 		}
 		for range c.ProjectPages(t.Context(), false) {
 			break

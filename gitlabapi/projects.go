@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // A Project is a GitLab project, as far as its registry goes.
@@ -120,9 +122,9 @@ func eachProject(pages iter.Seq2[[]Project, error]) iter.Seq2[Project, error] {
 
 // Project returns one project by id or full path.
 func (c *Client) Project(ctx context.Context, name string) (Project, error) {
-	project, resp, err := c.gitlab.Projects.GetProject(name, nil, gitlab.WithContext(ctx))
+	project, resp, err := c.gitlab.Projects.GetProject(name, nil, c.reading(ctx))
 	if err == nil && (project == nil || project.ID == 0) {
-		err, resp = &FormatError{"the answer is no project"}, nil
+		err, resp = &throttle.FormatError{Problem: "the answer is no project"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, "/projects/"+url.PathEscape(name), resp, err)
@@ -135,9 +137,9 @@ func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 func (c *Client) Group(ctx context.Context, name string) error {
 	//lint:ignore SA1019 deprecated with the default that it overrides: a page of the group's projects
 	options := &gitlab.GetGroupOptions{WithProjects: new(false)}
-	group, resp, err := c.gitlab.Groups.GetGroup(name, options, gitlab.WithContext(ctx))
+	group, resp, err := c.gitlab.Groups.GetGroup(name, options, c.reading(ctx))
 	if err == nil && (group == nil || group.ID == 0) {
-		err, resp = &FormatError{"the answer is no group"}, nil
+		err, resp = &throttle.FormatError{Problem: "the answer is no group"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, "/groups/"+url.PathEscape(name), resp, err)

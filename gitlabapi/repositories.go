@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/go-retryablehttp"
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 )
 
@@ -124,10 +123,5 @@ func readAll[S comparable, T any, K comparable](ctx context.Context, list listin
 
 // withQuery sets a query parameter of a request.
 func withQuery(name, value string) gitlab.RequestOptionFunc {
-	return func(req *retryablehttp.Request) error {
-		query := req.URL.Query()
-		query.Set(name, value)
-		req.URL.RawQuery = query.Encode()
-		return nil
-	}
+	return gitlab.WithKeysetPaginationParameters("?" + url.Values{name: {value}}.Encode())
 }

@@ -10,12 +10,9 @@ import (
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 )
 
-// firstProjects is how many projects are listed by the first query, before it is known
-// what that costs.
-const firstProjects = 20
-
-// scoreField is what says how complex a query was.
-const scoreField = "queryComplexity"
+// maxProjects is how many projects are listed by one request. What it costs does not depend on
+// their number, and as much as 100 repositories of each come back.
+const maxProjects = 50
 
 // A RepositoriesResult is what the listing of one project's repositories gave.
 type RepositoriesResult struct {
@@ -23,13 +20,13 @@ type RepositoriesResult struct {
 	Err          error
 }
 
-// ProjectsAtOnce is how many projects [Client.RepositoriesOf] lists in one request just
-// now; 1 without GraphQL.
+// ProjectsAtOnce is how many projects [Client.RepositoriesOf] lists in one request just now; 1
+// without GraphQL, and where that has not even managed two: the rest then comes over REST.
 func (c *Client) ProjectsAtOnce() int {
-	if c.graphQL.off[listings].Load() {
+	if c.graphQL.off[listingRepositories].Load() {
 		return 1
 	}
-	return c.graphQL.projects.now()
+	return c.graphQL.projects.get()
 }
 
 // RepositoriesOf lists the repositories of any number of projects, one result for each
@@ -43,8 +40,8 @@ func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []Repos
 		rest := projects[len(results):]
 		asked := rest[:min(c.ProjectsAtOnce(), most, len(rest))]
 		listed, err := c.repositoriesTogether(ctx, asked)
-		if err != nil && tooMuch(err) && len(asked) > 1 {
-			most = len(asked) / 2 // whatever others find meanwhile
+		if err != nil && isTooMuch(err) && len(asked) > 1 {
+			most = len(asked) / 2 // whatever other calls make of the size meanwhile
 			continue
 		}
 		most = len(projects)
@@ -62,13 +59,10 @@ func (c *Client) repositoriesResult(ctx context.Context, project Project, listed
 	if ok && len(repositories) >= project.Repositories {
 		return RepositoriesResult{Repositories: repositories}
 	}
-	if err != nil && hopeless(ctx, err) {
+	if err != nil && isFinal(ctx, err) {
 		return RepositoriesResult{Err: err}
 	}
 	repositories, err = c.ProjectRepositories(ctx, project.ID)
-	if err == nil {
-		c.graphQL.projects.heard(1, nil)
-	}
 	return RepositoriesResult{repositories, err}
 }
 
@@ -83,37 +77,24 @@ func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (
 	for i, project := range projects {
 		ids[i] = globalID(projectIDs, project.ID)
 	}
-	data, err := queryGraphQL[repositoriesData](ctx, c, listings, c.repositoriesText,
+	data, err := queryGraphQL[repositoriesData](c, c.reading(ctx), listingRepositories, func() string { return repositoriesQuery },
 		map[string]any{"ids": ids, "first": len(ids)})
-	c.graphQL.projects.heard(len(projects), err)
+	c.graphQL.projects.observe(len(projects), err)
 	if data == nil {
 		return nil, err
-	}
-	if cost := data.QueryComplexity; cost != nil && err == nil {
-		c.graphQL.projects.cost(len(projects), cost.Score, cost.Limit)
 	}
 	says, _ := errors.AsType[*GraphQLError](err)
 	return data.repositories(projects, says), nil
 }
 
-func (c *Client) repositoriesText() string {
-	text := `query($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) { nodes { id containerRepositories(first: 100) ` +
-		`{ nodes { id name path location status } pageInfo { hasNextPage } } } }`
-	if c.graphQL.knows(scoreField) {
-		text += " " + scoreField + " { score limit }"
-	}
-	return text + " }"
-}
+const repositoriesQuery = `query($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) { nodes { id containerRepositories(first: 100) ` +
+	`{ nodes { id name path location status } pageInfo { hasNextPage } } } } }`
 
 // repositoriesData is the answer to a query for the repositories of projects.
 type repositoriesData struct {
 	Projects struct {
 		Nodes []*projectRepositories `json:"nodes"`
 	} `json:"projects"`
-	QueryComplexity *struct {
-		Score int `json:"score"`
-		Limit int `json:"limit"`
-	} `json:"queryComplexity"`
 }
 
 type projectRepositories struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // owning returns an instance with a number of projects that have two repositories each.
@@ -43,34 +45,15 @@ func list(t *testing.T, k *knower, c *Client, counted bool) {
 
 // TestRepositoriesOf pins how many projects are listed at once.
 func TestRepositoriesOf(t *testing.T) {
-	cost := func(score func(n int) int) func(*query, object) {
-		return func(q *query, answer object) {
-			answer["data"].(object)[scoreField] = object{"score": score(len(q.Variables.IDs)), "limit": 250}
-		}
-	}
-	instead := func(answer object) func(*query, object) {
-		return func(_ *query, old object) {
-			clear(old)
-			for name, value := range answer {
-				old[name] = value
-			}
-		}
-	}
-	complex := saying("Query has complexity of 301, which exceeds max complexity of 250")
 	over := func(most int, answer object) func(*query, object) {
 		return func(q *query, old object) {
 			if len(q.Variables.IDs) > most {
-				instead(answer)(q, old)
+				clear(old)
+				maps.Copy(old, answer)
 			}
 		}
 	}
-	once := func(spoil func(*query, object)) func(*query, object) {
-		return func(q *query, answer object) {
-			if q.number == 0 {
-				spoil(q, answer)
-			}
-		}
-	}
+	tooComplex := object{"errors": saying("Query has complexity of 301, which exceeds max complexity of 250")}
 	for _, test := range []struct {
 		name     string
 		projects int
@@ -79,33 +62,18 @@ func TestRepositoriesOf(t *testing.T) {
 		want     string
 		after    int // ProjectsAtOnce
 	}{
-		{name: "none", projects: 0, want: "", after: 20},
-		{name: "one", projects: 1, want: "1×REST 10", after: 20},
-		{name: "as many as at first", projects: 20, want: "1×list 20", after: 30},
-		{name: "a flat score", projects: 300, want: "1×list 20, 1×list 30, 1×list 45, 1×list 67, 1×list 100, 1×list 38", after: 100},
-		{name: "a score that grows", projects: 150, spoil: cost(func(n int) int { return 50 + 3*n }), want: "1×list 20, 1×list 30, 1×list 45, 1×list 54, 1×REST 457", after: 57},
-		{name: "a score beyond nine tenths", projects: 40, spoil: cost(func(n int) int { return 12 * n }), want: "1×list 20, 1×list 18, 1×list 2", after: 18},
-		{name: "few that cost as much as many", projects: 22, spoil: cost(func(int) int { return 224 }), want: "1×list 20, 1×list 2", after: 20},
-		{name: "no score", projects: 41, spoil: func(_ *query, answer object) { delete(answer["data"].(object), scoreField) },
-			want: "2×list 20, 1×REST 130", after: 20},
-		{name: "an odd score", projects: 40, spoil: func(_ *query, answer object) {
-			answer["data"].(object)[scoreField] = object{"score": -1, "limit": 1 << 60}
-		}, want: "2×list 20", after: 20},
-		{name: "a version that does not know the score", projects: 40, spoil: func(q *query, answer object) {
-			if strings.Contains(q.Query, scoreField) {
-				instead(unknown(scoreField))(q, answer)
-			}
-		}, want: "3×list 20", after: 20},
-		{name: "too complex for more than 12", projects: 32, spoil: over(12, object{"errors": complex}), want: "1×list 20, 1×list 10, 1×list 15, 1×list 7, 1×list 10, 1×list 5", after: 14},
-		{name: "too complex for two", projects: 20, spoil: over(1, object{"errors": complex}),
-			want: "1×list 20, 1×list 10, 1×list 5, 1×list 2, " + eachOverREST(20), after: 1},
-		{name: "a timeout, once", projects: 40, spoil: once(instead(object{"errors": saying("Timeout on Query.projects"), "data": nil})),
-			want: "1×list 20, 1×list 10, 1×list 15, 1×list 15", after: 20},
+		{name: "none", projects: 0, want: "", after: 50},
+		{name: "one", projects: 1, want: "1×REST 10", after: 50},
+		{name: "as many as fit", projects: 50, want: "1×list 50", after: 50},
+		{name: "more", projects: 151, want: "3×list 50, 1×REST 460", after: 50},
+		{name: "too complex for more than 12", projects: 50, spoil: over(12, tooComplex), want: "1×list 50, 1×list 25, 1×list 12, 1×list 14, 1×list 7, 1×list 9, 2×list 11", after: 15},
+		{name: "too complex for two", projects: 3, spoil: over(1, tooComplex), want: "1×list 3, " + eachOverREST(3), after: 1},
+		{name: "a timeout", projects: 50, spoil: over(30, object{"errors": saying("Timeout on Query.projects"), "data": nil}), want: "1×list 50, 2×list 25", after: 29},
 		{name: "a schema without it", projects: 3, spoil: over(0, unknown("containerRepositories")), want: "1×list 3, " + eachOverREST(3), after: 1},
-		{name: "an error alone", projects: 3, spoil: over(0, object{"errors": saying("Internal server error")}), want: "1×list 3, " + eachOverREST(3), after: 20},
+		{name: "an error alone", projects: 3, spoil: over(0, object{"errors": saying("Internal server error")}), want: "1×list 3, " + eachOverREST(3), after: 50},
 		{name: "no endpoint", projects: 3, status: 404, want: "1×list 3, " + eachOverREST(3), after: 1},
-		{name: "a limit", projects: 3, status: 429, want: "1×list 3, " + eachOverREST(3), after: 20},
-		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, 1×REST 10, 1×list 2, 1×REST 13, 1×REST 16, 1×list 2, 1×REST 19, 1×REST 22, 1×REST 25", after: 1},
+		{name: "a limit", projects: 3, status: 429, want: "1×list 3, " + eachOverREST(3), after: 50},
+		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, 1×REST 10, 1×REST 13, 1×REST 16, 1×REST 19, 1×REST 22, 1×REST 25", after: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := owning(test.projects)
@@ -115,33 +83,13 @@ func TestRepositoriesOf(t *testing.T) {
 			}
 			c := newTestClient(t, k, Config{})
 			list(t, k, c, true)
-			if got := strings.ReplaceAll(k.requests(), "2×list 15", "1×list 15, 1×list 15"); got != test.want {
+			if got := k.requests(); got != test.want {
 				t.Errorf("asked %s\nwant  %s", got, test.want)
 			}
 			if got := c.ProjectsAtOnce(); got != test.after {
 				t.Errorf("%d projects at once, want %d", got, test.after)
 			}
 		})
-	}
-}
-
-// TestAnOutageIsNotForEver: when it is over GraphQL is asked again, for as many as before.
-func TestAnOutageIsNotForEver(t *testing.T) {
-	k := owning(60)
-	k.instead = func(q *query, req *http.Request) (*http.Response, error) {
-		if q.number < 4 {
-			return reply(req, 503, ""), nil
-		}
-		return nil, nil
-	}
-	c := newTestClient(t, k, Config{})
-	list(t, k, c, true)
-	want := "1×list 20, 1×list 10, 1×list 5, 1×list 2, 1×REST 10, 1×list 2, 1×list 3, 1×list 4, 1×list 6, 1×list 9, 1×list 13, 1×list 19, 1×list 3"
-	if got := k.requests(); got != want {
-		t.Errorf("asked %s\nwant  %s", got, want)
-	}
-	if got := c.ProjectsAtOnce(); got != 20 {
-		t.Errorf("%d projects at once", got)
 	}
 }
 
@@ -165,7 +113,7 @@ func TestOthersDoNotKeepACallFromGoingOn(t *testing.T) {
 	for range 8 {
 		others.Go(func() {
 			for done.Err() == nil {
-				c.graphQL.projects.heard(c.graphQL.projects.now(), nil)
+				c.graphQL.projects.observe(c.graphQL.projects.get(), nil)
 			}
 		})
 	}
@@ -314,14 +262,14 @@ func TestRepositoriesOfSaysWhatFailed(t *testing.T) {
 	projects := append([]Project{}, k.projects...)
 	projects[1].ID = 14 // which there is not
 	got := newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), projects)
-	if got[0].Err != nil || !errors.Is(got[1].Err, ErrNotFound) || got[2].Err != nil || len(got) != 3 {
+	if got[0].Err != nil || !errors.Is(got[1].Err, throttle.ErrNotFound) || got[2].Err != nil || len(got) != 3 {
 		t.Errorf("got %+v", got)
 	}
 
 	k.instead = func(_ *query, req *http.Request) (*http.Response, error) { return reply(req, 401, ""), nil }
 	k.requests()
 	for _, result := range newTestClient(t, k, Config{}).RepositoriesOf(t.Context(), k.projects) {
-		if !errors.Is(result.Err, ErrUnauthorized) {
+		if !errors.Is(result.Err, throttle.ErrUnauthorized) {
 			t.Errorf("got %v", result.Err)
 		}
 	}

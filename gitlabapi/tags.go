@@ -10,6 +10,9 @@ import (
 	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // A Tag is what a listing says about a tag.
@@ -67,9 +70,9 @@ func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, erro
 		ListOptions: gitlab.ListOptions{PerPage: 1},
 	}
 	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
-		repository.ProjectID, repository.ID, options, gitlab.WithContext(ctx))
+		repository.ProjectID, repository.ID, options, c.reading(ctx))
 	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
-		err, resp = &FormatError{"the listing has an entry that is none"}, nil
+		err, resp = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagsPath(repository), resp, err)
@@ -92,7 +95,7 @@ func IsTagName(name string) bool { return tagName.MatchString(name) }
 // checkTagName refuses, before anything is sent, a name that no tag can have.
 func checkTagName(tag string) error {
 	if !IsTagName(tag) {
-		return &FormatError{"no tag can have this name"}
+		return &throttle.FormatError{Problem: "no tag can have this name"}
 	}
 	return nil
 }
@@ -104,14 +107,14 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 		return TagDetails{}, fmt.Errorf("reading the details of %s:%q: %w", repository.Path, tag, err)
 	}
 	answer, resp, err := c.gitlab.ContainerRegistry.GetRegistryRepositoryTagDetail(
-		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
+		repository.ProjectID, repository.ID, tag, c.reading(ctx))
 	if err == nil && (answer == nil || answer.Name != tag) {
-		err = &FormatError{"the answer is not about the tag that was asked for"}
+		err = &throttle.FormatError{Problem: "the answer is not about the tag that was asked for"}
 		resp = nil
 	}
 	if err == nil && answer.CreatedAt != nil && answer.CreatedAt.IsZero() {
 		// Neither a date nor the lack of one, which TagDetails could not tell apart.
-		err, resp = &FormatError{"the date of the tag cannot be one"}, nil
+		err, resp = &throttle.FormatError{Problem: "the date of the tag cannot be one"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
@@ -124,30 +127,52 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 	return details, nil
 }
 
-// DeleteTag deletes a tag by its name. That there is no such tag any more is no
-// error: it may be the second attempt of a deletion whose answer was lost, or
-// somebody else was quicker.
-func (c *Client) DeleteTag(ctx context.Context, repository Repository, tag string) error {
-	if err := checkTagName(tag); err != nil {
-		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
-	}
-	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
-		repository.ProjectID, repository.ID, tag, gitlab.WithContext(ctx))
-	if err == nil {
-		c.graphQL.deletions.heard(1, nil)
-		return nil
-	}
-	err = c.failure(http.MethodDelete, tagPath(repository, tag), resp, err)
-	if errors.Is(err, ErrTagNotFound) {
-		return nil
-	}
-	return fmt.Errorf("deleting %s:%s: %w", repository.Path, tag, err)
-}
-
 func tagsPath(repository Repository) string {
 	return fmt.Sprintf("/projects/%d/registry/repositories/%d/tags", repository.ProjectID, repository.ID)
 }
 
 func tagPath(repository Repository, tag string) string {
 	return tagsPath(repository) + "/" + url.PathEscape(tag)
+}
+
+// Regime finds out the instance's regime by asking for one tag of a repository the
+// way only the metadata database can answer. Without it GitLab refuses with 405;
+// versions before 16.10 overlook the question and answer with a numbered page, and
+// count as legacy. That a page without a number is the database's, and not a numbered
+// one whose headers a proxy took away, shows by its link to the next, or by a page
+// asked for by number that comes with its headers.
+func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Sign, error) {
+	resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
+	status, answered := errors.AsType[*throttle.StatusError](err)
+	// A proxy that forbids something says so in HTML; GitLab has its message.
+	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
+		return registry.SignLegacy, nil
+	}
+	if err != nil {
+		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
+	}
+	if resp.Header.Get("X-Page") != "" {
+		return registry.SignLegacy, nil
+	}
+	if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
+		return registry.SignDatabase, nil
+	}
+	resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
+	if err != nil {
+		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
+	}
+	if resp.Header.Get("X-Page") != "" {
+		return registry.SignDatabase, nil
+	}
+	return registry.SignUnknown, nil
+}
+
+func (c *Client) onePage(ctx context.Context, repository Repository, page gitlab.ListOptions) (*gitlab.Response, error) {
+	options := &gitlab.ListRegistryRepositoryTagsOptions{ListOptions: page}
+	_, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
+		repository.ProjectID, repository.ID, options, c.reading(ctx))
+	if err != nil {
+		return nil, c.failure(http.MethodGet, tagsPath(repository), resp, err)
+	}
+	return resp, nil
 }

@@ -2,6 +2,7 @@ package gitlabapi
 
 import (
 	"errors"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"strings"
 	"testing"
 )
@@ -15,7 +16,7 @@ func TestNamesThatNoTagCanHave(t *testing.T) {
 		if _, err := client.TagDetails(t.Context(), somewhere, name); !isFormatError(err) {
 			t.Errorf("TagDetails(%q): %v", name, err)
 		}
-		if err := client.DeleteTag(t.Context(), somewhere, name); !isFormatError(err) {
+		if err := client.DeleteTag(t.Context(), t.Context(), somewhere, name); !isFormatError(err) {
 			t.Errorf("DeleteTag(%q): %v", name, err)
 		}
 	}
@@ -25,7 +26,7 @@ func TestNamesThatNoTagCanHave(t *testing.T) {
 }
 
 func isFormatError(err error) bool {
-	_, ok := errors.AsType[*FormatError](err)
+	_, ok := errors.AsType[*throttle.FormatError](err)
 	return ok
 }
 

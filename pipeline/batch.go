@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxBatch is how many tags of a repository GitLab deletes at a time.
-	maxBatch = gitlabapi.MaxDeletion
+	maxBatch = gitlabapi.MaxDeletionTags
 	// maxParcel is how many tags are deleted in one request at most. GitLab deletes one
 	// after the other, each in a fraction of a second, and gives up after some thirty
 	// seconds.
@@ -172,5 +172,6 @@ func (p parcel) holdListings(ctx context.Context) (release func()) {
 // isFull reports whether a parcel has no room for a further batch, however small. Where
 // GitLab deletes one tag a request there is nothing to gain from several batches.
 func (r *run) isFull(batches []*batch) bool {
-	return len(batches) >= r.client.DeletionsAtOnce() || len(parcel(batches).tags()) > maxParcel-maxBatch
+	most, _ := r.client.MaxDeletions()
+	return len(batches) >= most || len(parcel(batches).tags()) > maxParcel-maxBatch
 }

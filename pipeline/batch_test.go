@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -94,7 +94,7 @@ func TestOnlyWhatIsConfirmedCounts(t *testing.T) {
 		"two are protected":            {protected, 8, 2},
 		"every third is left out":      {mutation(gitlabtest.SkipDeletions(3)), 10, 3},
 		"every third is not named":     {mutation(gitlabtest.UnnamedDeletions(3)), 10, 3},
-		"others are named":             {mutation(gitlabtest.AlienDeletions("a", "z")), 10, 0},
+		"others are named":             {mutation(gitlabtest.ExtraDeletedNames("a", "z")), 10, 0},
 		"the request fails":            {mutation(gitlabtest.Status(500)), 10, 10},
 		"it takes too long":            {mutation(gitlabtest.MutationTimeouts(0)), 10, 10},
 		"GraphQL says no":              {mutation(gitlabtest.GraphQLErrors("Internal server error")), 10, 10},
@@ -326,7 +326,7 @@ func TestMutationRefusedForItsScope(t *testing.T) {
 	tr := newTrial(withOrphans(gitlabtest.Legacy, 1, 4), gitlabtest.WithFaults(gitlabtest.Fault{
 		Operation: "mutation", Effect: gitlabtest.Reply(403, `{"error":"insufficient_scope"}`)}))
 	got := tr.runInBubble(t)
-	if errors.Is(got.err, gitlabapi.ErrInsufficientScope) || got.Deleted != 4 {
+	if errors.Is(got.err, throttle.ErrInsufficientScope) || got.Deleted != 4 {
 		t.Errorf("error %v, deleted %d", got.err, got.Deleted)
 	}
 }

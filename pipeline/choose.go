@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -97,13 +97,13 @@ func (c *chooser) make(ctx context.Context, repo *repository) (*choice, error) {
 // weigh puts signs of the regime together. Where they contradict each other it is left
 // unknown, which is the stricter reading on either: no tag goes for a 404, and none
 // that has a date as an orphan.
-func weigh(signs ...gitlabapi.Regime) (regime policy.Fact[policy.Regime], agree bool) {
+func weigh(signs ...registry.Sign) (regime policy.Fact[policy.Regime], agree bool) {
 	for _, sign := range signs {
 		var shown policy.Regime
 		switch sign {
-		case gitlabapi.RegimeLegacy:
+		case registry.SignLegacy:
 			shown = policy.Legacy
-		case gitlabapi.RegimeDatabase:
+		case registry.SignDatabase:
 			shown = policy.Database
 		default:
 			continue
@@ -117,7 +117,7 @@ func weigh(signs ...gitlabapi.Regime) (regime policy.Fact[policy.Regime], agree 
 }
 
 // pick returns the best evidence that is to be had.
-func (c *chooser) pick(regime policy.Regime, registry *gitlabapi.Registry) evidence {
+func (c *chooser) pick(regime policy.Regime, registry *registry.Registry) evidence {
 	switch {
 	case registry != nil && regime == policy.Database:
 		return registryDatabase{run: c.run, registry: registry}
@@ -132,25 +132,25 @@ func (c *chooser) pick(regime policy.Regime, registry *gitlabapi.Registry) evide
 
 // registry returns the registry when it is to be asked and answers for the repository,
 // with the signs of the regime that it shows.
-func (c *chooser) registry(ctx context.Context, repo *repository) (*gitlabapi.Registry, gitlabapi.RegistrySigns, error) {
-	var signs gitlabapi.RegistrySigns
+func (c *chooser) registry(ctx context.Context, repo *repository) (*registry.Registry, registry.Signs, error) {
+	var signs registry.Signs
 	options := c.run.options
 	if options.Verify == VerifyAPI || options.Verify == "" {
 		return nil, signs, nil
 	}
-	registry, err := c.run.client.Registry(cmp.Or(options.RegistryURL, repo.Host))
+	reg, err := registry.New(c.run.client.Throttle(), cmp.Or(options.RegistryURL, repo.Host))
 	if err == nil {
-		signs, err = registry.Signs(ctx)
+		signs, err = reg.Signs(ctx)
 	}
 	switch {
 	case err == nil:
-		return registry, signs, nil
+		return reg, signs, nil
 	case ctx.Err() != nil:
 		return nil, signs, context.Cause(ctx)
 	case options.Verify == VerifyRegistry:
 		return nil, signs, fmt.Errorf("%w: %w", ErrNoRegistry, err)
 	default:
 		c.run.tell(report.RegistryOutOfReach{Err: err})
-		return nil, gitlabapi.RegistrySigns{}, nil
+		return nil, registry.Signs{}, nil
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -168,14 +169,14 @@ func (r *run) delete(ctx context.Context, p parcel, atOnce int) (late parcel, er
 // stays in the parcel: it is deleted one by one, and GitLab says why not; so it does to a
 // token that GraphQL wants more of. A single tag is deleted so at once.
 func (r *run) deleteTogether(fresh context.Context, p parcel) error {
-	if r.client.DeletionsAtOnce() == 0 || len(p.tags()) < 2 {
+	if most, _ := r.client.MaxDeletions(); most == 0 || len(p.tags()) < 2 {
 		return nil
 	}
 	deletions := make([]gitlabapi.Deletion, len(p))
 	for i, b := range p {
 		deletions[i] = gitlabapi.Deletion{Repository: b.repository.Repository, Tags: b.names()}
 	}
-	confirmed, err := r.client.DeleteTags(gitlabapi.SentBefore(r.hard, fresh), deletions)
+	confirmed, err := r.client.DeleteTags(r.hard, fresh, deletions)
 	for i := range confirmed {
 		for j, gone := range confirmed[i] {
 			if t := &p[i].tags[j]; gone {
@@ -186,9 +187,9 @@ func (r *run) deleteTogether(fresh context.Context, p parcel) error {
 	}
 	p.dropDone()
 	for _, t := range p.tags() {
-		t.sent = !errors.Is(err, gitlabapi.ErrNotSent)
+		t.sent = !errors.Is(err, throttle.ErrNotSent)
 	}
-	if errors.Is(err, gitlabapi.ErrUnauthorized) {
+	if errors.Is(err, throttle.ErrUnauthorized) {
 		return err
 	}
 	return nil
@@ -196,18 +197,18 @@ func (r *run) deleteTogether(fresh context.Context, p parcel) error {
 
 // deleteOne deletes a tag and reports it, unless the time to do so has run out.
 func (r *run) deleteOne(ctx, fresh context.Context, t *tag) error {
-	err := r.client.DeleteTag(gitlabapi.SentBefore(r.hard, fresh), t.repository.Repository, t.facts.Tag)
-	_, answered := errors.AsType[*gitlabapi.StatusError](err)
+	err := r.client.DeleteTag(r.hard, fresh, t.repository.Repository, t.facts.Tag)
+	_, answered := errors.AsType[*throttle.StatusError](err)
 	switch {
 	case err != nil && !answered && fresh.Err() != nil && ctx.Err() == nil:
 		t.read = r.pulse.now()
-		t.sent = t.sent || !errors.Is(err, gitlabapi.ErrNotSent)
+		t.sent = t.sent || !errors.Is(err, throttle.ErrNotSent)
 		return nil
-	case errors.Is(err, gitlabapi.ErrNotSent):
+	case errors.Is(err, throttle.ErrNotSent):
 		r.stopped(t, context.Cause(ctx))
 	case err == nil:
 		r.report(*t, report.Deleted, t.verdict.Reason, "")
-	case errors.Is(err, gitlabapi.ErrForbidden):
+	case errors.Is(err, throttle.ErrForbidden):
 		r.report(*t, report.Failed, report.DeleteForbidden, err.Error())
 	default:
 		r.report(*t, report.Failed, report.DeleteFailed, err.Error())

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -17,7 +18,7 @@ import (
 // status.
 type registryLegacy struct {
 	run      *run
-	registry *gitlabapi.Registry
+	registry *registry.Registry
 }
 
 func (registryLegacy) guarded() bool { return false }
@@ -28,7 +29,7 @@ func (registryLegacy) alive(context.Context, *tag) error { return nil }
 
 func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, error) {
 	names, err := repo.project.at(e.registry).Tags(ctx, repo.Path)
-	if errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+	if errors.Is(err, registry.ErrRepositoryNotFound) {
 		err = nil // GitLab knows it since somebody began to push, and nothing came
 	}
 	tags := make([]listed, len(names))
@@ -42,35 +43,35 @@ func (e registryLegacy) list(ctx context.Context, repo *repository) (listing, er
 // depends on what is in it, and the 404 of a HEAD proves nothing. A date is left for
 // when the verdict turns out to depend on it.
 func (e registryLegacy) look(ctx context.Context, t *tag) error {
-	manifest, err := e.read(ctx, t)
-	_, odd := errors.AsType[*gitlabapi.ManifestError](err)
+	m, err := e.read(ctx, t)
+	_, odd := errors.AsType[*manifest.Error](err)
 	switch {
-	case odd && !manifest.IsIndex(): // Rails shows a manifest whatever is in it
+	case odd && !m.IsIndex(): // Rails shows a manifest whatever is in it
 		t.facts.Details = policy.Known(policy.DetailsFound)
 		return nil
-	case err != nil || manifest == nil:
+	case err != nil || m == nil:
 		return err
-	case e.run.dateDecides(t) && !showsDate(*manifest):
+	case e.run.dateDecides(t) && !showsDate(*m):
 		t.facts.Details = policy.Known(policy.DetailsFound)
-		t.manifest = manifest
+		t.manifest = m
 		return nil
 	}
 	t.examined = true
-	t.facts.Details, err = e.details(ctx, t, *manifest)
+	t.facts.Details, err = e.details(ctx, t, *m)
 	return err
 }
 
 // examine reads the manifest, unless it has only just been read, and where a date
 // decides the config.
 func (e registryLegacy) examine(ctx context.Context, t *tag) error {
-	manifest := t.manifest
+	m := t.manifest
 	t.manifest, t.examined = nil, true
 	var err error
-	if manifest == nil {
-		manifest, err = e.read(ctx, t)
+	if m == nil {
+		m, err = e.read(ctx, t)
 	}
-	if err == nil && manifest != nil {
-		t.facts.Details, err = e.details(ctx, t, *manifest)
+	if err == nil && m != nil {
+		t.facts.Details, err = e.details(ctx, t, *m)
 	}
 	return err
 }
@@ -78,43 +79,43 @@ func (e registryLegacy) examine(ctx context.Context, t *tag) error {
 // read reads a tag's manifest and notes what it says. That there is none is an answer,
 // too, and all that there is to know: it returns nil and no error. What is known of a
 // manifest of no known kind is returned beside the error.
-func (e registryLegacy) read(ctx context.Context, t *tag) (*gitlabapi.Manifest, error) {
+func (e registryLegacy) read(ctx context.Context, t *tag) (*manifest.Manifest, error) {
 	t.facts.Details, t.facts.Kind = policy.Unknown[policy.Details](), policy.Unknown[policy.Kind]()
-	manifest, err := t.repository.project.at(e.registry).Manifest(ctx, t.repository.Path, t.facts.Tag)
-	if errors.Is(err, gitlabapi.ErrManifestNotFound) {
+	m, err := t.repository.project.at(e.registry).Manifest(ctx, t.repository.Path, t.facts.Tag)
+	if errors.Is(err, registry.ErrManifestNotFound) {
 		t.examined = true
 		t.facts.Details = policy.Known(policy.DetailsMissing)
 		t.facts.Kind = policy.Known(policy.KindMissingManifest)
 		return nil, nil
 	}
 	if err == nil {
-		t.digest, t.bytes = manifest.Digest, manifest.Bytes
-		t.facts.Kind = policy.Known(policy.Kind(manifest.Kind))
-		t.facts.Young = e.run.isYoung(manifest.Newest)
+		t.digest, t.bytes = m.Digest, m.Bytes
+		t.facts.Kind = policy.Known(policy.Kind(m.Kind))
+		t.facts.Young = e.run.isYoung(m.Newest)
 	}
-	return &manifest, err
+	return &m, err
 }
 
 // showsDate reports whether a manifest alone says which date Rails shows for it.
-func showsDate(m gitlabapi.Manifest) bool {
-	return m.IsIndex() && m.Amd64 == "" || m.Kind == gitlabapi.KindCacheManifest
+func showsDate(m manifest.Manifest) bool {
+	return m.IsIndex() && m.Amd64 == "" || m.Kind == manifest.KindCacheManifest
 }
 
 // details is what Rails says about a manifest: it reads no index, but for the
 // linux/amd64 child of a Docker list.
-func (e registryLegacy) details(ctx context.Context, t *tag, manifest gitlabapi.Manifest) (policy.Fact[policy.Details], error) {
+func (e registryLegacy) details(ctx context.Context, t *tag, m manifest.Manifest) (policy.Fact[policy.Details], error) {
 	switch {
-	case manifest.IsIndex() && manifest.Amd64 == "":
+	case m.IsIndex() && m.Amd64 == "":
 		return policy.Known(policy.DetailsMissing), nil
 	case !e.run.dateDecides(t):
 		return policy.Known(policy.DetailsFound), nil
-	case manifest.Kind == gitlabapi.KindCacheManifest:
+	case m.Kind == manifest.KindCacheManifest:
 		return policy.Known(policy.DetailsUndated), nil
-	case manifest.IsIndex():
+	case m.IsIndex():
 		return e.run.detailsByAPI(ctx, t)
 	}
-	created, err := t.repository.project.at(e.registry).ConfigCreated(ctx, t.repository.Path, manifest.ConfigDigest)
-	_, elsewhere := errors.AsType[*gitlabapi.ElsewhereError](err)
+	created, err := t.repository.project.at(e.registry).ConfigCreated(ctx, t.repository.Path, m.ConfigDigest)
+	_, elsewhere := errors.AsType[*registry.ElsewhereError](err)
 	switch {
 	case elsewhere: // in an object store, where the token may not go
 		return e.run.detailsByAPI(ctx, t)
@@ -138,7 +139,7 @@ func (e registryLegacy) counterpart(ctx context.Context, t *tag) (policy.Fact[po
 // database: a thousand tags a request, with their dates.
 type registryDatabase struct {
 	run      *run
-	registry *gitlabapi.Registry
+	registry *registry.Registry
 }
 
 func (registryDatabase) guarded() bool { return false }
@@ -150,7 +151,7 @@ func (registryDatabase) alive(context.Context, *tag) error { return nil }
 func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, error) {
 	var tags []listed
 	for rows, err := range repo.project.at(e.registry).TagRows(ctx, repo.Path) {
-		if len(tags) == 0 && errors.Is(err, gitlabapi.ErrRepositoryNotFound) {
+		if len(tags) == 0 && errors.Is(err, registry.ErrRepositoryNotFound) {
 			break
 		}
 		if err != nil {
@@ -164,7 +165,7 @@ func (e registryDatabase) list(ctx context.Context, repo *repository) (listing, 
 }
 
 // listedOf keeps what matters of a row.
-func listedOf(row gitlabapi.TagRow) listed {
+func listedOf(row registry.TagRow) listed {
 	l := listed{name: row.Name, dated: true, mark: markOf(row.Digest), bytes: row.Bytes}
 	if !row.PublishedAt.IsZero() {
 		l.published = row.PublishedAt.Unix()
@@ -189,7 +190,7 @@ func (e registryDatabase) believe(t *tag) {
 
 // A secondLook is what a listing said of tags when it was read again.
 type secondLook struct {
-	rows map[string]gitlabapi.TagRow
+	rows map[string]registry.TagRow
 	err  error
 }
 
@@ -199,7 +200,7 @@ func (e registryDatabase) lookAgain(ctx context.Context, repo *repository, tags 
 	if pagesOf(repo.size) >= len(tags) {
 		return nil
 	}
-	again := &secondLook{rows: make(map[string]gitlabapi.TagRow)}
+	again := &secondLook{rows: make(map[string]registry.TagRow)}
 	for rows, err := range repo.project.at(e.registry).TagRows(ctx, repo.Path) {
 		again.err = err
 		for _, row := range rows {
@@ -212,7 +213,7 @@ func (e registryDatabase) lookAgain(ctx context.Context, repo *repository, tags 
 }
 
 // pagesOf returns how many requests it takes to list so many tags.
-func pagesOf(tags int) int { return 1 + tags/gitlabapi.RegistryPageSize }
+func pagesOf(tags int) int { return 1 + tags/registry.PageSize }
 
 // examine makes sure that the tag is still there, and still what it was. A listing can
 // show that; that the tag is not there, the registry has to say itself.
@@ -230,7 +231,7 @@ func (e registryDatabase) examine(ctx context.Context, t *tag) error {
 	}
 	head, err := t.repository.project.at(e.registry).Head(ctx, t.repository.Path, t.facts.Tag)
 	switch {
-	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+	case errors.Is(err, registry.ErrManifestNotFound):
 		t.facts.Details = policy.Known(policy.DetailsMissing)
 		return nil
 	case err != nil:
@@ -279,7 +280,7 @@ func (e registryDatabase) counterpart(ctx context.Context, t *tag) (policy.Fact[
 	switch {
 	case err == nil:
 		return policy.Known(policy.CounterpartPresent), nil
-	case errors.Is(err, gitlabapi.ErrManifestNotFound):
+	case errors.Is(err, registry.ErrManifestNotFound):
 		return policy.Known(policy.CounterpartTagMissing), nil
 	default:
 		return policy.Unknown[policy.Counterpart](), err
@@ -319,13 +320,13 @@ func (r *run) detailsByAPI(ctx context.Context, t *tag) (policy.Fact[policy.Deta
 // that there is nothing behind a tag; that there is no tag either, one that has lost its
 // manifest, is for a fresh listing to say. That there is no such repository at all is
 // GitLab's to know.
-func (r *run) counterpartByRegistry(ctx context.Context, registry *gitlabapi.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
+func (r *run) counterpartByRegistry(ctx context.Context, reg *registry.Registry, t *tag) (policy.Fact[policy.Counterpart], error) {
 	if repo, exists := r.counterpartOf(t.repository); exists {
-		err := repo.project.at(registry).Exists(ctx, repo.Path, t.facts.Tag)
+		err := repo.project.at(reg).Exists(ctx, repo.Path, t.facts.Tag)
 		switch {
 		case err == nil:
 			return policy.Known(policy.CounterpartPresent), nil
-		case !errors.Is(err, gitlabapi.ErrManifestNotFound):
+		case !errors.Is(err, registry.ErrManifestNotFound):
 			return policy.Unknown[policy.Counterpart](), err
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -222,7 +222,7 @@ func TestManifestOfAnotherTime(t *testing.T) {
 // VERIFY=registry ends the run before anything goes.
 func TestRegistryOutOfReach(t *testing.T) {
 	for name, fault := range map[string]gitlabtest.Effect{
-		"closed":      gitlabtest.FrontDoorClosed(),
+		"closed":      gitlabtest.RegistryRefusesClients(),
 		"wrong realm": gitlabtest.WrongRealm("https://elsewhere.example/jwt/auth"),
 	} {
 		for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {
@@ -294,7 +294,7 @@ func TestTokenRefusedForTheRegistry(t *testing.T) {
 		Path: regexp.MustCompile(`^/jwt/auth$`), Skip: 1, Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
 	tr.options.Workers = 1
 	got := tr.runInBubble(t)
-	if !errors.Is(got.err, gitlabapi.ErrRegistryDenied) {
+	if !errors.Is(got.err, registry.ErrDenied) {
 		t.Errorf("error %v", got.err)
 	}
 	for name := range deleted(tr.server) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -293,8 +293,8 @@ func TestDeletionRefusedForTheToken(t *testing.T) {
 			tr := newTrial(world, options...)
 			tr.options.Workers = workers
 			got := tr.runInBubble(t)
-			if !errors.Is(got.err, gitlabapi.ErrUnauthorized) {
-				t.Errorf("error %v, want %v", got.err, gitlabapi.ErrUnauthorized)
+			if !errors.Is(got.err, throttle.ErrUnauthorized) {
+				t.Errorf("error %v, want %v", got.err, throttle.ErrUnauthorized)
 			}
 			if n := tr.server.Stats().Changing; n == 0 || n > 2*workers {
 				t.Errorf("%d deletions were sent", n)

@@ -13,6 +13,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -35,7 +36,7 @@ type outcome struct {
 	decisions map[string]report.Decision // by "repository:tag"
 	doubled   []string                   // tags with more than one decision
 	err       error
-	stats     gitlabapi.Stats
+	stats     throttle.Stats
 }
 
 // Handle implements report.Handler.
@@ -72,7 +73,7 @@ func newTrial(world *gitlabtest.World, options ...gitlabtest.Option) *trial {
 		},
 		client: gitlabapi.Config{
 			URL:            "http://gitlab.test",
-			Token:          gitlabapi.NewSecret(gitlabtest.DefaultToken),
+			Token:          throttle.NewSecret(gitlabtest.DefaultToken),
 			Concurrency:    16,
 			RequestTimeout: 30 * time.Second,
 			MaxRetries:     5,

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 )
 
 // A project is on its way through the stages. Its repositories, and the listings that
@@ -39,8 +40,8 @@ func (p *project) walkable() int64 {
 }
 
 // at returns the registry for questions about the project's repositories.
-func (p *project) at(registry *gitlabapi.Registry) *gitlabapi.Registry {
-	return p.neighbours.at(registry)
+func (p *project) at(reg *registry.Registry) *registry.Registry {
+	return p.neighbours.at(reg)
 }
 
 // neighbours are the repositories of projects that travel together, and so are asked
@@ -49,11 +50,11 @@ type neighbours struct {
 	paths []string
 
 	viewed sync.Once
-	view   *gitlabapi.Registry
+	view   *registry.Registry
 }
 
-func (n *neighbours) at(registry *gitlabapi.Registry) *gitlabapi.Registry {
-	n.viewed.Do(func() { n.view = registry.For(n.paths) })
+func (n *neighbours) at(reg *registry.Registry) *registry.Registry {
+	n.viewed.Do(func() { n.view = reg.WithRepositories(n.paths) })
 	return n.view
 }
 

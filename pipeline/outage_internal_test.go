@@ -13,6 +13,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -124,7 +125,7 @@ func newPatient(t *testing.T, kind gitlabtest.Kind, n int, faults ...gitlabtest.
 	}
 	server := gitlabtest.New(world, gitlabtest.WithFaults(faults...))
 	client, err := gitlabapi.New(gitlabapi.Config{URL: "http://gitlab.test", Concurrency: 16,
-		Token: gitlabapi.NewSecret(gitlabtest.DefaultToken), Transport: server.Transport()})
+		Token: throttle.NewSecret(gitlabtest.DefaultToken), Transport: server.Transport()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +216,7 @@ func TestWitnessComesBack(t *testing.T) {
 // next check asks again.
 func TestNoAnswerIsNoSign(t *testing.T) {
 	p := newPatient(t, gitlabtest.KindImage, 1, gitlabtest.Fault{Count: 1, Effect: gitlabtest.Refuse(403)})
-	p.wants(t, gitlabapi.ErrForbidden, 1)
+	p.wants(t, throttle.ErrForbidden, 1)
 	p.wants(t, nil, 1)
 }
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -95,7 +96,7 @@ func (r *run) scopeError(kind, name string, err error) error {
 	switch {
 	case err == nil || endsRun(err):
 		return err
-	case errors.Is(err, gitlabapi.ErrNotFound):
+	case errors.Is(err, throttle.ErrNotFound):
 		return &ScopeError{Kind: kind, Name: name, Err: err}
 	default:
 		r.tell(report.Unreadable{Name: name, Err: err})

@@ -16,6 +16,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -393,8 +394,8 @@ func TestRefusedTokenEndsTheRun(t *testing.T) {
 		effect gitlabtest.Effect
 		want   error
 	}{
-		{"revoked", gitlabtest.Status(401), gitlabapi.ErrUnauthorized},
-		{"without scope", gitlabtest.Reply(403, `{"error":"insufficient_scope"}`), gitlabapi.ErrInsufficientScope},
+		{"revoked", gitlabtest.Status(401), throttle.ErrUnauthorized},
+		{"without scope", gitlabtest.Reply(403, `{"error":"insufficient_scope"}`), throttle.ErrInsufficientScope},
 	} {
 		for _, skip := range []int{0, 1, 3, 5, 20, 60} {
 			t.Run(fmt.Sprint(test.name, "/", skip), func(t *testing.T) {
@@ -504,7 +505,7 @@ func TestListingsAreLetGo(t *testing.T) {
 		}
 	}
 	server := gitlabtest.New(world)
-	client, err := gitlabapi.New(gitlabapi.Config{URL: "http://gitlab.test", Token: gitlabapi.NewSecret(gitlabtest.DefaultToken),
+	client, err := gitlabapi.New(gitlabapi.Config{URL: "http://gitlab.test", Token: throttle.NewSecret(gitlabtest.DefaultToken),
 		Concurrency: 4, Transport: server.Transport()})
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func TestRealRegistryEndToEnd(t *testing.T) {
 					}
 				}
 			}
-			tr := registryTrial(world, test.verify, gitlabtest.WithRegistryBackend(*registryURL))
+			tr := registryTrial(world, test.verify, gitlabtest.WithRealRegistry(*registryURL))
 			// One request at a time: a registry that knows no deletion of a tag trips over
 			// the detour by its digest when several tags go at once.
 			tr.client.Concurrency = 1

@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -43,8 +45,8 @@ type Options struct {
 //
 // It returns nil when the walk came to its end, whatever happened to single items:
 // those are events. Otherwise it returns what stopped the run: the cause of the
-// context's end, a [*ScopeError], an error of class [gitlabapi.ErrUnauthorized] or
-// [gitlabapi.ErrInsufficientScope], or the handler's own.
+// context's end, a [*ScopeError], an error of class [throttle.ErrUnauthorized] or
+// [throttle.ErrInsufficientScope], or the handler's own.
 func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler report.Handler) error {
 	workers := max(options.Workers, 1)
 	e, release := newEngine(ctx, cmp.Or(options.Grace, defaultGrace))
@@ -97,8 +99,8 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, tell emit[repo
 // endsRun reports whether an error is more than one item's: no request will succeed
 // any more.
 func endsRun(err error) bool {
-	return errors.Is(err, gitlabapi.ErrUnauthorized) || errors.Is(err, gitlabapi.ErrInsufficientScope) ||
-		errors.Is(err, gitlabapi.ErrRegistryDenied)
+	return errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrInsufficientScope) ||
+		errors.Is(err, registry.ErrDenied)
 }
 
 // runError returns the error if it ends the run, and nil if it is one item's alone.

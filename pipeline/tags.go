@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -18,13 +18,13 @@ type tag struct {
 	bytes      int64 // that it references, 0 while that is not known
 	examined   bool  // all that a deletion would rest on has been looked at
 	digest     string
-	batch      *batch              // once it is to be deleted
-	done       bool                // its deletion has been reported
-	confirmed  time.Time           // when the grounds for its deletion were
-	took       time.Duration       // that to do
-	sent       bool                // a deletion was sent and not confirmed
-	manifest   *gitlabapi.Manifest // while the first look at it goes on
-	read       int64               // when it had been read for the first time, on the clock of the pulse
+	batch      *batch             // once it is to be deleted
+	done       bool               // its deletion has been reported
+	confirmed  time.Time          // when the grounds for its deletion were
+	took       time.Duration      // that to do
+	sent       bool               // a deletion was sent and not confirmed
+	manifest   *manifest.Manifest // while the first look at it goes on
+	read       int64              // when it had been read for the first time, on the clock of the pulse
 	facts      policy.Facts
 	verdict    policy.Verdict
 	// doubt is why a fact is unknown, for people.

@@ -40,7 +40,7 @@ func passing() []gitlabtest.Fault {
 		{Probability: 0.3, Effect: gitlabtest.NullRepositories(2)},
 		{Probability: 0.3, Effect: gitlabtest.SkipDeletions(3)},
 		{Probability: 0.3, Effect: gitlabtest.UnnamedDeletions(4)},
-		{Probability: 0.3, Effect: gitlabtest.AlienDeletions("main", "latest")},
+		{Probability: 0.3, Effect: gitlabtest.ExtraDeletedNames("main", "latest")},
 		{Operation: "mutation", Probability: 0.1, Effect: gitlabtest.MutationTimeouts(3)},
 		{Operation: "query", Probability: 0.1, Effect: gitlabtest.GraphQLErrors("Timeout on validation of query")},
 	}
@@ -107,7 +107,7 @@ func lasting(seed uint64) map[string][]gitlabtest.Fault {
 		"deletions refused":                 {{Method: "DELETE", Probability: 0.5, Effect: gitlabtest.Refuse(400)}},
 		"a proxy's page instead of details": {{Path: details, Probability: 0.2, Effect: gitlabtest.HTML()}},
 		"a proxy's 404":                     {{Path: details, Probability: 0.2, Effect: gitlabtest.Reply(404, "not here", "Content-Type", "text/plain")}},
-		"deletions that GitLab invents":     {{Effect: gitlabtest.AlienDeletions("latest", "main")}},
+		"deletions that GitLab invents":     {{Effect: gitlabtest.ExtraDeletedNames("latest", "main")}},
 		"deletions that do not happen":      {{Operation: "mutation", Effect: gitlabtest.SkipDeletions(2)}},
 		"the project's 404":                 {{Path: details, Probability: 0.2, Effect: gitlabtest.Reply(404, `{"message":"404 Project Not Found"}`)}},
 	}

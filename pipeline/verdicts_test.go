@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -362,7 +362,7 @@ func TestProjectListingBreaksOff(t *testing.T) {
 		world.AddProject(fmt.Sprintf("g/p-%03d", i)).AddRepository("app").AddTag("a", gitlabtest.KindImage)
 	}
 	for name, scope := range map[string]pipeline.Scope{"all": {}, "group": {Groups: []string{"g"}}} {
-		for status, want := range map[int]error{401: gitlabapi.ErrUnauthorized, 403: nil} {
+		for status, want := range map[int]error{401: throttle.ErrUnauthorized, 403: nil} {
 			t.Run(fmt.Sprint(name, " ", status), func(t *testing.T) {
 				tr := newTrial(world, gitlabtest.WithoutGraphQL(), gitlabtest.WithFaults(gitlabtest.Fault{
 					Path: regexp.MustCompile("^(/groups/g)?/projects$"), Skip: 1, Effect: gitlabtest.Status(status)}))

@@ -13,25 +13,25 @@ import (
 
 // config is what the command line says.
 type config struct {
-	listen       string
-	addrFile     string
-	world        string
-	regime       string
-	truth        string
-	seed         uint64
-	projects     int
-	empty        int
-	repositories int
-	tags         int
-	dead         float64
-	attested     float64
-	protected    float64
-	token        string
-	latency      time.Duration
-	rateLimit    int
+	listen        string
+	addrFile      string
+	world         string
+	regime        string
+	truth         string
+	seed          uint64
+	projects      int
+	emptyProjects int
+	repositories  int
+	tags          int
+	dead          float64
+	attested      float64
+	protected     float64
+	token         string
+	latency       time.Duration
+	rateLimit     int
 }
 
-// usageError is a command line that cannot be served.
+// usageError is an error of whoever wrote the command line.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -43,17 +43,17 @@ func parse(args []string, stdout io.Writer) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:8929", "loopback `address` to listen on; port 0 picks one")
 	flags.StringVar(&c.addrFile, "addr-file", "", "`file` to write the URL to once it listens")
-	flags.StringVar(&c.world, "world", "demo", "demo, random or sized: as many of everything as is said, evenly spread")
+	flags.StringVar(&c.world, "world", "demo", "demo, random or even: as many of everything as is said, evenly spread")
 	flags.StringVar(&c.regime, "regime", "legacy", "legacy or database")
 	flags.StringVar(&c.truth, "truth", "registry", "by whose word /-/standin/world judges tags: registry or api")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of a random world")
-	flags.IntVar(&c.projects, "projects", 6, "projects with repositories of a random or sized world")
-	flags.IntVar(&c.empty, "empty-projects", 0, "projects without repositories of a sized world")
-	flags.IntVar(&c.repositories, "repositories", 6, "most repositories of a project of a random world; of a sized world all together")
-	flags.IntVar(&c.tags, "tags", 14, "most tags of a repository of a random world; of a sized world all together")
-	flags.Float64Var(&c.dead, "dead", 0, "share of a sized world's tags that are caches without an image")
-	flags.Float64Var(&c.attested, "attested", 0, "share of a sized world's tags that are images with attestations")
-	flags.Float64Var(&c.protected, "protected", 0, "share of a sized world's tags with a protected name")
+	flags.IntVar(&c.projects, "projects", 6, "projects with repositories of a random or even world")
+	flags.IntVar(&c.emptyProjects, "empty-projects", 0, "projects without repositories of an even world")
+	flags.IntVar(&c.repositories, "repositories", 6, "most repositories of a project of a random world; of an even world all together")
+	flags.IntVar(&c.tags, "tags", 14, "most tags of a repository of a random world; of an even world all together")
+	flags.Float64Var(&c.dead, "dead", 0, "share of an even world's tags that are caches without an image")
+	flags.Float64Var(&c.attested, "attested", 0, "share of an even world's tags that are images with attestations")
+	flags.Float64Var(&c.protected, "protected", 0, "share of an even world's tags with a protected name")
 	flags.StringVar(&c.token, "token", gitlabtest.DefaultToken, "token to let in, with scope api")
 	flags.DurationVar(&c.latency, "latency", 0, "time that every request takes")
 	flags.IntVar(&c.rateLimit, "rate-limit", 0, "requests a minute; 0 for no limit")
@@ -86,13 +86,13 @@ func (c config) check() error {
 	if err := checkLoopback(c.listen); err != nil {
 		errs = append(errs, err)
 	}
-	complain(c.world != "demo" && c.world != "random" && c.world != "sized", "--world: %q is neither demo, random nor sized", c.world)
+	complain(c.world != "demo" && c.world != "random" && c.world != "even", "--world: %q is neither demo, random nor even", c.world)
 	complain(c.regime != "legacy" && c.regime != "database", "--regime: %q is neither legacy nor database", c.regime)
 	complain(c.truth != "registry" && c.truth != "api", "--truth: %q is neither registry nor api", c.truth)
-	complain(c.projects < 0 || c.empty < 0 || c.repositories < 1 || c.tags < 0,
+	complain(c.projects < 0 || c.emptyProjects < 0 || c.repositories < 1 || c.tags < 0,
 		"--projects, --empty-projects and --tags must not be negative, --repositories at least 1")
-	complain(c.world == "sized" && (c.projects < 1 || c.repositories < c.projects),
-		"--world sized: every one of --projects has one of --repositories at least")
+	complain(c.world == "even" && (c.projects < 1 || c.repositories < c.projects),
+		"--world even: every one of --projects has one of --repositories at least")
 	for _, share := range []float64{c.dead, c.attested, c.protected} {
 		complain(!(share >= 0 && share <= 1), "--dead, --attested and --protected are shares, from 0 to 1")
 	}
@@ -121,9 +121,9 @@ func (c config) makeWorld() *gitlabtest.World {
 		regime = gitlabtest.Database
 	}
 	switch c.world {
-	case "sized":
-		return gitlabtest.Sized{
-			Regime: regime, Projects: c.projects, EmptyProjects: c.empty,
+	case "even":
+		return gitlabtest.EvenWorld{
+			Regime: regime, Projects: c.projects, EmptyProjects: c.emptyProjects,
 			Repositories: c.repositories, Tags: c.tags,
 			Dead: c.dead, Attested: c.attested, Protected: c.protected,
 		}.World()
@@ -140,7 +140,7 @@ func (c config) makeWorld() *gitlabtest.World {
 	}
 }
 
-// options are the server's.
+// options are those of the server that the command line asks for.
 func (c config) options() []gitlabtest.Option {
 	options := []gitlabtest.Option{gitlabtest.WithToken(c.token, "api")}
 	if c.rateLimit > 0 {

@@ -1,7 +1,7 @@
 // Command gitlab-standin serves a GitLab in memory on loopback, for the demo,
 // the benchmarks and for trying registry-gc out.
 //
-//	gitlab-standin [--listen 127.0.0.1:8929] [--world demo|random|sized] [...]
+//	gitlab-standin [--listen 127.0.0.1:8929] [--world demo|random|even] [...]
 //
 // Besides the API, in REST and GraphQL, and the registry it serves two pages of
 // its own, which need no token: /-/standin/world lists the tags that are left with

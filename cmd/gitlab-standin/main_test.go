@@ -96,7 +96,7 @@ func TestServesARandomWorldOfEitherRegime(t *testing.T) {
 
 // TestServesASizedWorld: the flags reach the world, each its own part of it.
 func TestServesASizedWorld(t *testing.T) {
-	url := start(t, "--world", "sized", "--projects", "2", "--empty-projects", "3", "--repositories", "6", "--tags", "60",
+	url := start(t, "--world", "even", "--projects", "2", "--empty-projects", "3", "--repositories", "6", "--tags", "60",
 		"--dead", "0.1", "--attested", "0.05", "--protected", "0.2")
 	_, world := fetch(t, http.MethodGet, url+"/-/standin/world", "")
 	for what, want := range map[string]int{
@@ -113,18 +113,18 @@ func TestServesASizedWorld(t *testing.T) {
 
 func TestBadUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"--listen 0.0.0.0:80":        "not a loopback address",
-		"--listen :8929":             "not a loopback address",
-		"--listen example.com:8929":  "not a loopback address",
-		"--listen 127.0.0.1":         "missing port",
-		"--world mars":               "neither demo, random nor sized",
-		"--world sized --projects 9": "one of --repositories at least",
-		"--world sized --dead 2":     "from 0 to 1",
-		"--regime cloud":             "neither legacy nor database",
-		"--token= --tags -1":         "--token must not be empty",
-		"--latency -1s":              "must not be negative",
-		"--nonsense":                 "not defined",
-		"serve":                      "unexpected argument",
+		"--listen 0.0.0.0:80":       "not a loopback address",
+		"--listen :8929":            "not a loopback address",
+		"--listen example.com:8929": "not a loopback address",
+		"--listen 127.0.0.1":        "missing port",
+		"--world mars":              "neither demo, random nor even",
+		"--world even --projects 9": "one of --repositories at least",
+		"--world even --dead 2":     "from 0 to 1",
+		"--regime cloud":            "neither legacy nor database",
+		"--token= --tags -1":        "--token must not be empty",
+		"--latency -1s":             "must not be negative",
+		"--nonsense":                "not defined",
+		"serve":                     "unexpected argument",
 	} {
 		err := run(t.Context(), strings.Fields(args), io.Discard, io.Discard)
 		var stderr bytes.Buffer

@@ -17,10 +17,10 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
 
-// graceful is how long requests under way may take to finish at the end.
-const graceful = 5 * time.Second
+// shutdownTimeout is how long requests under way may take to finish at the end.
+const shutdownTimeout = 5 * time.Second
 
-// serve serves until ctx ends.
+// serve serves the world that the command line asks for until ctx ends.
 func serve(ctx context.Context, c config, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	listener, err := net.Listen("tcp", c.listen)
@@ -29,12 +29,12 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 	}
 	world := c.makeWorld()
 	server := &http.Server{
-		Handler:           handler(gitlabtest.New(world, c.options()...), c.judge(world)),
+		Handler:           handler(gitlabtest.New(world, c.options()...), truthOf(world, c.truth == "registry")),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	url := "http://" + listener.Addr().String()
-	if err := announce(c.addrFile, url); err != nil {
+	if err := writeURL(c.addrFile, url); err != nil {
 		_ = listener.Close()
 		return err
 	}
@@ -55,7 +55,7 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	case <-ctx.Done():
 	}
 	// ctx is over; stopping in good order needs time of its own.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceful)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -64,9 +64,9 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	return err
 }
 
-// announce writes the URL to a file. It appears there whole or not at all, so
+// writeURL writes the URL to a file. It appears there whole or not at all, so
 // that a script may wait for the file to exist.
-func announce(file, url string) error {
+func writeURL(file, url string) error {
 	if file == "" {
 		return nil
 	}
@@ -80,34 +80,34 @@ func announce(file, url string) error {
 	return nil
 }
 
-// A judgement is the truth about the tags of a world.
-type judgement struct{ verdicts, dead map[string]string }
+// A truth says of each tag of a world, by repository:tag, why it stays or is dead.
+type truth struct{ stays, dead map[string]string }
 
-// judge judges a world under the default rules, with the registry's word or without, when
-// somebody first wants to know: the truth about a million tags takes more room than they
-// do.
-func (c config) judge(world *gitlabtest.World) func() judgement {
-	rules := gitlabtest.TruthRules{ByRegistry: c.truth == "registry"}
-	return sync.OnceValue(func() judgement {
-		return judgement{world.VerdictsUnder(rules), world.TruthUnder(rules)}
+// truthOf returns a function that judges a world under the default rules, with the
+// registry's word or without, when it is first called: the truth about a million tags takes
+// more room than they do.
+func truthOf(world *gitlabtest.World, byRegistry bool) func() truth {
+	rules := gitlabtest.TruthRules{ByRegistry: byRegistry}
+	return sync.OnceValue(func() truth {
+		return truth{stays: world.VerdictsUnder(rules), dead: world.TruthUnder(rules)}
 	})
 }
 
-func (j judgement) of(tag string) string {
-	if reason, dead := j.dead[tag]; dead {
+func (t truth) about(tag string) string {
+	if reason, dead := t.dead[tag]; dead {
 		return "dead: " + reason
 	}
-	return "stays: " + j.verdicts[tag]
+	return "stays: " + t.stays[tag]
 }
 
 // handler adds the pages about the stand-in to the instance. A ServeMux would
 // clean paths, and the instance wants them as they were sent.
-func handler(instance *gitlabtest.Server, truth func() judgement) http.Handler {
+func handler(instance *gitlabtest.Server, judge func() truth) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/-/standin/world":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			writeWorld(w, instance.Remaining(), truth())
+			writeWorld(w, instance.Remaining(), judge())
 		case "/-/standin/stats":
 			w.Header().Set("Content-Type", "application/json")
 			_ = json.NewEncoder(w).Encode(instance.Stats())
@@ -119,11 +119,11 @@ func handler(instance *gitlabtest.Server, truth func() judgement) http.Handler {
 
 // writeWorld writes a table of tags. The client has gone away when writing
 // fails, which nobody needs to know.
-func writeWorld(w io.Writer, tags []gitlabtest.TagState, truth judgement) {
+func writeWorld(w io.Writer, tags []gitlabtest.TagState, truth truth) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "REPOSITORY\tTAG\tKIND\tTRUTH")
 	for _, t := range tags {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Repository, t.Tag, t.Kind, truth.of(t.String()))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", t.Repository, t.Tag, t.Kind, truth.about(t.String()))
 	}
 	_ = table.Flush()
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
@@ -24,33 +26,33 @@ import (
 // messages about bad values are made of them, and a test holds them against the
 // README and the manifests.
 type Config struct {
-	GitLabURL          string           `env:"GITLAB_URL,default=$CI_SERVER_URL" must:"be the address of the instance, such as https://gitlab.example.com, with its path if it has one" is:"the instance, with a path if it has one"`
-	Token              gitlabapi.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
-	TokenFile          string           `env:"GITLAB_TOKEN_FILE" default:"none" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
-	DryRun             bool             `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
-	Groups             []string         `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
-	Projects           []string         `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
-	Membership         string           `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string         `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
-	ProtectedTagsRegex pattern          `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
-	CacheSuffix        string           `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
-	Orphans            string           `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
-	Verify             string           `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked twice; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
-	RegistryURL        string           `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
-	DeleteKinds        []string         `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
-	ShardIndex         shardNumber      `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
-	ShardCount         shardNumber      `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
-	MinAge             time.Duration    `env:"MIN_AGE,default=1h" must:"be a time in hours, minutes or seconds, such as 24h or 30m, and not in days; 0 for none" is:"build caches that are younger stay, where their age is known"`
-	Concurrency        int              `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
-	RateLimit          float64          `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
-	RateBurst          int              `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
-	RequestTimeout     time.Duration    `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
-	MaxRetries         int              `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
-	MaxRuntime         time.Duration    `env:"MAX_RUNTIME,default=0" must:"be a time in hours, minutes or seconds, such as 90m or 24h, and not in days; 0 for none" is:"stop in good order after this long; 0: never"`
-	LogFormat          string           `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
-	LogLevel           slog.Level       `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string           `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
-	Pushgateway        gitlabapi.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
+	GitLabURL          string          `env:"GITLAB_URL,default=$CI_SERVER_URL" must:"be the address of the instance, such as https://gitlab.example.com, with its path if it has one" is:"the instance, with a path if it has one"`
+	Token              throttle.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
+	TokenFile          string          `env:"GITLAB_TOKEN_FILE" default:"none" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
+	DryRun             bool            `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
+	Groups             []string        `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
+	Projects           []string        `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
+	Membership         string          `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
+	ProtectedTags      []string        `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
+	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
+	CacheSuffix        string          `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
+	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
+	Verify             string          `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked twice; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
+	RegistryURL        string          `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
+	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
+	ShardIndex         shardNumber     `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
+	ShardCount         shardNumber     `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
+	MinAge             time.Duration   `env:"MIN_AGE,default=1h" must:"be a time in hours, minutes or seconds, such as 24h or 30m, and not in days; 0 for none" is:"build caches that are younger stay, where their age is known"`
+	Concurrency        int             `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
+	RateLimit          float64         `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
+	RateBurst          int             `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
+	RequestTimeout     time.Duration   `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
+	MaxRetries         int             `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
+	MaxRuntime         time.Duration   `env:"MAX_RUNTIME,default=0" must:"be a time in hours, minutes or seconds, such as 90m or 24h, and not in days; 0 for none" is:"stop in good order after this long; 0: never"`
+	LogFormat          string          `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
+	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
+	ReportDir          string          `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
+	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 
 // pattern is a regular expression as a variable holds it; an empty one matches
@@ -71,7 +73,7 @@ var suffixPattern = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
 // acceptable has the fields of which not every value of their type is valid.
 var acceptable = map[string]func(*Config) bool{
 	"CacheSuffix":    func(c *Config) bool { return suffixPattern.MatchString(c.CacheSuffix) },
-	"GitLabURL":      func(c *Config) bool { return parses(gitlabapi.ParseURL(c.GitLabURL)) },
+	"GitLabURL":      func(c *Config) bool { return parses(throttle.ParseURL(c.GitLabURL)) },
 	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
@@ -80,7 +82,7 @@ var acceptable = map[string]func(*Config) bool{
 	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
-	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(gitlabapi.ParseRegistryURL(c.RegistryURL)) },
+	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(registry.ParseURL(c.RegistryURL)) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
 	"Pushgateway": func(c *Config) bool {
 		return c.Pushgateway.IsZero() || parses(metrics.ParseGateway(c.Pushgateway.Reveal()))
@@ -194,7 +196,7 @@ func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
 		if err != nil {
 			return &problem{source, "cannot be read: " + withoutPath(err)}
 		}
-		c.Token = gitlabapi.NewSecret(string(text))
+		c.Token = throttle.NewSecret(string(text))
 	} else if !set && !c.Token.IsZero() {
 		source = "API_TOKEN"
 	}
@@ -242,7 +244,7 @@ func (c *Config) membership() bool {
 	if c.Membership != "auto" {
 		return c.Membership == "true"
 	}
-	u, err := gitlabapi.ParseURL(c.GitLabURL)
+	u, err := throttle.ParseURL(c.GitLabURL)
 	return err == nil && u.Hostname() == "gitlab.com"
 }
 

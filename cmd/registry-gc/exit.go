@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"strings"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -78,8 +79,8 @@ func isStop(err error) bool {
 // advice says what ended a run, and what to do about it.
 func advice(err error) string {
 	scope, isScope := errors.AsType[*pipeline.ScopeError](err)
-	request, isRequest := errors.AsType[*gitlabapi.RequestError](err)
-	answer, answered := errors.AsType[*gitlabapi.StatusError](err)
+	request, isRequest := errors.AsType[*throttle.RequestError](err)
+	answer, answered := errors.AsType[*throttle.StatusError](err)
 	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {
 	case err == nil:
@@ -88,9 +89,9 @@ func advice(err error) string {
 		return "GITLAB_GROUPS: " + scope.Error() + scopeHint(scope)
 	case isScope:
 		return "GITLAB_PROJECTS: " + scope.Error() + scopeHint(scope)
-	case errors.Is(err, gitlabapi.ErrUnauthorized), errors.Is(err, gitlabapi.ErrRegistryDenied):
+	case errors.Is(err, throttle.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
-	case errors.Is(err, gitlabapi.ErrInsufficientScope):
+	case errors.Is(err, throttle.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
 	case errors.Is(err, pipeline.ErrNoRegistry):
 		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
@@ -98,9 +99,9 @@ func advice(err error) string {
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case answered && answer.Status >= http.StatusInternalServerError:
 		return fmt.Sprintf("GitLab or a proxy before it is failing, which says nothing about token or settings; run again when it is well: %v", err)
-	case errors.Is(err, gitlabapi.ErrForbidden):
+	case errors.Is(err, throttle.ErrForbidden):
 		return fmt.Sprintf("GitLab refuses this to the token's user: are its scopes and its user's rights enough, and may this machine's IP address use the API? %v", err)
-	case errors.Is(err, gitlabapi.ErrNotFound):
+	case errors.Is(err, throttle.ErrNotFound):
 		return fmt.Sprintf("is GITLAB_URL right, with its path if the instance has one? %v", err)
 	case isRequest && !isFormat(err):
 		return fmt.Sprintf("cannot reach GitLab, check GITLAB_URL and the network: %v", request)
@@ -130,8 +131,8 @@ func scopeHint(scope *pipeline.ScopeError) string {
 // isFormat reports whether something answered that does not behave like GitLab; its
 // error says so itself.
 func isFormat(err error) bool {
-	_, format := errors.AsType[*gitlabapi.FormatError](err)
-	_, redirect := errors.AsType[*gitlabapi.RedirectError](err)
-	_, listing := errors.AsType[*gitlabapi.ListingError](err)
+	_, format := errors.AsType[*throttle.FormatError](err)
+	_, redirect := errors.AsType[*throttle.RedirectError](err)
+	_, listing := errors.AsType[*throttle.ListingError](err)
 	return format || redirect || listing
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
@@ -24,7 +25,7 @@ func TestAdviceOnScope(t *testing.T) {
 		{"project", "acme", "it goes into GITLAB_GROUPS"},
 		{"group", "acme", "that the token can see"},
 	} {
-		got := advice(&pipeline.ScopeError{Kind: test.kind, Name: test.name, Err: gitlabapi.ErrNotFound})
+		got := advice(&pipeline.ScopeError{Kind: test.kind, Name: test.name, Err: throttle.ErrNotFound})
 		if !strings.HasSuffix(got, test.want) {
 			t.Errorf("%s %s: %s; want %s", test.kind, test.name, got, test.want)
 		}
@@ -37,7 +38,7 @@ func TestAdviceOnCertificates(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	client, err := gitlabapi.New(gitlabapi.Config{URL: server.URL, Token: gitlabapi.NewSecret("glpat-0123456789")})
+	client, err := gitlabapi.New(gitlabapi.Config{URL: server.URL, Token: throttle.NewSecret("glpat-0123456789")})
 	if err != nil {
 		t.Fatal(err)
 	}

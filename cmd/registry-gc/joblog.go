@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -43,7 +43,7 @@ func newLogger(w io.Writer, format logFormat, gitlabURL string) (*slog.Logger, *
 		return slog.New(handler), nil
 	}
 	l := &jobLog{w: w, plain: handler}
-	if u, err := gitlabapi.ParseURL(gitlabURL); err == nil {
+	if u, err := throttle.ParseURL(gitlabURL); err == nil {
 		l.instance = u.String()
 	}
 	return slog.New(warningRecorder{handler, l}), l

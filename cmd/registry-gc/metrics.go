@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
@@ -51,7 +51,7 @@ func (j *job) gateway() (*metrics.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	instance, err := gitlabapi.ParseURL(j.config.GitLabURL)
+	instance, err := throttle.ParseURL(j.config.GitLabURL)
 	if err != nil {
 		return nil, err
 	}

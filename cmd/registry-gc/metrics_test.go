@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
@@ -26,7 +26,7 @@ func pushJob(t *testing.T, handler http.HandlerFunc) (*job, *bytes.Buffer) {
 	return &job{
 		config: &Config{
 			GitLabURL:      "https://gitlab.example.com/gitlab/",
-			Pushgateway:    gitlabapi.NewSecret(server.URL),
+			Pushgateway:    throttle.NewSecret(server.URL),
 			RequestTimeout: time.Minute,
 		},
 		log: slog.New(slog.NewTextHandler(log, nil)),

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
@@ -79,7 +80,7 @@ func every(interval time.Duration, do func(now time.Time)) (stop func()) {
 type sample struct {
 	at       time.Time
 	counts   pipeline.Counts
-	stats    gitlabapi.Stats
+	stats    throttle.Stats
 	stopping bool
 }
 

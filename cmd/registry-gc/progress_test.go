@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
@@ -141,8 +141,8 @@ func TestProgressLines(t *testing.T) {
 		later.Tags = pipeline.Stage{Found: 6000, InFlight: 16, Done: 1500}
 		run := map[time.Duration]sample{
 			0:                {},
-			15 * time.Second: {counts: pipeline.Counts{Projects: pipeline.Stage{Found: 100, InFlight: 10}}, stats: gitlabapi.Stats{Requests: 30}},
-			30 * time.Second: {counts: later, stats: gitlabapi.Stats{Requests: 60, Throttled: time.Second}},
+			15 * time.Second: {counts: pipeline.Counts{Projects: pipeline.Stage{Found: 100, InFlight: 10}}, stats: throttle.Stats{Requests: 30}},
+			30 * time.Second: {counts: later, stats: throttle.Stats{Requests: 60, Throttled: time.Second}},
 		}
 		started := time.Now()
 		stop := logProgress(log, func(now time.Time) sample {

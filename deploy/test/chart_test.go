@@ -108,14 +108,16 @@ func TestEverythingSet(t *testing.T) {
 // TestVolumes: everything that is mounted is there, and the program finds it where its
 // variables say.
 func TestVolumes(t *testing.T) {
-	for _, values := range []string{"", everything} {
-		r := mustRender(t, values)
+	for _, r := range []*resources{mustRender(t, ""), mustRender(t, everything), build(t, manifests)} {
 		mounts := make(map[string]corev1.VolumeMount)
 		for _, mount := range r.container().VolumeMounts {
 			mounts[mount.Name] = mount
 		}
 		for _, volume := range r.pod().Volumes {
-			mount := mounts[volume.Name]
+			mount, mounted := mounts[volume.Name]
+			if !mounted {
+				t.Errorf("volume %s is not mounted", volume.Name)
+			}
 			delete(mounts, volume.Name)
 			switch source := volume.VolumeSource; {
 			case source.Secret != nil:

@@ -1,12 +1,14 @@
 // Package deploy_test renders the Helm chart and the kustomize overlays with Helm's and
 // kustomize's own code, decodes what comes out strictly, and holds it against the program
-// and against each other. It is a module of its own, so that the program does not carry
-// what only its deployment is tested with.
+// and against each other. It does the same with the CI/CD component, as far as that can be
+// done without GitLab. It is a module of its own, so that the program does not carry what
+// only its deployment is tested with.
 package deploy_test
 
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +169,15 @@ func build(t *testing.T, dir string) *resources {
 		}
 	}
 	return r
+}
+
+func readText(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // pod returns the pods' specification, and container their only container.

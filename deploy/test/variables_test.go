@@ -2,9 +2,12 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -72,6 +75,44 @@ func programVariables(t *testing.T) (names []string) {
 	return names
 }
 
+// checkVariables fails when the program does not know one of the variables, or refuses
+// what they say together. The program is pointed at a port where nobody listens, so that
+// an accepted configuration ends with another code than a refused one.
+func checkVariables(t *testing.T, variables map[string]string) {
+	t.Helper()
+	known := programVariables(t)
+	for name := range variables {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is set, which the program does not know", name)
+		}
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "registry-gc")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/registry-gc")
+	build.Dir = moduleRoot
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	here := maps.Clone(variables)
+	here["GITLAB_URL"], here["MAX_RETRIES"], here["REPORT_DIR"] = "http://127.0.0.1:1", "0", dir
+	if here["GITLAB_TOKEN_FILE"] != "" {
+		here["GITLAB_TOKEN_FILE"] = filepath.Join(dir, "token")
+		if err := os.WriteFile(here["GITLAB_TOKEN_FILE"], []byte("glpat-x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := exec.CommandContext(t.Context(), program)
+	run.Env = []string{}
+	for name, value := range here {
+		run.Env = append(run.Env, name+"="+value)
+	}
+	const usage = 2 // the program's exit code for a bad configuration
+	out, err := run.CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() == usage {
+		t.Errorf("the program does not accept %v: %v\n%s", here, err, out)
+	}
+}
+
 // TestEveryVariableArrives: whatever the program can be told, the chart can tell it, and
 // nothing that the program would not understand.
 func TestEveryVariableArrives(t *testing.T) {
@@ -120,18 +161,15 @@ func TestDefaultsAreTheProgramsOwn(t *testing.T) {
 // TestValuesAreDocumented: values.yaml and its schema name the same values, and each in
 // values.yaml has a comment above it, or is explained with the ones above.
 func TestValuesAreDocumented(t *testing.T) {
-	text, err := os.ReadFile(chartDir + "/values.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readText(t, chartDir+"/values.yaml")
 	var values map[string]any
-	if err := yaml.UnmarshalStrict(text, &values); err != nil {
+	if err := yaml.UnmarshalStrict([]byte(text), &values); err != nil {
 		t.Fatal(err)
 	}
 	compareNames(t, "", values, readSchema(t))
 	key := regexp.MustCompile(`^  [A-Z_]+:`)
 	above := ""
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		if key.MatchString(line) && !strings.HasPrefix(above, "  # ") {
 			t.Errorf("values.yaml does not say what this is: %s", strings.TrimSpace(line))
 		}
@@ -147,12 +185,8 @@ type schema struct {
 
 func readSchema(t *testing.T) *schema {
 	t.Helper()
-	text, err := os.ReadFile(chartDir + "/values.schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
 	root := new(schema)
-	if err := json.Unmarshal(text, root); err != nil {
+	if err := json.Unmarshal([]byte(readText(t, chartDir+"/values.schema.json")), root); err != nil {
 		t.Fatal(err)
 	}
 	return root

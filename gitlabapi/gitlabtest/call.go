@@ -13,7 +13,7 @@ import (
 // call is one request on its way through the server.
 type call struct {
 	server  *Server
-	door    door // where it came in
+	host    host // what is served where it came in
 	writer  http.ResponseWriter
 	request *http.Request
 	path    string // decoded, below /api/v4
@@ -28,15 +28,20 @@ type call struct {
 	registry bool
 	header   http.Header // of the answer
 
-	// What faults did to it.
+	// What faults do to it.
 	registryFails       bool
 	registryUnreachable bool
 	configUnreadable    bool
 	cut                 func(total int) int
 	cutBody             bool
-	realm               string    // that challenges name
-	manifest            *manifest // that is served in the place of every other
-	misled              misled
+	realm               string    // that the registry names for tokens
+	manifest            *manifest // that is served in place of every other
+	graphql             graphqlFaults
+	// lost says of a tag that its manifest cannot be found; nil when all can be.
+	lost          func(path, tag string) bool
+	blobsLost     bool
+	stale         map[string]*storedRepository // what is read in the registry's place
+	deletionTakes time.Duration
 
 	// What is recorded.
 	status    int
@@ -60,9 +65,9 @@ type refusal struct {
 	why    string
 }
 
-func (s *Server) newCall(at door, w http.ResponseWriter, r *http.Request) *call {
+func (s *Server) newCall(at host, w http.ResponseWriter, r *http.Request) *call {
 	c := &call{
-		server: s, door: at, writer: w, request: r, at: s.options.clock(),
+		server: s, host: at, writer: w, request: r, at: s.options.clock(),
 		token: tokenOf(r), header: http.Header{},
 	}
 	c.resolveRoute(at)
@@ -115,6 +120,8 @@ func (c *call) changes() bool {
 		return c.kind() != kindQuery
 	}
 }
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
 // flag reads a boolean parameter, which has been checked already.
 func (c *call) flag(name string) bool {
@@ -203,7 +210,7 @@ func (c *call) send(body []byte) {
 		return
 	}
 	if !c.cutBody {
-		// The client has gone away when this fails, which is its own affair.
+		// The client has gone away when this fails.
 		_, _ = c.writer.Write(body)
 		return
 	}

@@ -7,10 +7,16 @@
 // shares no type with one: a field that both sides name wrongly would
 // otherwise never be noticed.
 //
-// A [World] says which projects, repositories and tags there are; it is built
-// by hand, or from a seed by [Build]. [New] copies it into a [Server], an
-// [net/http.Handler] that changes only its own copy: one world can serve many
-// servers, one after the other or at once.
+// It has three parts, each in files of its own:
+//
+//   - The world (world*.go) is what there is before the first request: projects,
+//     repositories and tags, each with the truth about what has to become of it.
+//     A [World] is built by hand, or by [RandomWorld], [EvenWorld] or [DemoWorld].
+//   - The server (server.go, api_*.go, graphql*.go, registry_*.go) answers
+//     requests. [New] copies a world into a [Server], an [net/http.Handler] that
+//     changes only its own copy (state.go, store.go): one world can serve many
+//     servers, one after the other or at once.
+//   - The faults (faults*.go) are what goes wrong with it. See [Fault].
 //
 // # Registry
 //
@@ -20,7 +26,7 @@
 // ([WithRegistryHost], [Server.Registry]). Manifests are those that a real BuildKit
 // pushed; their layers, and the children of indexes, were not kept and are made up
 // in the same sizes, so that every digest in them can be asked for. Blobs cannot be
-// pushed.
+// pushed, but manifests can: a tag that was deleted is brought back by its bytes.
 //
 // # GraphQL
 //
@@ -42,18 +48,22 @@
 // truth about itself ([World.Truth]), so that a test can hold the outcome
 // against it.
 //
-// It misbehaves on request only ([Fault]), and reproducibly: whether a fault
-// with a probability strikes depends on the seed, the path and how often the
+// It fails on request only ([Fault]), and reproducibly: whether a fault
+// with a probability happens depends on the seed, the path and how often the
 // path was asked for, and so not on the order in which goroutines arrive.
 //
 // It scales to a million tags: they share their manifests, a page costs what
 // is on it, and a look-up is a binary search.
 //
+// Time may be fake: nothing waits but for timers, and [Server.Transport] needs no
+// network, so that all of it works in a bubble of testing/synctest.
+//
 // # Limits
 //
 // Access levels, visibility and sharing between groups are reduced to what
-// the fields of [Project] say; nobody but a member gets a token for the
-// registry of a public project, and nobody without a token asks GraphQL. Nothing
+// the fields of [Project] say; a public project gives tokens for its registry to
+// members only, and GraphQL answers nothing without a token. Nothing
 // that a real GitLab does in the background happens here: a repository marked for
-// deletion stays as it is, and manifests without a tag are never collected.
+// deletion stays as it is, and manifests without a tag are never collected. Lists of
+// a registry with a database are in the order of bytes, not of a collation.
 package gitlabtest

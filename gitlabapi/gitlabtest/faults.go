@@ -4,27 +4,34 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"sync"
 )
 
 // Fault is something that goes wrong with some requests. A request that
-// several faults match suffers them all, in their order, until one of them
+// several faults match has them all, in their order, until one of them
 // answers it.
 type Fault struct {
-	// Method is the method that it strikes; "" for all.
+	// Method is the method that it matches; "" for all.
 	Method string
 	// Path must match the decoded path, as in [Request]; nil for all paths.
 	Path *regexp.Regexp
+	// Repository is the full path of a repository, or of a project or group that it must
+	// lie below; "" for all. At the registry it is the one in the path, in REST the one
+	// whose id stands there; what GraphQL is asked about is not known.
+	Repository string
 	// Operation is what GraphQL must be asked, query or mutation; "" for anything,
 	// of GraphQL or not.
 	Operation string
-	// Probability is the share of the matching requests that it strikes; 0
-	// means all of them.
+	// Probability is the share of the matching requests that fail; 0 means all of them.
 	Probability float64
-	// Skip is how many matches pass unharmed, and Count how many it strikes
-	// after that at most; 0 means no end.
+	// Skip is how many matches pass unharmed, and Count how many fail after
+	// that at most; 0 means no end.
 	Skip, Count int
-	// PerPath counts Skip and Count for each path on its own.
+	// Alternate lets so many matches fail, then as many pass, and so on; 0 means that
+	// they do not take turns. It begins after Skip.
+	Alternate int
+	// PerPath counts Skip, Count and Alternate for each path on its own.
 	PerPath bool
 	// Effect is what happens.
 	Effect Effect
@@ -36,89 +43,131 @@ type Effect interface {
 	apply(*call) *answer
 }
 
+// effect is an Effect that is a function.
+type effect struct {
+	do       func(*call) *answer
+	final    bool             // it answers the request, and ends the list of faults
+	concerns func(*call) bool // which calls it can do anything to; nil for all
+}
+
+func (e effect) apply(c *call) *answer { return e.do(c) }
+
+// answering is an effect that answers the request.
+func answering(do func(*call) *answer) Effect { return effect{do: do, final: true} }
+
+// changing is an effect after which the request is served.
+func changing(do func(*call)) Effect {
+	return effect{do: func(c *call) *answer { do(c); return nil }}
+}
+
 // SetFaults replaces the faults, and starts their counts afresh. It panics on a
 // fault without an effect.
 func (s *Server) SetFaults(f ...Fault) {
-	armed := make([]*armedFault, len(f))
-	for i := range f {
-		mustBe(f[i].Effect != nil, "fault %d has no effect", i)
-		armed[i] = &armedFault{Fault: f[i], seed: s.options.seed + uint64(i), counts: map[string]*strikes{}}
+	active := make([]*activeFault, len(f))
+	for i, fault := range f {
+		mustBe(fault.Effect != nil, "fault %d has no effect", i)
+		if stale, ok := fault.Effect.(staleRegistry); ok {
+			fault.Effect = stale.copied(s)
+		}
+		active[i] = &activeFault{Fault: fault, seed: s.options.seed + uint64(i), counts: map[string]*faultCount{}}
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.armed = armed
+	s.faults.active = active
 }
 
 // faults are those that a server has at present.
 type faults struct {
-	mu    sync.Mutex
-	armed []*armedFault
+	mu     sync.Mutex
+	active []*activeFault
 }
 
-// armedFault is a fault with its counts.
-type armedFault struct {
+// activeFault is a fault with its counts.
+type activeFault struct {
 	Fault
 	seed   uint64
-	counts map[string]*strikes // by path, or all under ""
+	counts map[string]*faultCount // by path, or all under ""
 }
 
-type strikes struct{ matched, struck int }
+type faultCount struct{ matched, failed int }
 
-// strike returns the effects that a call suffers.
-func (f *faults) strike(c *call) []Effect {
+// matching returns the effects that a call has to undergo.
+func (f *faults) matching(c *call) []Effect {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var effects []Effect
-	for _, armed := range f.armed {
-		if armed.matches(c) && armed.strikes(c.path) {
-			effects = append(effects, armed.Effect)
-			if isFinal(armed.Effect) {
-				break
-			}
+	for _, fault := range f.active {
+		if !fault.matches(c) || !fault.fails(c.path) {
+			continue
+		}
+		effects = append(effects, fault.Effect)
+		if e, ok := fault.Effect.(effect); ok && e.final {
+			break
 		}
 	}
 	return effects
 }
 
-func (f *armedFault) matches(c *call) bool {
+func (f *activeFault) matches(c *call) bool {
+	if e, ok := f.Effect.(effect); ok && e.concerns != nil && !e.concerns(c) {
+		return false
+	}
 	return (f.Method == "" || f.Method == c.request.Method) &&
 		(f.Path == nil || f.Path.MatchString(c.path)) &&
-		(f.Operation == "" || f.Operation == c.kind())
+		(f.Operation == "" || f.Operation == c.kind()) &&
+		(f.Repository == "" || strings.HasPrefix(c.repositoryPath()+"/", f.Repository+"/"))
 }
 
-// strikes counts a match and says whether it is one that suffers.
-func (f *armedFault) strikes(path string) bool {
+// repositoryPath is the full path of the repository that the call is about, "" where
+// there is none or it is not known.
+func (c *call) repositoryPath() string {
+	switch {
+	case c.registry:
+		return c.params["path"]
+	case c.params["rid"] == "":
+		return ""
+	}
+	if r, refused := c.server.repository(c); refused == nil {
+		return r.path
+	}
+	return ""
+}
+
+// fails counts a match and says whether it is one that fails.
+func (f *activeFault) fails(path string) bool {
 	n := f.count("")
 	if f.PerPath {
 		n = f.count(path)
 	}
 	n.matched++
-	if n.matched <= f.Skip || f.Count > 0 && n.struck >= f.Count || !f.lucky(path) {
+	switch {
+	case n.matched <= f.Skip, f.Count > 0 && n.failed >= f.Count:
+		return false
+	case f.Alternate > 0 && (n.matched-f.Skip-1)/f.Alternate%2 == 1:
+		return false
+	case f.Probability > 0 && f.draw(path) >= f.Probability:
 		return false
 	}
-	n.struck++
+	n.failed++
 	return true
 }
 
-func (f *armedFault) count(key string) *strikes {
+func (f *activeFault) count(key string) *faultCount {
 	n := f.counts[key]
 	if n == nil {
-		n = &strikes{}
+		n = &faultCount{}
 		f.counts[key] = n
 	}
 	return n
 }
 
-// lucky draws for the fault. The draw hangs on the path and on how often it
+// draw returns a number from 0 to 1. It depends on the path and on how often it
 // was drawn for, and not on what else is going on.
-func (f *armedFault) lucky(path string) bool {
-	if f.Probability == 0 {
-		return true
-	}
+func (f *activeFault) draw(path string) float64 {
 	draws := f.count("draws for " + path)
 	draws.matched++
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(path))
 	source := rand.NewPCG(f.seed, hash.Sum64()+uint64(draws.matched))
-	return rand.New(source).Float64() < f.Probability
+	return rand.New(source).Float64()
 }

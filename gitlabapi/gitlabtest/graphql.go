@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +19,7 @@ import (
 const graphqlPath = "/api/graphql"
 
 // graphqlRoute is the only endpoint of GraphQL. GitLab serves GET there as well,
-// which nobody needs.
+// which a client can do without.
 var graphqlRoute = &route{
 	method: http.MethodPost, template: graphqlPath, parts: strings.Split(graphqlPath, "/"),
 	guard: (*Server).authorizeGraphQL, handle: (*Server).answerGraphQL,
@@ -27,7 +28,7 @@ var graphqlRoute = &route{
 //go:embed schema.graphql
 var graphqlSDL string
 
-// The schemas are parsed once for all servers: who asks what stands in the
+// The schemas are parsed once for all servers: which one is asked stands in the
 // context. The old one is of before projects knew how many repositories they have.
 var (
 	graphqlSchema = sync.OnceValue(func() *graphql.Schema { return parseSchema(graphqlSDL) })
@@ -58,9 +59,14 @@ func graphqlFailure(status int, messages ...string) *answer {
 	return &answer{status: status, body: graphqlAnswer{Errors: problems}}
 }
 
+// graphqlError is an error in GitLab's own words.
+type graphqlError string
+
+func (e graphqlError) Error() string { return string(e) }
+
 // authorizeGraphQL refuses a token that may not even read. Whether it may
-// change anything is the mutation's affair. GitLab lets everybody ask about what
-// is public; here nobody asks without a token.
+// change anything is checked by the mutation. GitLab answers without a token about what
+// is public; here that is refused.
 func (s *Server) authorizeGraphQL(c *call) *answer {
 	scopes := s.options.tokens[c.token]
 	switch {
@@ -73,30 +79,9 @@ func (s *Server) authorizeGraphQL(c *call) *answer {
 	}
 }
 
-// answerGraphQL answers an operation, which has been measured already.
+// answerGraphQL answers an operation, which has been measured already. One that costs too
+// much is no violation: what something costs, a client has to find out.
 func (s *Server) answerGraphQL(c *call) *answer {
-	o := c.operation
-	if a := s.refuseOperation(c); a != nil {
-		return a
-	}
-	schema := graphqlSchema()
-	if s.options.noRepositoriesCount {
-		schema = oldSchema()
-	}
-	response := o.execute(schema, c.request.Context())
-	if o.violation != "" {
-		c.violation = c.endpoint() + ": " + o.violation
-	}
-	result := graphqlAnswer{Errors: inGitLabsWords(response.Errors)}
-	if response.Data != nil {
-		result.Data = response.Data
-	}
-	return &answer{status: http.StatusOK, body: result}
-}
-
-// refuseOperation answers what is not executed at all. What costs too much is no
-// violation: how much something costs, a client has to find out.
-func (s *Server) refuseOperation(c *call) *answer {
 	o := c.operation
 	limit := s.complexityLimit()
 	switch {
@@ -113,14 +98,49 @@ func (s *Server) refuseOperation(c *call) *answer {
 	case o.score > limit:
 		return graphqlFailure(http.StatusOK, fmt.Sprintf(
 			"Query has complexity of %d, which exceeds max complexity of %d", o.score, limit))
-	default:
-		return nil
 	}
+	schema := graphqlSchema()
+	if s.options.noRepositoriesCount {
+		schema = oldSchema()
+	}
+	response := o.execute(schema, c.request.Context())
+	if o.violation != "" {
+		c.violation = c.endpoint() + ": " + o.violation
+	}
+	result := graphqlAnswer{Errors: inGitLabsWords(response.Errors)}
+	if response.Data != nil {
+		result.Data = response.Data
+	}
+	return &answer{status: http.StatusOK, body: result}
 }
 
-// execute runs the operation, for the meter or in earnest.
+// execute runs the operation, to measure it or to answer it.
 func (o *operation) execute(schema *graphql.Schema, ctx context.Context) *graphql.Response {
 	ctx = context.WithValue(ctx, operationKey{}, o)
 	// The library adds defaults to the variables that it is given.
 	return schema.Exec(ctx, o.query, o.name, maps.Clone(o.variables))
+}
+
+// wordings are how GitLab puts the errors that say that an instance is older than the
+// query, which a client may have to tell apart.
+var wordings = []struct {
+	said *regexp.Regexp
+	form string // of what was found in said
+	code string
+}{
+	{regexp.MustCompile(`^Cannot query field "(\w+)" on type "(\w+)"`), "Field '%s' doesn't exist on type '%s'", "undefinedField"},
+	{regexp.MustCompile(`^Unknown argument "(\w+)" on field "\w+\.(\w+)"`), "Field '%[2]s' doesn't accept argument '%[1]s'", "argumentNotAccepted"},
+}
+
+// inGitLabsWords rewrites what the library says.
+func inGitLabsWords(problems []*errors.QueryError) []*errors.QueryError {
+	for _, problem := range problems {
+		for _, w := range wordings {
+			if found := w.said.FindStringSubmatch(problem.Message); found != nil {
+				problem.Message = fmt.Sprintf(w.form, found[1], found[2])
+				problem.Extensions = map[string]any{"code": w.code}
+			}
+		}
+	}
+	return problems
 }

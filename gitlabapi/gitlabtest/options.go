@@ -13,33 +13,32 @@ const DefaultToken = "glpat-standin"
 type Option func(*options)
 
 type options struct {
-	tokens        map[string][]string
+	// What the instance is.
+	tokens              map[string][]string
+	seed                uint64
+	clock               func() time.Time
+	ratePerMinute       int
+	log                 bool
+	externalURL         string
+	basePath            string
+	registryHost        string
+	openRegistry        bool
+	realRegistry        string
+	protectedTags       *regexp.Regexp
+	complexityLimit     int
+	noGraphQL           bool
+	noRepositoriesCount bool
+	oldRegistry         bool
+	indexDetails        IndexDetails
+	goneIsMissing       bool
+	goneIsForbidden     bool
+
+	// What is wrong with it.
 	faults        []Fault
-	seed          uint64
-	clock         func() time.Time
-	ratePerMinute int
-	log           bool
-	externalURL   string
-	basePath      string
-	registryHost  string
+	notFoundCache *NotFoundCache
 	foreignURL    string
 	repeatPages   bool
 	noPageHeaders bool
-	goneIsMissing bool
-	noTagKeyset   bool
-	multiArchFail bool
-	tokenLife     time.Duration
-	banAfter      int
-	openRegistry  bool
-	cannotDelete  bool
-	oldRegistry   bool
-	backendURL    string
-	protectedTags *regexp.Regexp
-	goneTagsNamed bool
-	noGraphQL     bool
-	// noRepositoriesCount: projects do not say how many repositories they have.
-	noRepositoriesCount bool
-	complexityLimit     int
 }
 
 // WithToken lets a token in, with its scopes. It can be given several times;
@@ -88,9 +87,9 @@ func WithBasePath(path string) Option {
 }
 
 // WithRegistryHost gives the registry a host of its own: locations begin with
-// it, its paths are served there, and nowhere else. By default the one host
-// that is asked has everything. Behind a second listener, see
-// [Server.Registry], WithExternalURL should say where the instance is.
+// it, its paths are served there, and nowhere else. By default one host has
+// everything. Behind a second listener, see [Server.Registry], WithExternalURL
+// should say where the instance is.
 func WithRegistryHost(host string) Option {
 	return func(o *options) { o.registryHost = host }
 }
@@ -100,7 +99,7 @@ func WithoutPaginationHeaders() Option {
 	return func(o *options) { o.noPageHeaders = true }
 }
 
-// WithRepeatedPages makes every list go on for ever: past its end the last
+// WithRepeatedPages makes every paginated list go on for ever: past its end the last
 // page comes again, and each page says that there is a next.
 func WithRepeatedPages() Option {
 	return func(o *options) { o.repeatPages = true }
@@ -118,64 +117,66 @@ func WithGoneTagsMissing() Option {
 	return func(o *options) { o.goneIsMissing = true }
 }
 
-// WithoutTagKeyset makes lists of tags pass over pagination=keyset and answer
-// offset pages, as GitLab before 16.10 does.
-func WithoutTagKeyset() Option {
-	return func(o *options) { o.noTagKeyset = true }
+// WithGoneTagsForbidden makes the deletion of a tag that Rails cannot look up a 403 on
+// DATABASE, as since GitLab 18.3: of one that is gone, or that hides behind a hundred
+// longer names.
+func WithGoneTagsForbidden() Option {
+	return func(o *options) { o.goneIsForbidden = true }
 }
 
-// WithMultiArchErrors makes the details of multi-arch images a 500 on LEGACY,
-// as some versions of GitLab do.
-func WithMultiArchErrors() Option {
-	return func(o *options) { o.multiArchFail = true }
-}
+// IndexDetails is what a version of GitLab says about tags that are an OCI index, on
+// LEGACY. The truth of a [World] assumes the first.
+type IndexDetails int
 
-// WithTokenLife sets how long tokens for the registry hold by the server's
-// clock; by default, as in GitLab's, 5 minutes.
-func WithTokenLife(d time.Duration) Option {
-	return func(o *options) { o.tokenLife = d }
-}
+const (
+	// IndexMissing is a 404: up to GitLab 18.9. Of a Docker manifest list the details are
+	// those of its linux/amd64 child.
+	IndexMissing IndexDetails = iota
+	// IndexError is a 500, for Docker manifest lists as well: 18.10 to 19.1.
+	IndexError
+	// IndexEmpty is a 200 with a digest, where revision, date and size are null, for
+	// Docker manifest lists as well: since 19.2.
+	IndexEmpty
+)
 
-// WithBanAfter sets how many passwords /jwt/auth refuses within 3 minutes
-// before it refuses their address for an hour; by default 30.
-func WithBanAfter(refused int) Option {
-	return func(o *options) { o.banAfter = refused }
-}
-
-// WithoutRegistryDelete makes the user a Developer, who may delete tags by the
-// API but gets no token to delete them at the registry.
-func WithoutRegistryDelete() Option {
-	return func(o *options) { o.cannotDelete = true }
+// WithIndexDetails sets what the details of indexes are.
+func WithIndexDetails(d IndexDetails) Option {
+	return func(o *options) { o.indexDetails = d }
 }
 
 // WithOldRegistry makes the registry one from before it said whether it has a
-// database, and before it knew name_exact, which it passes over.
+// database, and before it knew name_exact, which it ignores.
 func WithOldRegistry() Option {
 	return func(o *options) { o.oldRegistry = true }
 }
 
-// WithoutRegistryAuth lets everybody into the registry, as registries do that
+// WithoutRegistryAuth makes the registry ask for no token, as registries do that
 // stand alone.
 func WithoutRegistryAuth() Option {
 	return func(o *options) { o.openRegistry = true }
 }
 
-// WithRegistryBackend puts a real registry, which wants no token and allows
-// deletions, in the place of the one in memory: Rails asks it, and requests to
+// WithRealRegistry puts a real registry, which wants no token and allows
+// deletions, behind the server: Rails asks it, and requests to
 // /v2 are handed on to it once their token is found good. The regime must be
 // LEGACY. [Server.PushTo] fills it. A tag without a manifest cannot be made there,
-// and is left out of this server too; tags_count is what the server knows itself.
-func WithRegistryBackend(url string) Option {
-	return func(o *options) { o.backendURL = strings.TrimSuffix(url, "/") }
+// and is left out of this server too.
+func WithRealRegistry(url string) Option {
+	return func(o *options) { o.realRegistry = strings.TrimSuffix(url, "/") }
 }
 
-// WithProtectedTags makes GitLab guard all tags whose names match: REST and the
-// registry answer their deletion 403, GraphQL passes over them in silence.
+// WithProtectedTags makes GitLab protect all tags whose names match: REST answers
+// their deletion 403, the registry 401, GraphQL skips them in silence.
 func WithProtectedTags(names *regexp.Regexp) Option {
 	return func(o *options) { o.protectedTags = names }
 }
 
-// WithoutGraphQL makes GraphQL a 404, as where somebody closed it.
+// protects says whether a protected-tag rule holds for a tag.
+func (s *Server) protects(tag string) bool {
+	return s.options.protectedTags != nil && s.options.protectedTags.MatchString(tag)
+}
+
+// WithoutGraphQL makes GraphQL a 404, as where a proxy does not let it through.
 func WithoutGraphQL() Option {
 	return func(o *options) { o.noGraphQL = true }
 }
@@ -190,10 +191,4 @@ func WithoutRepositoriesCount() Option {
 // signed-in user.
 func WithComplexityLimit(limit int) Option {
 	return func(o *options) { o.complexityLimit = limit }
-}
-
-// WithGoneTagsNamed makes a mutation name tags as deleted that were gone before,
-// where by default it leaves them out.
-func WithGoneTagsNamed() Option {
-	return func(o *options) { o.goneTagsNamed = true }
 }

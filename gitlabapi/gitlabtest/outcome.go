@@ -51,7 +51,7 @@ func (s *Server) Remaining() []TagState {
 	return left
 }
 
-// Push pushes a tag as somebody else would, while the server serves. The truth
+// Push pushes a tag as another client would, while the server serves. The truth
 // about the tag is judged by how things stand now, and so is that about the
 // cache whose counterpart it is.
 func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
@@ -69,7 +69,7 @@ func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
 	return nil
 }
 
-// Remove removes a tag as somebody else would; it does not count as deleted,
+// Remove removes a tag as another client would; it does not count as deleted,
 // and the truth about other tags stays what it was.
 func (s *Server) Remove(projectPath, repository, tag string) error {
 	s.mu.Lock()

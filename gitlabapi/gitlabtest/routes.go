@@ -1,17 +1,18 @@
 package gitlabtest
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // apiRoot stands before every endpoint's path.
 const apiRoot = "/api/v4"
 
-// route is an endpoint: its name, who may ask, the parameters it takes, and who
-// answers.
+// route is an endpoint: its name, the parameters that it takes, and what answers it.
 type route struct {
 	method   string
 	template string
@@ -43,8 +44,8 @@ var routes = []*route{
 	endpoint("GET", "/projects/:id", nil, (*Server).showProject),
 	endpoint("GET", "/groups/:id", groupParameters, (*Server).showGroup),
 	endpoint("GET", "/groups/:id/projects", groupProjectsParameters, (*Server).listGroupProjects),
-	endpoint("GET", "/groups/:id/registry/repositories", groupRepositoriesParameters, (*Server).listGroupRepositories),
-	endpoint("GET", "/projects/:id/registry/repositories", repositoriesParameters, (*Server).listRepositories),
+	endpoint("GET", "/groups/:id/registry/repositories", pageParameters, (*Server).listGroupRepositories),
+	endpoint("GET", "/projects/:id/registry/repositories", pageParameters, (*Server).listRepositories),
 	endpoint("GET", tagsTemplate, tagsParameters, (*Server).listTags),
 	endpoint("GET", tagTemplate, nil, (*Server).showTag),
 	endpoint("DELETE", tagTemplate, nil, (*Server).deleteTag),
@@ -52,9 +53,9 @@ var routes = []*route{
 
 // resolveRoute finds the call's path and endpoint. It works on the path as it
 // was sent: %2F in a project's path does not part elements, and %2E is a dot.
-func (c *call) resolveRoute(at door) {
+func (c *call) resolveRoute(at host) {
 	sent := c.request.URL.EscapedPath()
-	if at.opensTo(isRegistryPath(sent)) {
+	if at.serves(isRegistryPath(sent)) {
 		switch {
 		case isRegistryPath(sent):
 			c.registry = true
@@ -73,7 +74,7 @@ func (c *call) resolveRoute(at door) {
 			return
 		}
 	}
-	c.registry = at == registryDoor
+	c.registry = at == registryOnlyHost
 	c.path = c.request.URL.Path
 	c.refuseRoute(http.StatusNotFound)
 }
@@ -129,23 +130,13 @@ func (r *route) serves(method string) bool {
 	return method == r.method || method == http.MethodHead && r.method == http.MethodGet
 }
 
-// stretch is a name in a template that stands for one element or more: the
-// path of a repository in the registry.
-const stretch = ":path"
-
-// fold makes one element of those that stand in the place of stretch.
-func (r *route) fold(elements []string) []string {
-	i, more := slices.Index(r.parts, stretch), len(elements)-len(r.parts)
-	if i < 0 || more <= 0 {
-		return elements
-	}
-	path := strings.Join(elements[i:i+more+1], "/")
-	return slices.Concat(elements[:i], []string{path}, elements[i+more+1:])
-}
-
-// match returns what stands in the places of the template's names.
+// match returns what stands in the places of the template's names. The name :path
+// stands for one element or more: the path of a repository in the registry.
 func (r *route) match(elements []string) (map[string]string, bool) {
-	elements = r.fold(elements)
+	if i, more := slices.Index(r.parts, ":path"), len(elements)-len(r.parts); i >= 0 && more > 0 {
+		path := strings.Join(elements[i:i+more+1], "/")
+		elements = slices.Concat(elements[:i], []string{path}, elements[i+more+1:])
+	}
 	if len(r.parts) != len(elements) {
 		return nil, false
 	}
@@ -159,4 +150,91 @@ func (r *route) match(elements []string) (map[string]string, bool) {
 		}
 	}
 	return params, true
+}
+
+// parameters are the query parameters of an endpoint, each with a check of
+// its value.
+type parameters map[string]func(value string) bool
+
+func anything(string) bool { return true }
+
+func isFlag(s string) bool {
+	return s == "true" || s == "false" || s == "1" || s == "0"
+}
+
+func isPositive(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n > 0
+}
+
+func oneOf(values ...string) func(string) bool {
+	return func(s string) bool { return slices.Contains(values, s) }
+}
+
+// with adds parameters to those of every paginated list.
+func (p parameters) with(more parameters) parameters {
+	all := maps.Clone(p)
+	maps.Copy(all, more)
+	return all
+}
+
+var (
+	pageParameters = parameters{"page": isPositive, "per_page": isPositive}
+
+	projectFilters = pageParameters.with(parameters{
+		"archived":         isFlag,
+		"min_access_level": oneOf("5", "10", "15", "20", "25", "30", "40", "50"),
+		"order_by":         oneOf("id"),
+		"simple":           isFlag,
+		"sort":             oneOf("asc", "desc"),
+	})
+	projectsParameters = projectFilters.with(parameters{
+		"id_after":   isPositive,
+		"membership": isFlag,
+		"pagination": oneOf("keyset", "legacy"),
+	})
+	groupProjectsParameters = projectFilters.with(parameters{
+		"include_subgroups": isFlag,
+		"with_shared":       isFlag,
+	})
+	groupParameters = parameters{"with_projects": isFlag}
+
+	tagsParameters = pageParameters.with(parameters{
+		"last":       anything,
+		"pagination": oneOf("keyset", "legacy"),
+		"sort":       oneOf("asc"),
+	})
+)
+
+// checkParameters refuses parameters that the endpoint does not have, and
+// values that GitLab refuses. A real GitLab ignores unknown parameters in silence, which
+// is how a misspelt filter goes unnoticed. Of the orders that GitLab has, lists have only
+// the one by id.
+func (c *call) checkParameters() *answer {
+	for _, name := range slices.Sorted(maps.Keys(c.query)) {
+		check, known := c.route.takes[name]
+		switch values := c.query[name]; {
+		case !known:
+			return c.violates(name + " is no parameter of this endpoint")
+		case len(values) > 1 && name != c.route.repeats:
+			return c.violates(name + " is given more than once")
+		case !all(values, check):
+			return c.violates(name + " does not have a valid value")
+		}
+	}
+	return nil
+}
+
+func all(values []string, check func(string) bool) bool {
+	return !slices.ContainsFunc(values, func(value string) bool { return !check(value) })
+}
+
+// violates answers 400 and records why.
+func (c *call) violates(why string) *answer {
+	c.violation = c.endpoint() + ": " + why
+	if c.registry {
+		return registryFailure(http.StatusBadRequest, "INVALID_QUERY_PARAMETER_VALUE",
+			"the value of a query parameter is invalid", why)
+	}
+	return badRequest(why)
 }

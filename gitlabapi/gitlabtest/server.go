@@ -2,6 +2,8 @@ package gitlabtest
 
 import (
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,27 +17,22 @@ type Server struct {
 	limiter  *rateLimiter
 	faults   faults
 	hook     atomic.Pointer[func(Request)]
-	outage   atomic.Bool
-	closed   atomic.Bool // the registry's front door
-	bans     bans
 	signer   signer
-	backend  *backend               // nil when the registry is in memory
-	below    func() *below          // made when GraphQL is asked first
+	real     *realRegistry          // nil when the registry is in memory
 	address  atomic.Pointer[string] // where the API was asked last
 
-	mu      sync.Mutex // guards what follows; never held while somebody waits
+	mu      sync.Mutex // guards what follows; never held during a wait
 	state   *state
 	deleted []TagState
+	// notFound is what a proxy before the registry remembers, by URI.
+	notFound map[string]rememberedAnswer
 }
 
 // New returns a server of a world. It copies the world, sets Dead of its tags
-// and keeps no hold of it. It panics when a repository has a tag twice.
+// and keeps no reference to it. It panics when a repository has a tag twice.
 func New(w *World, opts ...Option) *Server {
 	w.judge()
-	o := options{
-		clock: time.Now, tokens: map[string][]string{}, seed: 1,
-		tokenLife: defaultTokenLife, banAfter: defaultBanAfter,
-	}
+	o := options{clock: time.Now, tokens: map[string][]string{}, seed: 1}
 	for _, set := range opts {
 		set(&o)
 	}
@@ -43,10 +40,9 @@ func New(w *World, opts ...Option) *Server {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
 	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log), signer: newSigner(o.seed)}
-	s.below = sync.OnceValue(func() *below { return newBelow(s.state) })
-	if o.backendURL != "" {
-		mustBe(w.Regime == Legacy, "a registry behind the server has no database")
-		s.backend = &backend{o.backendURL}
+	if o.realRegistry != "" {
+		mustBe(w.Regime == Legacy, "a real registry behind the server has no database")
+		s.real = &realRegistry{o.realRegistry}
 		s.state.dropMissing()
 	}
 	if o.ratePerMinute > 0 {
@@ -78,29 +74,50 @@ func (s *Server) OnRequest(f func(Request)) {
 	s.hook.Store(&f)
 }
 
-// StartOutage makes the registry answer errors until [Server.EndOutage]: by
-// Rails details are 404, lists empty with 200, deletions 400; the registry
-// itself says 503 to everything.
-func (s *Server) StartOutage() { s.outage.Store(true) }
+// host is what is served at the host that a request was sent to.
+type host uint8
 
-// EndOutage ends an outage of the registry.
-func (s *Server) EndOutage() { s.outage.Store(false) }
+const (
+	sharedHost       host = iota // API and registry
+	apiHost                      // the API: the registry has a host of its own
+	registryOnlyHost             // the registry
+)
 
-// CloseFrontDoor makes the registry answer 503 to clients, while Rails reaches
-// it as before, until [Server.OpenFrontDoor].
-func (s *Server) CloseFrontDoor() { s.closed.Store(true) }
-
-// OpenFrontDoor ends what [Server.CloseFrontDoor] began.
-func (s *Server) OpenFrontDoor() { s.closed.Store(false) }
+// serves says whether the registry's paths, or those of the API, are served there.
+func (h host) serves(registry bool) bool {
+	return h == sharedHost || registry == (h == registryOnlyHost)
+}
 
 // ServeHTTP implements [http.Handler]. It serves API and registry, or what
 // belongs to the host that is asked if the registry has one of its own.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.serveAt(s.doorOf(r), w, r)
+	own := s.options.registryHost
+	external, err := url.Parse(s.options.externalURL)
+	switch {
+	case own == "" || err == nil && own == external.Host:
+		s.serveAt(sharedHost, w, r)
+	case r.Host == own:
+		s.serveAt(registryOnlyHost, w, r)
+	default:
+		s.serveAt(apiHost, w, r)
+	}
 }
 
-// serveAt serves a request that came in by a door.
-func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
+// Registry returns a handler that serves the registry's paths and no others,
+// whatever host is asked: for a listener of its own.
+func (s *Server) Registry() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.serveAt(registryOnlyHost, w, r)
+	})
+}
+
+// isRegistryPath says whether a path is the registry's.
+func isRegistryPath(path string) bool {
+	return path == "/v2" || strings.HasPrefix(path, "/v2/") || strings.HasPrefix(path, "/gitlab/v1/")
+}
+
+// serveAt serves a request that was sent to a host.
+func (s *Server) serveAt(at host, w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(at, w, r)
 	if !c.registry {
 		s.address.Store(new(c.instance()))
@@ -114,26 +131,36 @@ func (s *Server) serveAt(at door, w http.ResponseWriter, r *http.Request) {
 			Endpoint: c.endpoint(), Registry: c.registry, Operation: c.kind(),
 		})
 	}
-	c.write(s.serve(c))
+	a := s.remembered(c)
+	if a == nil {
+		a = s.answer(c)
+		s.remember(c, a)
+	}
+	c.write(a)
 }
 
-// serve finds the answer to a call. The rate limit stands first, so that
-// its headers are on every answer, and it is Rails' alone; then what goes wrong,
-// the routes, the token, the parameters, and only then the thing that was asked
-// for.
-func (s *Server) serve(c *call) *answer {
+// answer finds the answer to a call. The rate limit stands first, so that
+// its headers are on every answer, and it is Rails' alone; then the faults,
+// the route, the token, the parameters, and only then what was asked for.
+func (s *Server) answer(c *call) *answer {
 	if s.limiter != nil && !c.registry {
 		if a := s.limiter.take(c, s.options.clock()); a != nil {
 			return a
 		}
 	}
-	for _, effect := range s.faults.strike(c) {
-		if a := effect.apply(c); a != nil {
+	for _, e := range s.faults.matching(c) {
+		if a := e.apply(c); a != nil {
 			return a
 		}
 	}
-	if a := s.registryDown(c); a != nil {
-		return a
+	if c.registry {
+		switch {
+		case c.registryUnreachable:
+			panic(http.ErrAbortHandler)
+		case c.registryFails:
+			return unavailable()
+		}
+		c.header.Set("Docker-Distribution-Api-Version", "registry/2.0")
 	}
 	if c.refusal != nil {
 		c.violation = c.refusal.why
@@ -145,5 +172,8 @@ func (s *Server) serve(c *call) *answer {
 	if a := c.checkParameters(); a != nil {
 		return a
 	}
-	return s.handle(c)
+	if s.real != nil {
+		return s.answerByRealRegistry(c)
+	}
+	return c.route.handle(s, c)
 }

@@ -20,9 +20,10 @@ type state struct {
 	made     map[pushed]*manifest
 	kinds    map[*manifest]pushed   // what made is, the other way round
 	located  map[string]*repository // by path
+	numbered map[int64]*repository  // by id
 }
 
-// project is a project with what Rails has in its own database about it.
+// project is what Rails has in its own database about a project.
 type project struct {
 	id           int64
 	path         string
@@ -51,7 +52,7 @@ func newState(w *World) *state {
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
 		registry: newRegistry(), made: map[pushed]*manifest{},
-		kinds: map[*manifest]pushed{}, located: map[string]*repository{},
+		kinds: map[*manifest]pushed{}, located: map[string]*repository{}, numbered: map[int64]*repository{},
 	}
 	for _, p := range w.Projects {
 		st.addProject(p)
@@ -74,7 +75,7 @@ func (st *state) addProject(p *Project) {
 }
 
 func (st *state) addRepository(p *project, r *Repository) *repository {
-	around := r.surroundings()
+	around := r.context()
 	row := &repository{
 		id: r.ID, name: r.Name, path: r.Path(), status: r.Status, project: p,
 		stored: st.registry.repository(r.Path()), reached: around.reached,
@@ -85,14 +86,14 @@ func (st *state) addRepository(p *project, r *Repository) *repository {
 			tags = append(tags, st.newTag(around, t))
 		}
 	}
-	st.located[row.path] = row
+	st.located[row.path], st.numbered[row.id] = row, row
 	row.stored.load(tags)
 	mustHaveNoTwins(row.path, tags)
 	return row
 }
 
 // newTag returns a tag with its manifest and the truth about it.
-func (st *state) newTag(around surroundings, t *Tag) storedTag {
+func (st *state) newTag(around tagContext, t *Tag) storedTag {
 	number := t.Kind.number()
 	return storedTag{
 		name: t.Name, manifest: st.manifestOf(t.Kind, t.pushed()),
@@ -147,9 +148,9 @@ func (p *project) repository(name string) *repository {
 	return nil
 }
 
-// surroundings of a repository's tags as things are now.
-func (st *state) surroundings(r *repository) surroundings {
-	s := surroundings{regime: st.regime, reached: r.reached, cache: isCache(r.name)}
+// contextOf is what the truth about a repository's tags depends on, as things are now.
+func (st *state) contextOf(r *repository) tagContext {
+	s := tagContext{regime: st.regime, reached: r.reached, cache: isCache(r.name)}
 	if !s.cache {
 		return s
 	}
@@ -163,20 +164,20 @@ func (st *state) surroundings(r *repository) surroundings {
 	return s
 }
 
-// push sets a tag, judges it, and spares the cache that it makes live.
+// push sets a tag, judges it, and judges anew the cache that it makes live.
 func (st *state) push(r *repository, tag string, kind Kind, now time.Time) {
-	r.stored.push(st.newTag(st.surroundings(r), &Tag{Name: tag, Kind: kind, Created: now}))
-	st.spare(r, tag)
+	r.stored.push(st.newTag(st.contextOf(r), &Tag{Name: tag, Kind: kind, Created: now}))
+	st.judgeCacheOf(r, tag)
 }
 
-// spare judges the cache of a tag anew that has just come.
-func (st *state) spare(r *repository, tag string) {
+// judgeCacheOf judges the cache of a tag that was pushed.
+func (st *state) judgeCacheOf(r *repository, tag string) {
 	cache := r.project.repository(r.name + cacheSuffix)
 	if cache == nil {
 		return
 	}
 	if t, ok := cache.stored.find(tag); ok {
-		t.note.verdict = st.surroundings(cache).judge(tag, t.note.kind)
+		t.note.verdict = st.contextOf(cache).judge(tag, t.note.kind)
 	}
 }
 
@@ -200,9 +201,9 @@ func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
 	number := kind.number()
 	r.stored.push(storedTag{
 		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
-		note: note{kind: number, verdict: st.surroundings(r).judge(tag, number)},
+		note: note{kind: number, verdict: st.contextOf(r).judge(tag, number)},
 	})
-	st.spare(r, tag)
+	st.judgeCacheOf(r, tag)
 }
 
 // dropMissing drops all tags whose manifest is gone.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -28,8 +29,8 @@ var (
 
 // registry is the container registry: repositories with their tags, and the
 // manifests and blobs that they refer to. It knows nothing of Rails. Manifests
-// and blobs are shared by all repositories, which spares memory and is visible
-// to nobody. Its user locks it.
+// and blobs are shared by all repositories, which spares memory and does not show
+// from outside. The server locks it.
 type registry struct {
 	repositories map[string]*storedRepository // by path
 	manifests    map[string]*manifest         // by digest
@@ -80,7 +81,7 @@ func (g *registry) putBlob(body []byte) string {
 }
 
 // putManifest stores a manifest; the same bytes are stored once. It panics on
-// a document that is no manifest: those of others are read before.
+// a document that is no manifest: one that was sent is read before.
 func (g *registry) putManifest(body []byte) *manifest {
 	if m, ok := g.manifests[digestOf(body)]; ok {
 		return m
@@ -132,24 +133,9 @@ func (g *registry) has(digest string) bool {
 	return blob || g.manifests[digest] != nil
 }
 
-// resolve answers a request for a tag's manifest by somebody who accepts the
-// given media types.
-func (g *registry) resolve(repository, tag string, accept ...string) (*manifest, error) {
-	repo := g.repositories[repository]
-	if repo == nil {
-		return nil, errManifestUnknown
-	}
-	entry, ok := repo.find(tag)
-	if !ok || entry.manifest == nil {
-		return nil, errManifestUnknown
-	}
-	return g.negotiate(entry.manifest, true, accept)
-}
-
-// negotiate returns what somebody gets who accepts some media types. An OCI
-// document whose type is not among them is no manifest at all; of a Docker list
-// that is asked for by its tag it is the linux/amd64 child in its stead; and a
-// Docker manifest is for everybody.
+// negotiate returns what the registry sends to a client that accepts some media types.
+// Of an OCI document whose type is not among them it sends nothing, of a Docker list that
+// is asked for by its tag the linux/amd64 child; a Docker manifest it always sends.
 func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (*manifest, error) {
 	if slices.Contains(accept, m.mediaType) {
 		return m, nil
@@ -208,9 +194,9 @@ func (m *manifest) platforms() int {
 type storedRepository struct {
 	tags []storedTag
 	dead int // tombstones in tags
-	// held are the digests of the manifests and blobs that were ever here, for
-	// none is collected; those of tags are in it once it is complete.
-	held     map[string]bool
+	// digests are those of the manifests and blobs that were ever here, for
+	// none is collected; those of tags are among them once it is complete.
+	digests  map[string]bool
 	complete bool
 }
 
@@ -224,7 +210,7 @@ type storedTag struct {
 	removed  bool
 }
 
-// note is what the tests want to know of a tag and no registry ever does.
+// note is what tests want to know of a tag, and no registry knows.
 type note struct {
 	kind    uint8
 	verdict verdict
@@ -278,7 +264,7 @@ func (r *storedRepository) find(name string) (*storedTag, bool) {
 // push sets a tag. The date at which a tag that is there already was created
 // does not move.
 func (r *storedRepository) push(t storedTag) {
-	r.hold(t.manifest)
+	r.add(t.manifest)
 	i, there := r.search(t.name)
 	switch {
 	case !there:
@@ -287,7 +273,7 @@ func (r *storedRepository) push(t storedTag) {
 		r.dead--
 		r.tags[i] = t
 	default:
-		r.hold(r.tags[i].manifest)
+		r.add(r.tags[i].manifest)
 		t.created = r.tags[i].created
 		r.tags[i] = t
 	}
@@ -300,8 +286,43 @@ func (r *storedRepository) remove(name string) (storedTag, bool) {
 		return storedTag{}, false
 	}
 	was := *t
-	r.hold(t.manifest)
+	r.add(t.manifest)
 	t.removed, t.manifest = true, nil
 	r.dead++
 	return was, true
+}
+
+// add notes that a manifest is in the repository, with all it refers to.
+func (r *storedRepository) add(m *manifest) {
+	if m == nil || r.digests[m.digest] {
+		return
+	}
+	if r.digests == nil {
+		r.digests = map[string]bool{}
+	}
+	// Children come first: one that is noted already is noted with all it needs.
+	for _, part := range m.parts {
+		r.add(part)
+	}
+	r.digests[m.digest] = true
+	for _, digest := range m.references() {
+		r.digests[digest] = true
+	}
+}
+
+// has says whether the repository has a manifest or a blob. It reads the tags when it is
+// asked first: most repositories are never asked.
+func (r *storedRepository) has(digest string) bool {
+	if !r.complete {
+		for i := range r.tags {
+			r.add(r.tags[i].manifest)
+		}
+		r.complete = true
+	}
+	return r.digests[digest]
+}
+
+// copy returns the repository as it is now.
+func (r *storedRepository) copy() *storedRepository {
+	return &storedRepository{tags: slices.Clone(r.live()), digests: maps.Clone(r.digests), complete: r.complete}
 }

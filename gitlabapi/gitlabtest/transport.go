@@ -19,10 +19,10 @@ type transport struct{ server *Server }
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		defer func() { _ = r.Body.Close() }()
-	}
 	if err := r.Context().Err(); err != nil {
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
 		return nil, err
 	}
 	served := r.Clone(r.Context())
@@ -30,14 +30,27 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		served.Host = r.URL.Host
 	}
 	w := &memoryWriter{header: http.Header{}}
-	cut := w.serve(t.server, served)
-	switch {
-	case r.Context().Err() != nil:
+	done := make(chan bool, 1)
+	go func() {
+		// The server goes on with what it has begun when the client has given up.
+		cut := w.serve(t.server, served)
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		done <- cut
+	}()
+	select {
+	case <-r.Context().Done():
 		return nil, r.Context().Err()
-	case cut && w.status == 0:
-		return nil, errCut
+	case cut := <-done:
+		switch {
+		case r.Context().Err() != nil:
+			return nil, r.Context().Err()
+		case cut && w.status == 0:
+			return nil, errCut
+		}
+		return w.response(r, cut), nil
 	}
-	return w.response(r, cut), nil
 }
 
 // memoryWriter is a ResponseWriter that keeps what it is given.

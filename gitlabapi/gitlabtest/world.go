@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,8 @@ func (r Regime) String() string {
 	return "legacy"
 }
 
-// World is a plan of an instance: what there is before anybody asks. It is
-// made with [NewWorld] or [Build.World] and must not be changed any more once
+// World is a plan of an instance: what there is before the first request. It is
+// made with [NewWorld] or [RandomWorld.World] and must not be changed any more once
 // a server was made of it.
 type World struct {
 	Regime   Regime
@@ -172,9 +173,6 @@ func (r *Repository) Project() *Project { return r.project }
 // Path returns the repository's full path.
 func (r *Repository) Path() string { return joinPath(r.project.Path, r.Name) }
 
-// Location returns where the repository is pulled from.
-func (r *Repository) Location(host string) string { return host + "/" + r.Path() }
-
 // AddTag adds a tag with the date [Created]. That a name is taken is found by
 // [New] only.
 func (r *Repository) AddTag(name string, kind Kind) *Tag {
@@ -216,10 +214,46 @@ func cutLast(path string) (dir, base string, ok bool) {
 	return path[:i], path[i+1:], true
 }
 
-// mustBe panics unless ok: a world is written by a programmer, who wants to
-// see the line.
+// mustBe panics unless ok: a mistake in a world is a mistake in a program, and the stack
+// shows the line.
 func mustBe(ok bool, format string, args ...any) {
 	if !ok {
 		panic("gitlabtest: " + fmt.Sprintf(format, args...))
 	}
 }
+
+// The names that GitLab and the registry allow. Paths of projects may hold capitals, which
+// the registry does not know; worlds do without them.
+var (
+	pathElement       = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.-]*$`)
+	repositoryElement = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$`)
+	tagName           = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+)
+
+// validPath holds for full paths of projects that are images' paths as well.
+func validPath(path string) bool {
+	for element := range strings.SplitSeq(path, "/") {
+		if !pathElement.MatchString(element) || !repositoryElement.MatchString(element) {
+			return false
+		}
+		if strings.HasSuffix(element, ".git") || strings.HasSuffix(element, ".atom") {
+			return false
+		}
+	}
+	return true
+}
+
+// validRepository holds for names of repositories below their project.
+func validRepository(name string) bool {
+	if name == "" {
+		return true
+	}
+	for element := range strings.SplitSeq(name, "/") {
+		if !repositoryElement.MatchString(element) {
+			return false
+		}
+	}
+	return true
+}
+
+func validTag(name string) bool { return tagName.MatchString(name) }

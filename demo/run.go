@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// runProgram runs registry-gc on the instance at a URL and reads its reports, which go to a
+// folder of that name.
+func runProgram(ctx context.Context, to *screen, dir, url, name string, args ...string) (*reports, error) {
+	folder := filepath.Join(dir, name)
+	variables := []string{
+		"GITLAB_URL=" + url,
+		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
+		"VERIFY=registry",
+		"RATE_LIMIT=0", // nobody else uses the stand-in
+		"LOG_LEVEL=warn",
+		"REPORT_DIR=" + folder,
+	}
+	to.command(variables, "registry-gc", args...)
+	command := exec.CommandContext(ctx, filepath.Join(dir, "registry-gc"), args...)
+	// Nothing else of the environment: whoever tries the demo may have a real
+	// GitLab's address and token in theirs.
+	command.Env = slices.Concat(variables, []string{"TMPDIR=" + dir})
+	command.Stdout, command.Stderr = to, os.Stderr
+	interruptOnCancel(command)
+	err := command.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
+	}
+	return readReports(folder)
+}
+
+// reports are the figures of summary.json and the lines of decisions.jsonl that the demo
+// shows. It has the names of their fields for itself and does not take them from the
+// program, so that a renamed field shows up here.
+type reports struct {
+	Tags      int `json:"tags"`
+	Deleted   int `json:"deleted"`
+	decisions []decision
+}
+
+// decision is one line of decisions.jsonl.
+type decision struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Reason     string `json:"reason"`
+}
+
+// readReports reads both files.
+func readReports(dir string) (*reports, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err != nil {
+		return nil, err
+	}
+	r := new(reports)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("reading the summary: %w", err)
+	}
+	if text, err = os.ReadFile(filepath.Join(dir, "decisions.jsonl")); err != nil {
+		return nil, err
+	}
+	for lines := json.NewDecoder(bytes.NewReader(text)); ; {
+		var d decision
+		err := lines.Decode(&d)
+		if errors.Is(err, io.EOF) {
+			return r, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the decisions: %w", err)
+		}
+		r.decisions = append(r.decisions, d)
+	}
+}
+
+// writeTags prints every tag that is not kept, by repository.
+func (r *reports) writeTags(w io.Writer) {
+	tags := make(map[string][]string)
+	for _, d := range r.decisions {
+		tags[d.Repository] = append(tags[d.Repository], d.Tag+"\t"+d.Reason)
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "\nThe tags that it would delete:\n")
+	for _, repository := range slices.Sorted(maps.Keys(tags)) {
+		slices.Sort(tags[repository])
+		for _, tag := range tags[repository] {
+			fmt.Fprintf(table, "  %s\t%s\n", repository, tag)
+		}
+	}
+	table.Flush()
+}

@@ -1,0 +1,217 @@
+package gitlabtest
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// digestForm is what a digest looks like. A tag never does: it has no colon.
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+// storedAt returns the repository of the call's path, nil if there is none, or the
+// answer that it has no valid name. The server is locked.
+func (s *Server) storedAt(c *call) (*repository, *answer) {
+	path := c.params["path"]
+	if !validRepository(path) || path == "" {
+		return nil, nameInvalid(path)
+	}
+	return s.state.located[path], nil
+}
+
+// knownAt is storedAt for endpoints to which a name without a repository is an error.
+func (s *Server) knownAt(c *call) (*repository, *answer) {
+	r, refused := s.storedAt(c)
+	if refused == nil && (r == nil || c.stale != nil && c.stale[r.path] == nil) {
+		refused = nameUnknown(c.params["path"])
+	}
+	return r, refused
+}
+
+// showManifest answers GET and HEAD on a manifest by its tag or digest.
+func (s *Server) showManifest(c *call) *answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	digest, m, unknown := s.manifestAt(c)
+	switch {
+	case c.manifest != nil:
+		return c.serveManifest(c.manifest)
+	case digest != "" && c.request.Header.Get("If-None-Match") == `"`+digest+`"`:
+		// On LEGACY the manifest itself has not been looked for by then.
+		return &answer{status: http.StatusNotModified, body: noBody{}}
+	case unknown != nil:
+		return unknown
+	}
+	byTag := !digestForm.MatchString(c.params["reference"])
+	served, err := s.state.registry.negotiate(m, byTag, accepted(c.request.Header))
+	if err != nil {
+		return manifestUnknown(err.Error(), nil)
+	}
+	return c.serveManifest(served)
+}
+
+// manifestAt finds the manifest of the call's path. The digest is "" unless there is a
+// manifest, or a tag that names one that cannot be found. The server is locked.
+func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answer) {
+	r, refused := s.storedAt(c)
+	if refused != nil {
+		return "", nil, refused
+	}
+	reference := c.params["reference"]
+	switch byDigest := digestForm.MatchString(reference); {
+	case !byDigest && !validTag(reference):
+		return "", nil, noRegistryPage(http.StatusNotFound)
+	case r == nil && byDigest:
+		return "", nil, revisionUnknown(c.params["path"], reference)
+	case r == nil:
+		return "", nil, tagUnknown(reference)
+	case byDigest:
+		m := s.state.registry.manifests[reference]
+		if m == nil || !c.view(r).has(reference) || c.losesDigest(r, reference) {
+			return "", nil, revisionUnknown(r.path, reference)
+		}
+		return m.digest, m, nil
+	}
+	t, found := c.view(r).find(reference)
+	if !found {
+		return "", nil, tagUnknown(reference)
+	}
+	digest = t.digest(r)
+	if t.manifest == nil || c.losesTag(r, t.name) {
+		return digest, nil, revisionUnknown(r.path, digest)
+	}
+	return digest, t.manifest, nil
+}
+
+// digest is that of the tag's manifest. A tag whose manifest is lost names one as well.
+func (t *storedTag) digest(r *repository) string {
+	if t.manifest == nil {
+		return digestOf([]byte(r.path + ":" + t.name))
+	}
+	return t.manifest.digest
+}
+
+// accepted returns the media types that a request accepts. Their weights mean
+// nothing to the registry, and neither do wildcards.
+func accepted(header http.Header) []string {
+	var types []string
+	for _, line := range header.Values("Accept") {
+		for item := range strings.SplitSeq(line, ",") {
+			if mediaType, _, err := mime.ParseMediaType(item); err == nil {
+				types = append(types, mediaType)
+			}
+		}
+	}
+	return types
+}
+
+func (c *call) serveManifest(m *manifest) *answer {
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Etag", `"`+m.digest+`"`)
+	return &answer{status: http.StatusOK, body: m.body, contentType: m.mediaType}
+}
+
+// showBlob answers GET and HEAD on a blob.
+func (s *Server) showBlob(c *call) *answer {
+	digest := c.params["digest"]
+	if !digestForm.MatchString(digest) {
+		return noRegistryPage(http.StatusNotFound)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	if refused != nil {
+		return refused
+	}
+	body, ok := s.state.registry.blobs[digest]
+	if r == nil || !ok || c.blobsLost || !c.view(r).has(digest) {
+		return blobUnknown(http.StatusNotFound, "BLOB_UNKNOWN", digest)
+	}
+	c.header.Set("Accept-Ranges", "bytes")
+	c.header.Set("Cache-Control", "max-age=31536000")
+	c.header.Set("Docker-Content-Digest", digest)
+	c.header.Set("Etag", `"`+digest+`"`)
+	return &answer{status: http.StatusOK, body: body, contentType: "application/octet-stream"}
+}
+
+// deleteManifest answers DELETE by tag, which removes the tag and nothing else. By
+// digest it would take every tag of the manifest along: that is a violation.
+func (s *Server) deleteManifest(c *call) *answer {
+	reference := c.params["reference"]
+	if !validTag(reference) {
+		c.violation = c.endpoint() + ": a deletion by digest takes other tags along"
+		return registryFailure(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", nil)
+	}
+	c.beginDeletion()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.storedAt(c)
+	switch {
+	case refused != nil:
+		return refused
+	case s.protects(reference):
+		return tagProtected()
+	case r == nil || !s.removeTag(r, reference):
+		return tagUnknown(reference)
+	}
+	return &answer{status: http.StatusAccepted, body: noBody{}}
+}
+
+// removeTag removes a tag and notes that it was asked for. The server is locked.
+func (s *Server) removeTag(r *repository, name string) bool {
+	was, there := r.stored.remove(name)
+	if there {
+		s.deleted = append(s.deleted, stateOf(r, &was))
+	}
+	return there
+}
+
+// maxManifest is how long a manifest may be.
+const maxManifest = 4 << 20
+
+// putManifest answers PUT on a tag or a digest. What the manifest refers to must
+// be there; blobs cannot be pushed, so that this brings tags back or adds to them.
+func (s *Server) putManifest(c *call) *answer {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, c.request.Body, maxManifest))
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return manifestInvalid("manifest is too long")
+	} else if err != nil {
+		panic(http.ErrAbortHandler) // the client has gone away
+	}
+	m, err := readManifest(body)
+	if err != nil || m.mediaType != c.request.Header.Get("Content-Type") {
+		return manifestInvalid("not a document of its content type")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, refused := s.knownAt(c)
+	if refused != nil {
+		return refused
+	}
+	reference := c.params["reference"]
+	byDigest := digestForm.MatchString(reference)
+	switch {
+	case byDigest && reference != m.digest:
+		return digestInvalid()
+	case !byDigest && !validTag(reference):
+		return noRegistryPage(http.StatusNotFound)
+	case !byDigest && s.protects(reference):
+		return tagProtected()
+	}
+	for _, digest := range m.references() {
+		if !s.state.registry.has(digest) || !r.stored.has(digest) {
+			return blobUnknown(http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", digest)
+		}
+	}
+	m = s.state.registry.putManifest(m.body)
+	if r.stored.add(m); !byDigest {
+		s.state.retag(r, reference, m, s.options.clock())
+	}
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Location", c.origin()+"/v2/"+r.path+"/manifests/"+m.digest)
+	return &answer{status: http.StatusCreated, body: noBody{}}
+}

@@ -1,0 +1,151 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Annotations with which BuildKit marks the attestations in an index, and which image
+// they are about.
+const (
+	annotationReferenceType   = "vnd.docker.reference.type"
+	annotationReferenceDigest = "vnd.docker.reference.digest"
+	attestationManifest       = "attestation-manifest"
+)
+
+// layerTypes are how the media types of layers begin.
+var layerTypes = []string{"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."}
+
+// index is the children of an index by what they are.
+type index struct {
+	runnable     []descriptor // an image for a platform
+	attestations []descriptor
+	nowhere      []descriptor // a manifest for the platform unknown/unknown that attests nothing
+	caches       []descriptor // a BuildKit cache's config
+	layers       []descriptor
+}
+
+// classifyIndex tells the kind of an index by its children.
+func classifyIndex(m Manifest, document map[string]any) (Manifest, error) {
+	for _, name := range []string{"config", "layers", "artifactType", "subject"} {
+		if has(document, name) {
+			return m, fmt.Errorf("it is an index with the field %s", name)
+		}
+	}
+	children, err := descriptorsOf(document["manifests"])
+	if err != nil {
+		return m, fmt.Errorf("its children: %w", err)
+	}
+	var x index
+	for _, child := range children {
+		if err := x.add(child); err != nil {
+			return m, err
+		}
+	}
+	if m.Kind, err = x.kind(); err != nil {
+		return m, err
+	}
+	m.Newest = newest(children)
+	m.Runnable = len(x.runnable)
+	if m.Kind == KindCacheIndex {
+		m.Bytes = sizeOf(children)
+	}
+	if m.MediaType == TypeDockerList {
+		m.Amd64 = x.amd64()
+	}
+	return m, nil
+}
+
+// add sorts a child in. One that could be more than one thing makes the whole index
+// doubtful: an index among the children hides how many images there are, and so does
+// an image for a platform that is not said or half known.
+func (x *index) add(child descriptor) error {
+	switch {
+	case child.mediaType == TypeOCIIndex || child.mediaType == TypeDockerList:
+		return errors.New("an index is among its children")
+	case child.mediaType == TypeOCIManifest || child.mediaType == TypeDockerManifest:
+		return x.addManifest(child)
+	case child.platform != nil || child.reference != "":
+		return errors.New("a child that is no manifest has a platform or a reference")
+	case child.mediaType == typeCacheConfig:
+		x.caches = append(x.caches, child)
+	case isLayer(child.mediaType):
+		x.layers = append(x.layers, child)
+	default:
+		return errors.New("a child is neither manifest nor layer nor the config of a cache")
+	}
+	return nil
+}
+
+func (x *index) addManifest(child descriptor) error {
+	nowhere := child.platform != nil && *child.platform == platform{"unknown", "unknown"}
+	switch {
+	case child.platform == nil:
+		return errors.New("a manifest among its children has no platform")
+	case child.reference != "" && child.reference != attestationManifest, child.reference == "" && child.refersTo != "":
+		return errors.New("a child refers to another in an unknown way")
+	case child.reference != "" && !nowhere:
+		return errors.New("an attestation among its children has a platform")
+	case child.reference != "":
+		x.attestations = append(x.attestations, child)
+	case nowhere:
+		x.nowhere = append(x.nowhere, child)
+	case child.platform.os == "unknown" || child.platform.architecture == "unknown":
+		return errors.New("the platform of a child is half known")
+	default:
+		x.runnable = append(x.runnable, child)
+	}
+	return nil
+}
+
+// kind tells the kind of the index.
+//
+// A cache has the config of a cache, once, and beside it layers only. Images are
+// multi-arch from two on; a single one without attestations counts as multi-arch, too,
+// since nobody but its author knows what else is meant to join it. One image is
+// attested if everything else in the index attests it. Without any image, an index is
+// of no kind.
+func (x *index) kind() (Kind, error) {
+	manifests := len(x.runnable) + len(x.attestations) + len(x.nowhere)
+	switch {
+	case len(x.caches) == 1 && manifests == 0:
+		return KindCacheIndex, nil
+	case len(x.caches) > 0 || len(x.layers) > 0:
+		return KindUnknown, errors.New("it mixes the parts of caches with others")
+	case len(x.runnable) == 0:
+		return KindUnknown, errors.New("none of its children is an image")
+	case len(x.runnable) > 1:
+		return KindMultiArch, nil
+	case len(x.nowhere) > 0:
+		return KindUnknown, errors.New("beside its image stands a manifest for no platform")
+	case len(x.attestations) == 0:
+		return KindMultiArch, nil
+	}
+	image := x.runnable[0].digest
+	for _, a := range x.attestations {
+		if a.refersTo != image || a.digest == image {
+			return KindUnknown, errors.New("an attestation is not about its image")
+		}
+	}
+	return KindAttestedImage, nil
+}
+
+// amd64 returns the digest of the first image for linux/amd64, of any variant.
+func (x *index) amd64() string {
+	for _, child := range x.runnable {
+		if *child.platform == (platform{"linux", "amd64"}) {
+			return child.digest
+		}
+	}
+	return ""
+}
+
+func isLayer(mediaType string) bool {
+	for _, prefix := range layerTypes {
+		if strings.HasPrefix(mediaType, prefix) {
+			return true
+		}
+	}
+	return false
+}

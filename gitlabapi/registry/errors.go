@@ -1,0 +1,109 @@
+package registry
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+)
+
+// Classes of a [throttle.StatusError] beside those of package throttle, for [errors.Is].
+var (
+	// ErrDenied: /jwt/auth refuses the token as a password for the registry. The registry
+	// is out of reach for the rest of the run, and no method of a [Registry] sends anything
+	// any more; the API may well go on accepting the token.
+	ErrDenied = errors.New("the token is not accepted for the registry")
+	// ErrManifestNotFound: the registry itself, in its own words, says that it has no such
+	// manifest. It is also [throttle.ErrNotFound].
+	ErrManifestNotFound = errors.New("manifest not found")
+	// ErrNoSuchTag: the registry itself says that it has no such tag. It is also
+	// ErrManifestNotFound.
+	ErrNoSuchTag = errors.New("no such tag in the registry")
+	// ErrRepositoryNotFound: the registry itself says that it has no such repository. It is
+	// also [throttle.ErrNotFound].
+	ErrRepositoryNotFound = errors.New("repository not found in the registry")
+)
+
+// A LostManifestError is a tag that is there, and whose manifest cannot be found: it is lost,
+// or where the registry keeps its data is not mounted or only half restored, and then every
+// tag answers so. It is also [ErrManifestNotFound].
+type LostManifestError struct {
+	Digest string // that the tag names
+	Err    *throttle.StatusError
+}
+
+// Error implements error.
+func (e *LostManifestError) Error() string {
+	return "the tag names " + e.Digest + ", which the registry cannot find: " + e.Err.Error()
+}
+
+// Unwrap returns the registry's answer.
+func (e *LostManifestError) Unwrap() error { return e.Err }
+
+// A ChallengeError is a registry that does not want a token of the instance's own, or wants
+// one from another address. Nothing was sent there.
+type ChallengeError struct{ Problem string }
+
+// Error implements error.
+func (e *ChallengeError) Error() string { return e.Problem }
+
+// An ElsewhereError is a blob that the registry keeps in another place, an object store as a
+// rule, to which it redirects. The redirect was not followed: ask the API instead.
+type ElsewhereError struct{ To string } // without query
+
+// Error implements error.
+func (e *ElsewhereError) Error() string { return "the registry keeps it elsewhere, at " + e.To }
+
+// refusal reads the registry's words out of an answer that is no success; the tag is the one
+// whose manifest was asked for, if any. A registry answers 401 to a token that does not allow
+// what is asked, which says nothing about the access token: it is forbidden there and then.
+//
+// All that the registry says must be that it has no such repository or manifest. It says so,
+// too, of an index that it has when the request's Accept names no index, as happens behind a
+// proxy that tampers with the header: such words are no proof.
+func (r *Registry) refusal(resp *http.Response, tag string) error {
+	e := r.client.StatusError(resp)
+	if e.Status == http.StatusUnauthorized {
+		e.Classes = append(e.Classes, throttle.ErrForbidden)
+	}
+	var answer struct {
+		Errors []struct {
+			Code    string `json:"code"`
+			Message string `json:"message"`
+			Detail  any    `json:"detail"`
+		} `json:"errors"`
+	}
+	if e.Status != http.StatusNotFound || json.Unmarshal(throttle.Body(resp), &answer) != nil || len(answer.Errors) == 0 {
+		return e
+	}
+	for _, said := range answer.Errors {
+		known := slices.Contains([]string{"MANIFEST_UNKNOWN", "NAME_UNKNOWN"}, said.Code)
+		if !known || strings.Contains(strings.ToLower(said.Message), "accept") {
+			return e
+		}
+	}
+	if answer.Errors[0].Code == "NAME_UNKNOWN" {
+		e.Classes = append(e.Classes, ErrRepositoryNotFound)
+	}
+	if tag == "" {
+		return e
+	}
+	e.Classes = append(e.Classes, ErrManifestNotFound)
+	detail, ok := answer.Errors[0].Detail.(map[string]any)
+	if !ok || len(answer.Errors) > 1 || answer.Errors[0].Code != "MANIFEST_UNKNOWN" {
+		return e
+	}
+	name, named := detail["Tag"]
+	digest, _ := detail["Revision"].(string)
+	switch {
+	case named && digest == "" && name == tag:
+		e.Classes = append(e.Classes, ErrNoSuchTag)
+	case !named && manifest.IsDigest(digest):
+		return &LostManifestError{digest, e}
+	}
+	return e
+}

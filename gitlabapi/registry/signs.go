@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+)
+
+// A Sign is what something says of the kind of registry that an instance has.
+type Sign int
+
+// The signs.
+const (
+	SignUnknown  Sign = iota
+	SignLegacy        // without the metadata database
+	SignDatabase      // with it
+)
+
+// String returns the sign as reports show it.
+func (s Sign) String() string {
+	switch s {
+	case SignLegacy:
+		return "legacy"
+	case SignDatabase:
+		return "database"
+	default:
+		return "unknown"
+	}
+}
+
+// Signs is what a registry shows of itself.
+type Signs struct {
+	// InReach is true when the registry serves this token.
+	InReach bool
+	// Header is what the registry says of its database at /v2/; older ones do not.
+	Header Sign
+	// V1 is whether the registry has GitLab's own API, which newer ones have with the
+	// database only; before registry 3.60 all have it. A proxy that lets pass no more than
+	// /v2/ makes a registry look as if it had no database.
+	V1 Sign
+}
+
+// databaseHeader is what newer registries of GitLab send at /v2/.
+const databaseHeader = "Gitlab-Container-Registry-Database-Enabled"
+
+// Signs finds out whether the registry is in reach, and of what kind it is. The error says why
+// it is not in reach, or why not all of its signs could be read; signs that could not be read
+// are unknown.
+func (r *Registry) Signs(ctx context.Context) (Signs, error) {
+	var signs Signs
+	resp, err := r.do(ctx, request{method: http.MethodGet, path: "/v2/"})
+	if err != nil {
+		return signs, fmt.Errorf("asking the registry at %s: %w", r.Host(), err)
+	}
+	signs.InReach = true
+	switch strings.ToLower(resp.Header.Get(databaseHeader)) {
+	case "true":
+		signs.Header = SignDatabase
+	case "false":
+		signs.Header = SignLegacy
+	}
+	_, err = r.do(ctx, request{method: http.MethodGet, path: "/gitlab/v1/"})
+	status, answered := errors.AsType[*throttle.StatusError](err)
+	switch {
+	case err == nil:
+		signs.V1 = SignDatabase
+	case answered && status.Status == http.StatusNotFound && !strings.HasSuffix(status.Path, "/jwt/auth"):
+		signs.V1 = SignLegacy
+	default:
+		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.Host(), err)
+	}
+	return signs, nil
+}

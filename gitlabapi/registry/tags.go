@@ -1,0 +1,206 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+)
+
+// PageSize is the most that GitLab's registry gives in one page.
+const PageSize = 1000
+
+// A TagRow is what the registry's database says about a tag.
+type TagRow struct {
+	Name      string
+	Digest    string // of its manifest, "sha256:…"
+	MediaType string
+	Bytes     int64 // of config and layers; 0 where the registry does not say
+	// CreatedAt is when the tag was pushed first, PublishedAt when it was pushed last;
+	// registries too old to say the latter let it be made out from other dates.
+	CreatedAt   time.Time
+	PublishedAt time.Time
+}
+
+// Tags lists the names of a repository's tags, each once and in ascending order. A registry
+// without metadata database sends the whole list at once, whatever is asked for, and never a
+// Link; with it, it sends pages and a Link to the next, so that nothing else says that a list
+// goes on. A listing that fails half-way returns none. The error is [ErrRepositoryNotFound]
+// when the registry itself says that there is no such repository, and says so at once: one that
+// vanishes half-way is a [throttle.ListingError].
+func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
+	list := listing[string]{
+		registry: r, repository: path, path: "/v2/" + path + "/tags/list",
+		maxBody: 64 << 20, // a million names, where there are no pages
+		decode:  func(body []byte) ([]string, error) { return decodeTagList(path, body) },
+		name:    func(tag string) string { return tag },
+	}
+	var tags []string
+	for page, err := range list.pages(ctx) {
+		if err != nil {
+			return nil, fmt.Errorf("listing the tags of %s at the registry: %w", path, err)
+		}
+		tags = append(tags, page...)
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags), nil
+}
+
+// TagRows lists the tags of a repository on a registry with the metadata database, page by page
+// as they come; a tag can come twice when the list changes meanwhile. The first error is the
+// last thing that it yields, and means that the listing was not whole. It is
+// [ErrRepositoryNotFound] when the registry itself says that there is no such repository, and
+// says so before any row: one that vanishes half-way is a [throttle.ListingError].
+func (r *Registry) TagRows(ctx context.Context, path string) iter.Seq2[[]TagRow, error] {
+	mediaTypes := make(map[string]string)
+	list := listing[TagRow]{
+		registry: r, repository: path, path: "/gitlab/v1/repositories/" + path + "/tags/list/", paged: true,
+		decode: func(body []byte) ([]TagRow, error) { return decodeTagRows(mediaTypes, body) },
+		name:   func(row TagRow) string { return row.Name },
+	}
+	return func(yield func([]TagRow, error) bool) {
+		for page, err := range list.pages(ctx) {
+			if err != nil {
+				err = fmt.Errorf("listing the tags of %s at the registry: %w", path, err)
+			}
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// A listing walks the pages of one of the registry's lists of tags.
+type listing[T any] struct {
+	registry   *Registry
+	repository string
+	path       string
+	paged      bool  // the list has no page longer than PageSize
+	maxBody    int64 // 0 for the usual
+	decode     func(body []byte) ([]T, error)
+	name       func(T) string
+}
+
+// pages yields one page after the other; the first error is the last thing that it yields. The
+// next page is where Link points to. After a full page of a paged list without Link, which a
+// proxy may have dropped, what follows its last tag is asked for. A page that came before, or an
+// empty one that is not the last, is an error: a list that goes on like this has no end.
+func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		if err := checkPath(l.repository); err != nil {
+			yield(nil, err)
+			return
+		}
+		q := request{
+			method: http.MethodGet, repository: l.repository, path: l.path, maxBody: l.maxBody,
+			query: url.Values{"n": {strconv.Itoa(PageSize)}}.Encode(),
+		}
+		for seen := (throttle.SeenPages{}); ; {
+			items, next, err := l.page(ctx, q)
+			first := len(seen) == 0
+			switch {
+			case err != nil && !first && errors.Is(err, ErrRepositoryNotFound):
+				// A repository with tags is not one that has none.
+				err = q.failed(&throttle.ListingError{Problem: "the repository vanished while its tags were listed"})
+			case err == nil && (len(items) == 0 && next != "" || throttle.Seen(seen, items, l.name)):
+				err = q.failed(&throttle.ListingError{Problem: "a page of the listing brings nothing new"})
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(items, nil) || next == "" {
+				return
+			}
+			q.query = next
+		}
+	}
+}
+
+// page asks for one page and returns the query of the one after it, "" after the last.
+func (l listing[T]) page(ctx context.Context, q request) (items []T, next string, err error) {
+	resp, err := l.registry.do(ctx, q)
+	if err != nil {
+		return nil, "", err
+	}
+	if items, err = l.decode(throttle.Body(resp)); err != nil {
+		return nil, "", q.failed(&throttle.FormatError{Problem: err.Error()})
+	}
+	if slices.ContainsFunc(items, func(item T) bool { return l.name(item) == "" }) {
+		return nil, "", q.failed(&throttle.FormatError{Problem: "the listing has a tag without a name"})
+	}
+	link, linked, err := l.registry.client.NextPage(resp)
+	switch {
+	case err != nil:
+		return nil, "", q.failed(err)
+	case link != nil:
+		return items, link.RawQuery, nil
+	case l.paged && !linked && len(items) == PageSize:
+		last := l.name(items[len(items)-1])
+		return items, url.Values{"last": {last}, "n": {strconv.Itoa(PageSize)}}.Encode(), nil
+	}
+	return items, "", nil
+}
+
+// decodeTagList reads a page of /v2/<path>/tags/list. Its tags are null where there are none;
+// that they are not there at all is something else.
+func decodeTagList(path string, body []byte) ([]string, error) {
+	var answer struct {
+		Name string          `json:"name"`
+		Tags json.RawMessage `json:"tags"`
+	}
+	var tags []string
+	switch {
+	case json.Unmarshal(body, &answer) != nil || json.Unmarshal(answer.Tags, &tags) != nil:
+		return nil, errors.New("the answer is no list of tags")
+	case answer.Name != path:
+		return nil, errors.New("the answer is the list of another repository")
+	}
+	return tags, nil
+}
+
+// decodeTagRows reads a page of /gitlab/v1/repositories/<path>/tags/list/. Rows share what
+// mediaTypes already holds of their media types, of which there are few.
+func decodeTagRows(mediaTypes map[string]string, body []byte) ([]TagRow, error) {
+	var sources []struct {
+		Name        string    `json:"name"`
+		Digest      string    `json:"digest"`
+		MediaType   string    `json:"media_type"`
+		Bytes       int64     `json:"size_bytes"`
+		CreatedAt   time.Time `json:"created_at"`
+		UpdatedAt   time.Time `json:"updated_at"`
+		PublishedAt time.Time `json:"published_at"`
+	}
+	if err := json.Unmarshal(body, &sources); err != nil || sources == nil {
+		return nil, errors.New("the answer is no list of tags")
+	}
+	rows := make([]TagRow, len(sources))
+	for i, source := range sources {
+		if !manifest.IsDigest(source.Digest) {
+			return nil, errors.New("the listing has a tag without a digest")
+		}
+		if _, ok := mediaTypes[source.MediaType]; !ok {
+			mediaTypes[source.MediaType] = source.MediaType
+		}
+		published := source.CreatedAt
+		for _, at := range []time.Time{source.UpdatedAt, source.PublishedAt} {
+			if !at.IsZero() {
+				published = at // the last of these that is said is the latest
+			}
+		}
+		rows[i] = TagRow{
+			Name: source.Name, Digest: source.Digest, MediaType: mediaTypes[source.MediaType],
+			Bytes: max(source.Bytes, 0), CreatedAt: source.CreatedAt, PublishedAt: published,
+		}
+	}
+	return rows, nil
+}

@@ -1,0 +1,191 @@
+package throttle
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// limiter holds every request back until it may be sent. It is the one place that knows the
+// rate, and it looks at four things in turn:
+//
+//   - a pause that a server has asked for holds everything (pause.go);
+//   - no more than so many requests are in flight;
+//   - a limit of GitLab's that is running short holds the endpoints that count against it
+//     (ratelimit.go);
+//   - the rate of our own holds everything (rate.go).
+//
+// Requests pass by priority and, within one, in the order in which they came, so that no stage
+// of a run starves another one. A request overtakes only those of a lower priority and those
+// that are held by a limit that is not its own. Who has passed must call [limiter.leave].
+type limiter struct {
+	mu    sync.Mutex
+	queue []*waiter   // by priority, then by arrival
+	timer *time.Timer // admits whatever is due next; nil until something had to wait
+
+	slots  int // how many more requests may be in flight
+	pauses pauses
+	limits rateLimits
+	rate   *ownRate
+}
+
+// A waiter is a request in the queue.
+type waiter struct {
+	endpoint endpoint
+	priority Priority
+	admitted chan struct{} // closed when it may be sent
+}
+
+// untilAnAnswer is the delay of a request that waits for another one's answer and not for a
+// time.
+const untilAnAnswer = time.Duration(math.MaxInt64)
+
+// newLimiter returns a limiter for so many requests a second, 0 or less meaning no limit, and
+// so many in flight.
+func newLimiter(perSecond float64, burst, inFlight int) *limiter {
+	return &limiter{slots: max(inFlight, 1), rate: newOwnRate(perSecond, burst)}
+}
+
+// wait returns when a request may be sent, or with the context's error.
+func (l *limiter) wait(ctx context.Context, e endpoint, p Priority) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := l.enter(e, p)
+	if w == nil {
+		return nil
+	}
+	select {
+	case <-w.admitted:
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		l.giveUp(w)
+		return err
+	}
+	return nil
+}
+
+// enter admits a request at once, or returns its place in the queue.
+func (l *limiter) enter(e endpoint, p Priority) *waiter {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if len(l.queue) == 0 {
+		if delay, _ := l.admit(now, e); delay == 0 {
+			return nil
+		}
+	}
+	w := &waiter{endpoint: e, priority: p, admitted: make(chan struct{})}
+	i := len(l.queue)
+	for i > 0 && l.queue[i-1].priority < p {
+		i--
+	}
+	l.queue = slices.Insert(l.queue, i, w)
+	l.serve(now)
+	return w
+}
+
+// giveUp takes a request out of the queue that is not going to be sent.
+func (l *limiter) giveUp(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.queue, w); i >= 0 {
+		l.queue = slices.Delete(l.queue, i, i+1)
+	} else { // admitted in the very moment in which it gave up
+		l.slots++
+		l.limits.inFlight[w.endpoint]--
+	}
+	l.serve(time.Now())
+}
+
+// leave is told of every request that has passed, once its exchange is over: when it was sent
+// and, unless it failed, its answer. It returns the length of a pause that begins with that
+// answer, else 0.
+func (l *limiter) leave(e endpoint, sent time.Time, resp *http.Response) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.slots++
+	l.limits.inFlight[e]--
+	var began time.Duration
+	if resp != nil {
+		wasPaused := l.pauses.left(now) > 0
+		if length := l.pauses.observe(now, sent, resp); length > 0 {
+			l.rate.startSlowly(now, now.Add(length))
+			if !wasPaused {
+				began = length
+			}
+		}
+		// A 429 speaks through the pause that it asks for.
+		if resp.StatusCode != http.StatusTooManyRequests {
+			l.limits.observe(now, e, resp.Header)
+		}
+	}
+	l.serve(now)
+	return began
+}
+
+// serve admits all requests that may be sent, the first in the queue first, and sets the timer
+// for the next.
+func (l *limiter) serve(now time.Time) {
+	next := untilAnAnswer
+	for i := 0; i < len(l.queue); {
+		delay, alone := l.admit(now, l.queue[i].endpoint)
+		switch {
+		case delay == 0:
+			close(l.queue[i].admitted)
+			l.queue = slices.Delete(l.queue, i, i+1)
+			continue
+		case alone:
+			i++
+		default:
+			i = len(l.queue)
+		}
+		next = min(next, delay)
+	}
+	switch {
+	case next == untilAnAnswer: // a timer that is set finds nothing to do
+	case l.timer == nil:
+		l.timer = time.AfterFunc(next, func() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.serve(time.Now())
+		})
+	default:
+		l.timer.Reset(next)
+	}
+}
+
+// admit lets a request pass, or returns when to ask again, and whether it alone is held.
+func (l *limiter) admit(now time.Time, e endpoint) (delay time.Duration, alone bool) {
+	if left := l.pauses.left(now); left > 0 {
+		return left, false
+	}
+	if l.slots == 0 {
+		return untilAnAnswer, false
+	}
+	if delay := l.limits.delay(now, e, l.rate.limit); delay > 0 {
+		return delay, true
+	}
+	if delay := l.rate.take(now); delay > 0 {
+		return delay, false
+	}
+	l.slots--
+	if l.limits.pass(now, e) {
+		l.rate.dropBurst(now)
+	}
+	return 0, false
+}
+
+// throttledFor returns how long servers have had everything held back so far. That a short
+// limit or the rate parted requests does not count: it is not the server that asked for it,
+// and others may have gone meanwhile.
+func (l *limiter) throttledFor(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.pauses.total - l.pauses.left(now)
+}

@@ -1,0 +1,199 @@
+package throttle
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTheRateClimbsBackAfterAPause has a run at ten a second refused after three
+// seconds, and a crowd waiting. Without a limit of its own it comes back to the ten
+// that it had been doing, and then to whatever it can do.
+func TestTheRateClimbsBackAfterAPause(t *testing.T) {
+	for rate, rest := range map[float64]func(i int) float64{
+		10: func(i int) float64 { return 10.05 + 0.1*float64(i) },
+		0:  func(int) float64 { return 10 },
+	} {
+		t.Run(fmt.Sprintf("%v a second", rate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDiary()
+				network := wire(func(req *http.Request) (*http.Response, error) {
+					n := d.note()
+					if n <= 30 {
+						time.Sleep(100 * time.Millisecond)
+					}
+					if n == 30 {
+						return reply(req, 429, "", "Retry-After", "7"), nil
+					}
+					return reply(req, 200, "[]"), nil
+				})
+				c := newTestClient(t, network, Config{RateLimit: rate, RateBurst: 5, Concurrency: 200})
+				for range 31 {
+					send(t, c, "GET", aRead)
+				}
+				until := time.Since(d.start)
+				if want := 3100 * time.Millisecond; until != want {
+					t.Fatalf("refused after %v, want %v", until, want)
+				}
+				var crowd sync.WaitGroup
+				for range 80 {
+					crowd.Go(func() { send(t, c, "GET", aRead) })
+				}
+				crowd.Wait()
+				var want []time.Duration
+				for i := range 26 { // five seconds at five a second, from the first moment on
+					want = append(want, seconds(10.1+0.2*float64(i))...)
+				}
+				for i := range 37 { // five at seven and a half
+					want = append(want, seconds(15.1+float64(i+1)/7.5)...)
+				}
+				for i := range 80 - 26 - 37 {
+					want = append(want, seconds(10.1+rest(i))...)
+				}
+				if diff := cmp.Diff(want, d.times()[31:]); diff != "" {
+					t.Errorf("requests were sent at (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestAPauseInTheClimbKeepsItsAim: what a run without a limit did while it climbed is
+// not what it is to come back to.
+func TestAPauseInTheClimbKeepsItsAim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newLimiter(0, 1, 1000)
+		for range 40 {
+			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 { // in the pause, and in the climb after it
+			g.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
+			time.Sleep(600 * time.Millisecond)
+		}
+		start := time.Now()
+		for range 11 {
+			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := time.Since(start), 400*time.Millisecond+10*time.Second/20; got.Round(time.Millisecond) != want {
+			t.Errorf("eleven requests took %v, want %v: half of 40 a second", got, want)
+		}
+	})
+}
+
+// TestFirstComeFirstServed has reads and deletions in endless loops at the limiter,
+// more of them than may be in flight or not, with a pause in between or without. All
+// take their turns, in one order from beginning to end.
+func TestFirstComeFirstServed(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		concurrency int
+		pauseAt     int
+		least       int // requests in the minute
+	}{
+		{"room for all", 64, -1, 599}, // the 600th falls on the end
+		{"room for few", 2, -1, 599},
+		{"a pause", 64, 250, 599 - 100 - 38}, // ten seconds, and what the climb costs
+		{"a pause and room for few", 2, 250, 599 - 100 - 38},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				var served []string
+				network := wire(func(req *http.Request) (*http.Response, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					served = append(served, req.Method+" "+req.URL.Path)
+					if len(served) == test.pauseAt {
+						return reply(req, 429, "", "Retry-After", "10"), nil
+					}
+					return reply(req, 200, "[]"), nil
+				})
+				c := newTestClient(t, network, Config{RateLimit: 10, RateBurst: 1, Concurrency: test.concurrency})
+				send(t, c, "GET", aRead) // all begin in the queue
+				served = nil
+				end := time.Now().Add(time.Minute)
+				var loops sync.WaitGroup
+				for i := range 20 {
+					method := http.MethodGet
+					if i%5 == 0 {
+						method = http.MethodDelete
+					}
+					loops.Go(func() {
+						for time.Now().Before(end) {
+							send(t, c, method, fmt.Sprintf("%s/tag%d", aRead, i))
+						}
+					})
+				}
+				loops.Wait()
+				served = served[:len(served)-20] // each loop ends with one more
+				if len(served) < test.least {
+					t.Errorf("%d requests, want at least %d", len(served), test.least)
+				}
+				round := slices.Compact(slices.Sorted(slices.Values(served[:20])))
+				if len(round) != 20 {
+					t.Fatalf("%d of 20 loops had a turn in the first round", len(round))
+				}
+				for i := 20; i < len(served); i++ {
+					if served[i] != served[i-20] {
+						t.Fatalf("request %d is %s, want %s, which has waited longest", i, served[i], served[i-20])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestNobodySlipsInBeforeTheQueue comes to the gate when somebody is due who has not
+// been called yet.
+func TestNobodySlipsInBeforeTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newLimiter(1, 1, 10)
+		if w := g.enter(reads, Ordinary); w != nil {
+			t.Fatal("the first had to wait")
+		}
+		early := g.enter(reads, Ordinary)
+		g.timer.Stop()
+		time.Sleep(time.Second)
+		late := g.enter(reads, Ordinary)
+		select {
+		case <-early.admitted:
+		default:
+			t.Error("who came first was not called")
+		}
+		if late == nil {
+			t.Error("who came last passed")
+		}
+	})
+}
+
+// TestGivingUpLeavesNoTrace: neither one that still waits nor one that is called in the
+// same moment takes the only room with it.
+func TestGivingUpLeavesNoTrace(t *testing.T) {
+	for _, called := range []bool{false, true} {
+		t.Run(fmt.Sprintf("called: %v", called), func(t *testing.T) {
+			g := newLimiter(0, 1, 1)
+			g.enter(reads, Ordinary)
+			w := g.enter(writes, Ordinary)
+			if called {
+				g.leave(reads, time.Now(), nil)
+				g.giveUp(w)
+			} else {
+				g.giveUp(w)
+				g.leave(reads, time.Now(), nil)
+			}
+			if g.enter(reads, Ordinary) != nil || g.limits.inFlight[writes] != 0 {
+				t.Error("somebody is still in the way")
+			}
+		})
+	}
+}

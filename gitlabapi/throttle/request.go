@@ -1,0 +1,135 @@
+package throttle
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// MaxBody is the largest answer that is read unless a [Request] says otherwise, in bytes. A
+// page of 100 projects with all their fields has about 400 KB; what is larger than this is no
+// answer of GitLab's API.
+const MaxBody = 16 << 20
+
+// A Request says what a [Client] has to know of a request beside its HTTP. The zero value is
+// that of an ordinary request to GitLab's API. GitLab's own client makes its requests itself,
+// so a Request travels in their context, see [With].
+type Request struct {
+	Server   Server
+	Priority Priority
+	// Before ends the wait of a request that has not been sent: it is then given up with
+	// [ErrNotSent]. Once sent, it may take until its own context ends. Nil for the latter.
+	Before context.Context
+	// MaxBody bounds the body of a success, in bytes; 0 for [MaxBody].
+	MaxBody int64
+	Accepts MediaTypes
+	// Immutable is set when the address alone says what the answer must be, as the digest
+	// of a blob does: it may then come from a cache.
+	Immutable bool
+	// NoRedirect refuses redirects that stay on the host, too. Requests that show a secret
+	// to the registry or to /jwt/auth are not known to be redirected, but those for blobs:
+	// to a store that wants no token and that nobody has configured.
+	NoRedirect bool
+}
+
+type requestKey struct{}
+
+// With returns a context for requests that are like this.
+func With(ctx context.Context, r Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+// requestOf returns what is known of a request.
+func requestOf(ctx context.Context) Request {
+	r, _ := ctx.Value(requestKey{}).(Request)
+	if r.MaxBody == 0 {
+		r.MaxBody = MaxBody
+	}
+	return r
+}
+
+// A Server is what a request is sent to.
+type Server int
+
+// The servers.
+const (
+	Instance Server = iota // GitLab itself
+	Registry               // its container registry
+)
+
+// setting names the variable that tells where a server is, and what it must be.
+func (s Server) setting() (variable, whose string) {
+	if s == Registry {
+		return "REGISTRY_URL", "the registry"
+	}
+	return "GITLAB_URL", "the instance"
+}
+
+// A Priority says which of the requests that wait is sent first. The evidence for a deletion
+// grows old while it waits, and so does what a recheck has read for the one after it.
+type Priority int
+
+// The priorities, from the lowest to the highest.
+const (
+	Ordinary Priority = iota
+	Recheck
+	Deletion
+)
+
+// MediaTypes are what may come beside JSON. Pages of HTML are never among them.
+type MediaTypes int
+
+// The sets of media types.
+const (
+	OnlyJSON        MediaTypes = iota
+	AnyApplication             // "application/…": manifests have types of their own, some old ones no JSON
+	AnythingButHTML            // where a digest tells whether it is the right thing
+)
+
+// allow reports whether an answer may have a media type; "" stands for none.
+func (m MediaTypes) allow(mediaType string) bool {
+	switch {
+	case isHTML(mediaType):
+		return false
+	case mediaType == "application/json", strings.HasSuffix(mediaType, "+json"), mediaType == "", m == AnythingButHTML:
+		return true
+	default:
+		return m == AnyApplication && strings.HasPrefix(mediaType, "application/")
+	}
+}
+
+func isHTML(mediaType string) bool {
+	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
+}
+
+// check refuses an answer out of a cache, and a success that is not the server's: a sign-in
+// page, a portal, another program at that address. Of a DELETE it wants no body, only that
+// there is no page in it.
+func (c *Client) check(req *http.Request, r Request, resp *http.Response) error {
+	read := (req.Method == http.MethodGet || req.Method == http.MethodHead) && !isRepeatable(req, resp)
+	if age, err := strconv.Atoi(resp.Header.Get("Age")); read && !r.Immutable && err == nil && age > 0 {
+		return &StaleError{age}
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return nil
+	}
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if !r.Accepts.allow(mediaType) && (req.Method != http.MethodDelete || isHTML(mediaType)) {
+		instead, what := "JSON", "a GitLab"
+		if r.Server == Registry {
+			instead, what = "a registry's", "GitLab's registry"
+		}
+		variable, _ := r.Server.setting()
+		return &FormatError{fmt.Sprintf("the answer is %s instead of %s: is %s the address of %s?",
+			c.scrub(req, mediaType), instead, variable, what)}
+	}
+	wanted := req.Method == http.MethodGet || req.Method == http.MethodPost
+	if wanted && string(bytes.TrimSpace(Body(resp))) == "null" {
+		return &FormatError{"the answer is null"}
+	}
+	return nil
+}
