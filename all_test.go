@@ -27,7 +27,7 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/printable", "internal/redact"},
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/manifest", "gitlabapi/throttle"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
@@ -37,9 +37,11 @@ var mayImport = map[string][]string{
 	"gitlabapi/registry":   {"gitlabapi/manifest", "gitlabapi/throttle", "internal/flight"},
 	"gitlabapi/throttle":   nil,
 	"internal/flight":      nil,
+	"internal/printable":   nil,
+	"internal/redact":      nil,
 	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
 	"pipeline/policy":      {"gitlabapi/manifest"},
-	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest"},
+	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest", "internal/printable", "internal/redact"},
 
 	"pipeline/report/metrics": {"pipeline/policy", "pipeline/report"},
 }
@@ -57,7 +59,6 @@ var homes = map[string][]string{
 	"github.com/lmittmann/tint":             {"cmd/registry-gc"},
 	"github.com/KimMachineGun/automemlimit": {"cmd/registry-gc"},
 	"golang.org/x/term":                     {"cmd/registry-gc"},
-	"github.com/vbauerster/mpb":             {"cmd/registry-gc"},
 	"golang.org/x/sync":                     {"pipeline"},
 	"golang.org/x/time":                     {"gitlabapi/throttle", "gitlabapi"},
 	"gitlab.com/gitlab-org/api/client-go":   {"gitlabapi"},

@@ -68,13 +68,13 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// suffix is what the names of repositories can end with.
-var suffix = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
+// suffixPattern is what the names of repositories can end with.
+var suffixPattern = regexp.MustCompile(`^[a-z0-9._/-]*[a-z0-9]$`)
 
-// acceptable says of which fields not every value of their type will do.
+// acceptable has the fields of which not every value of their type is valid.
 var acceptable = map[string]func(*Config) bool{
-	"CacheSuffix":    func(c *Config) bool { return suffix.MatchString(c.CacheSuffix) },
-	"GitLabURL":      func(c *Config) bool { _, err := throttle.ParseURL(c.GitLabURL); return err == nil },
+	"CacheSuffix":    func(c *Config) bool { return suffixPattern.MatchString(c.CacheSuffix) },
+	"GitLabURL":      func(c *Config) bool { return parses(throttle.ParseURL(c.GitLabURL)) },
 	"Concurrency":    func(c *Config) bool { return c.Concurrency >= 1 && c.Concurrency <= 1000 },
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
@@ -83,10 +83,15 @@ var acceptable = map[string]func(*Config) bool{
 	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
-	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || isRegistry(c.RegistryURL) },
+	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(registry.ParseURL(c.RegistryURL)) },
 	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
-	"Pushgateway":    func(c *Config) bool { return c.Pushgateway.IsZero() || isGateway(c.Pushgateway.Reveal()) },
+	"Pushgateway": func(c *Config) bool {
+		return c.Pushgateway.IsZero() || parses(metrics.ParseGateway(c.Pushgateway.Reveal()))
+	},
 }
+
+// parses reports whether a parser accepts its text.
+func parses[T any](_ T, err error) bool { return err == nil }
 
 // kinds are those that DELETE_KINDS can name: GitLab has details of all others.
 var kinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindMultiArch}
@@ -94,18 +99,8 @@ var kinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage,
 func isNoKind(name string) bool { return !slices.Contains(kinds, manifest.Kind(name)) }
 
 // isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
-// would protect nothing, and nobody would notice before the tags are gone.
+// would protect nothing, which would show when the tags are deleted.
 func isNoTag(name string) bool { return !gitlabapi.IsTagName(name) }
-
-func isRegistry(text string) bool {
-	_, err := registry.ParseURL(text)
-	return err == nil
-}
-
-func isGateway(text string) bool {
-	_, err := metrics.ParseGateway(text)
-	return err == nil
-}
 
 // loadConfig reads the configuration. All that is wrong is in the error, each a
 // [*problem].
@@ -125,7 +120,14 @@ func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []
 		if names != nil && !slices.Contains(names, field.Name) {
 			continue
 		}
-		if !loadField(ctx, field, value, lookuper) || !c.accepts(field, value) {
+		valid := loadField(ctx, field, value, lookuper)
+		if choices, ok := field.Tag.Lookup("one_of"); ok {
+			valid = valid && slices.Contains(strings.Split(choices, ","), value.String())
+		}
+		if accepts, ok := acceptable[field.Name]; ok {
+			valid = valid && accepts(c)
+		}
+		if !valid {
 			problems = append(problems, mustBe(field, lookuper))
 		}
 	}
@@ -152,15 +154,6 @@ func checkFolder(dir string) error {
 		return &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
 	return nil
-}
-
-// accepts reports whether the value of a field is one of those that the field allows.
-func (c *Config) accepts(field reflect.StructField, value reflect.Value) bool {
-	if choices, ok := field.Tag.Lookup("one_of"); ok {
-		return slices.Contains(strings.Split(choices, ","), value.String())
-	}
-	accepts, picky := acceptable[field.Name]
-	return !picky || accepts(c)
 }
 
 // loadField reads one field and reports whether its value is of its type. go-envconfig
@@ -247,7 +240,7 @@ func (c *Config) rules() policy.Rules {
 }
 
 // membership says whether only projects of the token's user are walked. On gitlab.com
-// everything public is visible, which nobody means to walk.
+// everything public is visible, which is not what a run is for.
 func (c *Config) membership() bool {
 	if c.Membership != "auto" {
 		return c.Membership == "true"
@@ -270,36 +263,36 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 	if choices, ok := field.Tag.Lookup("one_of"); ok {
 		must = "be one of " + strings.ReplaceAll(choices, ",", ", ")
 	}
-	if reason, ok := reasons[field.Name]; ok {
+	if hint, ok := valueHints[field.Name]; ok {
 		value, _ := lookuper.Lookup(name)
-		must += reason(value)
+		must += hint(value)
 	}
 	return &problem{name, "must " + must}
 }
 
-// reasons say of a value what exactly is wrong with it, without showing more of it than
-// cannot be a secret.
-var reasons = map[string]func(value string) string{
-	"DeleteKinds":        noKindIn,
-	"ProtectedTagsRegex": noPatternIn,
+// valueHints say of a value what exactly is wrong with it. They show no part of it that
+// could be a secret.
+var valueHints = map[string]func(value string) string{
+	"DeleteKinds":        hintForKinds,
+	"ProtectedTagsRegex": hintForPattern,
 }
 
-// word is what a kind looks like. No access token does.
-var word = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)*$`)
+// kindLike is what a kind looks like. No access token does.
+var kindLike = regexp.MustCompile(`^[a-z]+(?:-[a-z]+)*$`)
 
-// noKindIn names the first entry that is no kind, if it is a short word.
-func noKindIn(list string) string {
+// hintForKinds names the first entry that is no kind, if it is a short word.
+func hintForKinds(list string) string {
 	for _, entry := range trimmed(strings.Split(list, ",")) {
-		if isNoKind(entry) && word.MatchString(entry) && len(entry) <= 20 {
+		if isNoKind(entry) && kindLike.MatchString(entry) && len(entry) <= 20 {
 			return "; " + entry + " is none of them"
 		}
 	}
 	return ""
 }
 
-// noPatternIn names the rule of regular expressions that is broken. The library's error
+// hintForPattern names the rule of regular expressions that is broken. The library's error
 // also quotes the text.
-func noPatternIn(text string) string {
+func hintForPattern(text string) string {
 	_, err := regexp.Compile(text)
 	if broken, ok := errors.AsType[*syntax.Error](err); ok {
 		return ": " + broken.Code.String()

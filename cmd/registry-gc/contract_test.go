@@ -222,7 +222,7 @@ func TestReadmeReasons(t *testing.T) {
 // TestReadmeKinds: the table whose first column is headed "kind" has every kind that a line
 // of decisions.jsonl can name, and no other.
 func TestReadmeKinds(t *testing.T) {
-	source := readText(t, moduleRoot+"/pipeline/policy/facts.go")
+	source := readText(t, moduleRoot+"/gitlabapi/manifest/manifest.go")
 	var got, want []string
 	for _, match := range regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "([^"]+)"`).FindAllStringSubmatch(source, -1) {
 		want = append(want, match[1])

@@ -1,111 +1,21 @@
 package main
 
 import (
-	"io"
-	"sync/atomic"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
 )
 
-// A display shows views on a terminal: a table with a row for every stage, and a bar. It
-// is laid out by mpb for the width that the terminal has at the time.
+// A display lays out a status for a terminal: a table with a row for every stage and one
+// for the requests, and below it a bar. It shows figures and the program's own words, and
+// nothing that came from a server.
 type display struct {
-	wording wording
-	color   bool
-
-	progress *mpb.Progress
-	shown    atomic.Pointer[shown]
-	refresh  chan any
-	gone     chan any
-}
-
-// shown is what the display is to show.
-type shown struct {
-	labels *labels
-	share  float64 // of the bar that is full; 0: there is no bar
-}
-
-// How many columns the bar takes; where there is no room for the least it is left out.
-const (
-	barWidth    = 30
-	minBarWidth = 8
-)
-
-// newDisplay puts a display on a console. It is blank until the first view.
-func newDisplay(console mpb.ConsoleWriter, wording wording, color bool) *display {
-	d := &display{wording: wording, color: color, refresh: make(chan any), gone: make(chan any)}
-	d.shown.Store(&shown{labels: new(labels)})
-	d.progress = mpb.New(mpb.WithConsoleWriter(console), mpb.WithManualRefresh(d.refresh), mpb.WithShutdownNotifier(d.gone))
-	for row := range tableRows {
-		var cells []decor.Decorator
-		for col := range tableCols {
-			cells = append(cells, d.cell(row, col))
-		}
-		d.progress.New(0, mpb.NopStyle(), mpb.BarFillerTrim(), mpb.PrependDecorators(cells...))
-	}
-	d.progress.New(0, d.bar(), mpb.BarFillerTrim(), mpb.BarWidth(barWidth), mpb.AppendDecorators(d.time()))
-	return d
-}
-
-// show shows a view. It returns when the view is on its way to the console.
-func (d *display) show(v view) {
-	d.shown.Store(&shown{labels: d.wording.labels(v), share: v.Share})
-	select {
-	case d.refresh <- nil:
-	case <-d.gone: // the console has failed
-	}
-}
-
-// close ends the display. Nothing is written to the console any more.
-func (d *display) close() { d.progress.Shutdown() }
-
-// cell returns what shows a cell of the table, as wide as the widest of its column.
-func (d *display) cell(row, col int) decor.Decorator {
-	layout := decor.WC{C: decor.DSyncWidthR}
-	if col == 1 || col == 3 {
-		layout.C = decor.DSyncWidth // numbers end in one line, and words begin so
-	}
-	cell := decor.Any(func(at decor.Statistics) string {
-		return d.shown.Load().labels.cell(row, col, at.AvailableWidth)
-	}, layout)
-	switch {
-	case col == 0:
-		return decor.Meta(cell, d.paint(faint))
-	case row == tableRows-1 && col == tableCols-1: // what holds the run up
-		return decor.Meta(cell, d.paint(yellow))
-	default:
-		return cell
-	}
-}
-
-func (d *display) time() decor.Decorator {
-	return decor.Any(func(decor.Statistics) string { return d.shown.Load().labels.time })
-}
-
-// A barBuilder makes the bar, for the library insists on a builder.
-type barBuilder struct{ mpb.BarFillerFunc }
-
-// Build implements [mpb.BarFillerBuilder].
-func (b barBuilder) Build() mpb.BarFiller { return b.BarFillerFunc }
-
-// bar returns what draws the bar, and a space after it. Until the share is known it draws
-// nothing.
-func (d *display) bar() mpb.BarFillerBuilder {
-	style := mpb.BarStyle().FillerMeta(d.paint(green)).TipMeta(d.paint(green)).PaddingMeta(d.paint(faint)).Build()
-	return barBuilder{func(w io.Writer, at decor.Statistics) error {
-		share := d.shown.Load().share
-		if at.AvailableWidth--; share == 0 || at.AvailableWidth < minBarWidth {
-			return nil
-		}
-		const whole = 1000
-		at.Total, at.Current = whole, int64(share*whole)
-		if err := style.Fill(w, at); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, " ")
-		return err
-	}}
+	rateLimit float64 // requests a second; 0: none
+	dryRun    bool
+	color     bool
 }
 
 // What colours are called on a terminal.
@@ -115,12 +25,129 @@ const (
 	yellow = "33"
 )
 
-// paint returns what colours a text, where colours are wanted.
-func (d *display) paint(color string) func(string) string {
-	return func(text string) string {
-		if !d.color || text == "" {
-			return text
+// The columns that the bar takes; where there is no room for minBarWidth it is left out.
+const (
+	barWidth    = 30
+	minBarWidth = 8
+)
+
+// rows returns the rows for a terminal of some size. Where it is too low the first are left
+// out, where it is too narrow the last columns: half a number is worse than none.
+func (d *display) rows(s status, width, height int) []string {
+	table := d.table(s)
+	gaps := [len(table[0])]string{"", "  ", " ", "  ", "  "} // what is before each column
+	lines := make([]string, len(table))
+	left := width
+	for column := range gaps {
+		cellWidth := 0
+		for _, row := range table {
+			cellWidth = max(cellWidth, len(row[column]))
 		}
-		return "\x1b[" + color + "m" + text + "\x1b[0m"
+		if left -= len(gaps[column]) + cellWidth; left < 0 {
+			break
+		}
+		for i, row := range table {
+			cell := fmt.Sprintf("%-*s", cellWidth, row[column])
+			if column == 1 || column == 3 { // numbers end in one column, and words begin so
+				cell = fmt.Sprintf("%*s", cellWidth, row[column])
+			}
+			switch {
+			case column == 0:
+				cell = d.paint(faint, cell)
+			case i == len(table)-1 && column == len(gaps)-1: // what holds the run up
+				cell = d.paint(yellow, cell)
+			}
+			lines[i] += gaps[column] + cell
+		}
 	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	lines = append(lines, d.bar(s, width))
+	return lines[max(0, len(lines)-height):]
+}
+
+// table returns the cells of the table: name, done, found, in flight, remark.
+func (d *display) table(s status) [5][5]string {
+	deleted, soFar, remark := "deleted", " so far", ""
+	if d.dryRun {
+		deleted = "marked"
+	}
+	if s.AllProjects {
+		soFar = ""
+	}
+	rate := perSecond(s.RequestRate)
+	if d.rateLimit > 0 {
+		rate = fmt.Sprintf("%.1f of %s/s", s.RequestRate, strconv.FormatFloat(d.rateLimit, 'f', -1, 64))
+	}
+	switch {
+	case s.Stopping:
+		remark = "stopping"
+	case s.Throttled:
+		remark = "GitLab asks to wait"
+	}
+	return [5][5]string{
+		{"projects", grouped(s.Projects.Done), "of " + grouped(s.Projects.Found) + soFar, countOf(s.Projects.InFlight, "in flight"), ""},
+		{"repositories", grouped(s.Repositories.Done), "of " + grouped(s.Repositories.Found), countOf(s.Repositories.InFlight, "in flight"), ""},
+		{"tags", grouped(s.Tags.Done), "of " + grouped(s.Tags.Found), countOf(s.Tags.InFlight, "in flight"),
+			commaList(perSecond(s.TagRate), countOf(s.Undecided, "undecided"))},
+		{"dead tags", grouped(s.Dead.Done), "of " + grouped(s.Dead.Found), countOf(s.Dead.InFlight, "in flight"),
+			commaList(countOf(s.Deleted, deleted), countOf(s.Failed, "failed"))},
+		{"requests", grouped(s.Requests), rate, "", remark},
+	}
+}
+
+// bar returns the last row: a bar, unless the share is unknown or there is no room, and
+// the time.
+func (d *display) bar(s status, width int) string {
+	text := s.Elapsed.Truncate(time.Second).String()
+	if s.TimeLeft > 0 {
+		text += ", " + roughly(s.TimeLeft) + " left"
+	}
+	room := min(width-len(text)-1, barWidth)
+	if s.Share == 0 || room < minBarWidth {
+		if utf8.RuneCountInString(text) > width {
+			text = text[:width-1] + "…"
+		}
+		return text
+	}
+	room -= len("[]")
+	full := min(int(s.Share*float64(room)+0.5), room)
+	done, rest := strings.Repeat("=", full), strings.Repeat("-", room-full)
+	if full > 0 && full < room {
+		done = done[1:] + ">"
+	}
+	return "[" + d.paint(green, done) + d.paint(faint, rest) + "] " + text
+}
+
+// paint colours a text, where colours are wanted.
+func (d *display) paint(color, text string) string {
+	if !d.color || text == "" {
+		return text
+	}
+	return "\x1b[" + color + "m" + text + "\x1b[0m"
+}
+
+// grouped writes a count with a comma between thousands.
+func grouped(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// countOf returns a count and what it counts, or nothing for 0.
+func countOf(n int64, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return grouped(n) + " " + what
+}
+
+func perSecond(rate float64) string { return fmt.Sprintf("%.1f/s", rate) }
+
+// commaList joins what is not empty.
+func commaList(items ...string) string {
+	return strings.Join(slices.DeleteFunc(items, func(item string) bool { return item == "" }), ", ")
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +19,7 @@ import (
 )
 
 // midway is a run that is well on its way.
-var midway = view{
+var midway = status{
 	Counts: pipeline.Counts{
 		Projects:     pipeline.Stage{Found: 2000, InFlight: 16, Done: 1204},
 		Repositories: pipeline.Stage{Found: 412, InFlight: 4, Done: 400},
@@ -28,25 +27,25 @@ var midway = view{
 		Dead:         pipeline.Stage{Found: 812, InFlight: 12, Done: 780},
 		AllProjects:  true, Undecided: 3, Deleted: 778, Failed: 2,
 	},
-	Requests: 4300, RequestRate: 19.84, TagRate: 410.2, Elapsed: 192600 * time.Millisecond, Share: 0.6, Left: 130 * time.Second,
+	Requests: 4300, RequestRate: 19.84, TagRate: 410.2, Elapsed: 192600 * time.Millisecond, Share: 0.6, TimeLeft: 130 * time.Second,
 }
 
 // early is a run that has just begun.
-var early = view{
+var early = status{
 	Counts:   pipeline.Counts{Projects: pipeline.Stage{Found: 200, InFlight: 100}},
-	Requests: 3, RequestRate: 30, Elapsed: 300 * time.Millisecond, Held: true,
+	Requests: 3, RequestRate: 30, Elapsed: 300 * time.Millisecond, Throttled: true,
 }
 
-// TestDisplay: what a view looks like on terminals of several sizes.
+// TestDisplay: what a status looks like on terminals of several sizes.
 func TestDisplay(t *testing.T) {
 	for _, test := range []struct {
 		name          string
-		view          view
-		wording       wording
+		status        status
+		display       display
 		width, height int
 		want          string
 	}{
-		{"midway", midway, wording{limit: 20}, 100, 24, `
+		{"midway", midway, display{rateLimit: 20}, 100, 24, `
 projects          1,204 of 2,000      16 in flight
 repositories        400 of 412         4 in flight
 tags          1,030,100 of 1,031,200  16 in flight  410.2/s, 3 undecided
@@ -54,7 +53,7 @@ dead tags           780 of 812        12 in flight  778 deleted, 2 failed
 requests          4,300 19.8 of 20/s
 [================>-----------] 3m12s, about 2 min left
 `},
-		{"early, dry run, no limit", early, wording{dryRun: true}, 100, 24, `
+		{"early, dry run, no limit", early, display{dryRun: true}, 100, 24, `
 projects      0 of 200 so far  100 in flight
 repositories  0 of 0
 tags          0 of 0                          0.0/s
@@ -62,7 +61,7 @@ dead tags     0 of 0
 requests      3 30.0/s                        GitLab asks to wait
 0s
 `},
-		{"narrow", midway, wording{limit: 20}, 45, 24, `
+		{"narrow", midway, display{rateLimit: 20}, 45, 24, `
 projects          1,204 of 2,000
 repositories        400 of 412
 tags          1,030,100 of 1,031,200
@@ -70,32 +69,34 @@ dead tags           780 of 812
 requests          4,300 19.8 of 20/s
 [==========>-------] 3m12s, about 2 min left
 `},
-		{"too narrow for anything", midway, wording{}, 5, 24, "\n\n\n\n\n\n3m1…\n"},
-		{"low", midway, wording{limit: 20}, 100, 3, `
+		{"too narrow for anything", midway, display{}, 5, 24, "\n\n\n\n\n\n3m1…\n"},
+		{"low", midway, display{rateLimit: 20}, 100, 3, `
 requests          4,300 19.8 of 20/s
 [================>-----------] 3m12s, about 2 min left
 `},
-		{"one row", midway, wording{limit: 20}, 100, 1, `
+		{"one row", midway, display{rateLimit: 20}, 100, 1, `
 [================>-----------] 3m12s, about 2 min left
 `},
 	} {
-		synctest.Test(t, func(t *testing.T) { // which finds goroutines that outlive the display
-			tm := newTerminal(test.width, test.height)
-			d := newDisplay(screenOn(tm), test.wording, false)
-			d.show(test.view)
-			synctest.Wait()
-			got := tm.String()
-			d.close()
-			if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), got); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", test.name, diff)
-			}
-		})
+		tm := newTerminal(test.width, test.height)
+		screen := screenOn(tm)
+		width, height := screen.room()
+		screen.draw(test.display.rows(test.status, width, height))
+		if diff := cmp.Diff(strings.TrimPrefix(test.want, "\n"), tm.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
 	}
 }
 
 // slow returns a stand-in for which every request takes a while.
 func slow(latency time.Duration, faults ...gitlabtest.Fault) *gitlabtest.Server {
 	return faulty(append(faults, gitlabtest.Fault{Effect: gitlabtest.Latency(latency)})...)
+}
+
+// busy is slow with so many dead tags that they make several requests.
+func busy(latency time.Duration) *gitlabtest.Server {
+	world := gitlabtest.EvenWorld{Projects: 4, Repositories: 16, Tags: 600, Dead: 0.3}.World()
+	return gitlabtest.New(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(latency)}))
 }
 
 // listen serves a stand-in and returns its address.
@@ -116,7 +117,7 @@ func TestOnTerminal(t *testing.T) {
 	for name, width := range map[string]int{"wide": 160, "narrow": 42} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := play(t, width, 12, slow(20*time.Millisecond), "DRY_RUN=true")
+			s := play(t, width, 12, busy(20*time.Millisecond), "DRY_RUN=true")
 			s.until("a display", func() bool { return strings.Contains(s.String(), "\ndead tags  ") && s.marked() > 3 })
 			s.keep("running.txt")
 			if code := s.wait(); code != exitDone {
@@ -178,7 +179,7 @@ func TestResized(t *testing.T) {
 			text := s.String()
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			return len(displayed.FindAllString(text, -1)) == tableRows && s.emulator.CursorPosition().X == 0 &&
+			return len(displayed.FindAllString(text, -1)) == 5 && s.emulator.CursorPosition().X == 0 &&
 				strings.Contains(text, "in flight") == (size[0] > 34)
 		})
 	}
@@ -193,7 +194,7 @@ func TestResized(t *testing.T) {
 
 // TestStoppedOnTerminal: signals take the display off, too.
 func TestStoppedOnTerminal(t *testing.T) {
-	stuck := gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Latency(time.Minute)}
+	stuck := gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(time.Minute)}
 	for _, test := range []struct {
 		name    string
 		signals []syscall.Signal

@@ -17,5 +17,6 @@
 //	3      done, but some tags are undecided or failed, something could not be
 //	       read, or MAX_RUNTIME was over
 //	4      a guard stopped the deletions: the registry seems to be failing
-//	128+n  interrupted by signal n; a second signal ends the program at once
+//	128+n  interrupted by signal n (SIGHUP, SIGINT, SIGTERM); a second signal
+//	       ends the program at once
 package main

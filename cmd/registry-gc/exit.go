@@ -26,7 +26,7 @@ const (
 
 // exitCode returns the code for a run that ended with an error or nil. An interruption
 // outweighs what it interrupted, and an error what was found before it. That a shard was
-// interrupted leaves a merged run incomplete: it was not merge that had the signal.
+// interrupted leaves a merged run incomplete: merge itself had no signal.
 func exitCode(err error, summary *report.Summary) int {
 	if interrupted, ok := errors.AsType[*signalError](err); ok {
 		return exitSignal + int(interrupted.signal)
@@ -45,8 +45,8 @@ func exitCode(err error, summary *report.Summary) int {
 	}
 }
 
-// verdict says, when a run was not simply done, what it means for whoever started it.
-func verdict(code int, summary *report.Summary) string {
+// outcomeText says how a run ended that was not simply done, and what it means.
+func outcomeText(code int, summary *report.Summary) string {
 	switch {
 	case summary.Error != "":
 		return summary.Error
@@ -80,22 +80,24 @@ func isStop(err error) bool {
 func advice(err error) string {
 	scope, isScope := errors.AsType[*pipeline.ScopeError](err)
 	request, isRequest := errors.AsType[*throttle.RequestError](err)
+	answer, answered := errors.AsType[*throttle.StatusError](err)
+	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
 	switch {
 	case err == nil:
 		return ""
 	case isScope && scope.Kind == "group":
-		return "GITLAB_GROUPS: " + scope.Error() + slip(scope)
+		return "GITLAB_GROUPS: " + scope.Error() + scopeHint(scope)
 	case isScope:
-		return "GITLAB_PROJECTS: " + scope.Error() + slip(scope)
+		return "GITLAB_PROJECTS: " + scope.Error() + scopeHint(scope)
 	case errors.Is(err, throttle.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, throttle.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
 	case errors.Is(err, pipeline.ErrNoRegistry):
 		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
-	case isUntrusted(err):
+	case untrusted:
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
-	case isFailing(err):
+	case answered && answer.Status >= http.StatusInternalServerError:
 		return fmt.Sprintf("GitLab or a proxy before it is failing, which says nothing about token or settings; run again when it is well: %v", err)
 	case errors.Is(err, throttle.ErrForbidden):
 		return fmt.Sprintf("GitLab refuses this to the token's user: are its scopes and its user's rights enough, and may this machine's IP address use the API? %v", err)
@@ -108,8 +110,8 @@ func advice(err error) string {
 	}
 }
 
-// slip returns what is likely to be wrong with a name that stands for nothing.
-func slip(scope *pipeline.ScopeError) string {
+// scopeHint returns what is likely to be wrong with a name that GitLab does not know.
+func scopeHint(scope *pipeline.ScopeError) string {
 	switch {
 	case strings.Contains(scope.Name, "://"):
 		return "; want a full path, such as acme/shop, or an id, and no address"
@@ -124,17 +126,6 @@ func slip(scope *pipeline.ScopeError) string {
 	default:
 		return ""
 	}
-}
-
-// isFailing reports whether the instance answered that it cannot answer.
-func isFailing(err error) bool {
-	status, ok := errors.AsType[*throttle.StatusError](err)
-	return ok && status.Status >= http.StatusInternalServerError
-}
-
-func isUntrusted(err error) bool {
-	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
-	return untrusted
 }
 
 // isFormat reports whether something answered that does not behave like GitLab; its

@@ -12,7 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 )
 
-// A command line has the flags that the program's predecessor had, each standing for a
+// A commandLine has the flags that the program's predecessor had, each of which sets a
 // variable, and the two that every program has.
 type commandLine struct {
 	variables map[string]string // that flags have set
@@ -20,16 +20,16 @@ type commandLine struct {
 	version   bool
 }
 
-// flagVariables are the variables that flags stand for.
+// flagVariables are the flags that set a variable.
 var flagVariables = []struct{ flag, variable, usage string }{
 	{"gitlab-url", "GITLAB_URL", "the instance"},
 	{"token", "GITLAB_TOKEN", "access token; other users of the machine can see it, the variable they cannot"},
 }
 
 var (
-	// plainFlag is what the name of a flag looks like. Only what does is shown.
-	plainFlag = regexp.MustCompile(`^--?([a-z]+(?:-[a-z]+)*)$`)
-	noFlag    = regexp.MustCompile(`^--?[-=]`)
+	// flagLike is what the name of a flag looks like. Nothing else is shown.
+	flagLike = regexp.MustCompile(`^--?([a-z]+(?:-[a-z]+)*)$`)
+	noFlag   = regexp.MustCompile(`^--?[-=]`)
 )
 
 // flagError says what is wrong with the argument that flags stumbled over, the last one
@@ -42,7 +42,7 @@ func flagError(flags *flag.FlagSet, args []string) error {
 	if rest := flags.Args(); len(rest) > 0 && noFlag.MatchString(rest[0]) {
 		given = rest[0]
 	}
-	match := plainFlag.FindStringSubmatch(given)
+	match := flagLike.FindStringSubmatch(given)
 	if match == nil || len(match[1]) > 20 {
 		return errors.New("there is a flag that is none" + help)
 	}
@@ -92,10 +92,10 @@ func parseFlags(args []string) (*commandLine, error) {
 	return line, nil
 }
 
-// over returns a lookuper in which the flags are stronger than the environment. A
+// settings returns a lookuper in which the flags are stronger than the environment. A
 // variable that is set to nothing counts as not set: CI systems pass on what they were
 // not given as empty.
-func (l *commandLine) over(environment envconfig.Lookuper) envconfig.Lookuper {
+func (l *commandLine) settings(environment envconfig.Lookuper) envconfig.Lookuper {
 	return envconfig.MultiLookuper(nonEmpty{envconfig.MapLookuper(l.variables)}, nonEmpty{environment})
 }
 

@@ -1,49 +1,76 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/lmittmann/tint"
 	"github.com/sethvargo/go-envconfig"
 	"golang.org/x/term"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
+	"gitlab.com/registry-gc/registry-gc/internal/redact"
 )
 
-// newLogger returns the logger of a run and, if people will read it in a GitLab job, the
-// log of that job.
-func newLogger(w io.Writer, config *Config, environment envconfig.Lookuper) (*slog.Logger, *jobLog) {
-	terminal, job := isTerminal(w), inGitLabJob(environment)
-	if config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !job {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: config.LogLevel})), nil
-	}
-	steered := terminal || job && !isRegularFile(w)
-	handler := textHandler(w, config.LogLevel, steered && wantsColor(environment))
-	if !job || !steered {
-		return slog.New(handler), nil
-	}
-	inJob, handler := newJobLog(w, config, handler)
-	return slog.New(handler), inJob
+// A logFormat is the form of the log, which depends on its reader.
+type logFormat struct {
+	level    slog.Level
+	json     bool
+	color    bool
+	sections bool // of a GitLab job
+	display  bool // progress is drawn below the log
 }
 
-// textHandler returns the handler for people. tint passes escape sequences in values on
-// to a terminal with colours, and makes some out of the text \x1b, so that values are
-// made harmless before it sees them.
-func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
+// formatFor returns the form for a destination: JSON lines for programs, and text for
+// people at a terminal or at the log of a GitLab job. A file gets no escape sequence.
+// https://no-color.org is obeyed, and a terminal without a cursor that moves has no display.
+func formatFor(w io.Writer, config *Config, environment envconfig.Lookuper) logFormat {
+	value := func(name string) string { value, _ := environment.Lookup(name); return value }
+	inJob := value("GITLAB_CI") == "true"
+	terminal, regular := false, false
+	if file, ok := w.(*os.File); ok {
+		terminal = term.IsTerminal(int(file.Fd()))
+		info, err := file.Stat()
+		regular = err == nil && info.Mode().IsRegular()
+	}
+	format := logFormat{level: config.LogLevel}
+	format.json = config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !inJob
+	escapes := !format.json && (terminal || inJob && !regular)
+	format.color = escapes && value("NO_COLOR") == "" && value("TERM") != "dumb"
+	format.sections = escapes && inJob
+	format.display = terminal && !format.json && value("TERM") != "dumb"
+	return format
+}
+
+// handler returns a handler that writes in this form, and in it nothing that a server chose
+// to steer a terminal with.
+func (f logFormat) handler(w io.Writer) slog.Handler {
+	if f.json {
+		return slog.NewJSONHandler(printableJSON{w}, &slog.HandlerOptions{Level: f.level})
+	}
 	return tint.NewTextHandler(w, &tint.Options{
-		Level:       level,
-		TimeFormat:  time.TimeOnly,
-		NoColor:     !color,
-		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr { return harmless(attr) },
+		Level: f.level, TimeFormat: time.TimeOnly, NoColor: !f.color, ReplaceAttr: printableAttr,
 	})
 }
 
-// harmless replaces in texts and errors what is not printable. Other values are the
-// program's own.
-func harmless(attr slog.Attr) slog.Attr {
+// A printableJSON passes JSON lines on in which no character hides.
+type printableJSON struct{ w io.Writer }
+
+// Write implements [io.Writer].
+func (p printableJSON) Write(line []byte) (int, error) {
+	_, err := p.w.Write(printable.JSON(line))
+	return len(line), err
+}
+
+// printableAttr makes texts and errors printable. Other values are the program's own. tint
+// passes escape sequences on to a terminal with colours, and makes some out of the text
+// \x1b, so that this has to happen before it sees a value.
+func printableAttr(_ []string, attr slog.Attr) slog.Attr {
 	var text string
 	switch value := attr.Value.Any().(type) {
 	case string:
@@ -53,36 +80,48 @@ func harmless(attr slog.Attr) slog.Attr {
 	default:
 		return attr
 	}
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+	return slog.String(attr.Key, strings.ReplaceAll(printable.Replace(text, '?'), `\x1b`, `\u001b`))
+}
+
+// A logOutput is standard error as the log is written to it: lines go through a redactor,
+// above the display if there is one, into a queue that its reader empties.
+type logOutput struct {
+	outlet   *outlet
+	screen   *screen // nil where there is no display
+	color    bool
+	redacted *redact.Writer
+}
+
+func newLogOutput(stderr io.Writer, format logFormat, redactor *redact.Redactor) *logOutput {
+	out := &logOutput{outlet: newOutlet(stderr), color: format.color}
+	lines := io.Writer(out.outlet)
+	if format.display {
+		out.screen = newScreen(stderr.(*os.File), out.outlet)
+		lines = out.screen
+	}
+	out.outlet.dropNotice = func(writes int) []byte {
+		var notice bytes.Buffer
+		if format.display {
+			notice.WriteString(clearBelow)
 		}
-		return '?'
-	}, text)
-	return slog.String(attr.Key, strings.ReplaceAll(text, `\x1b`, `\u001b`))
-}
-
-// wantsColor obeys https://no-color.org and terminals that cannot.
-func wantsColor(environment envconfig.Lookuper) bool {
-	noColor, _ := environment.Lookup("NO_COLOR")
-	kind, _ := environment.Lookup("TERM")
-	return noColor == "" && kind != "dumb"
-}
-
-func isTerminal(w io.Writer) bool {
-	if _, ok := w.(*screen); ok {
-		return true
+		slog.New(format.handler(&notice)).Warn("lines of the log were dropped, as nothing read them", "lines", writes)
+		return notice.Bytes()
 	}
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	out.redacted = redactor.Writer(lines)
+	return out
 }
 
-// screenFor returns the screen of a run that is to have a display, and nil for any other:
-// where nobody looks on, where a program reads, and where the cursor cannot be moved.
-func screenFor(w io.Writer, config *Config, environment envconfig.Lookuper) *screen {
-	kind, _ := environment.Lookup("TERM")
-	if !isTerminal(w) || config.LogFormat == "json" || kind == "dumb" {
-		return nil
+// flush waits for the reader of what was written, within the limits of [outlet.flush].
+// Before that it takes the display off.
+func (l *logOutput) flush(ctx context.Context) {
+	if l.screen != nil {
+		l.screen.clear()
 	}
-	return newScreen(w.(*os.File), wantsColor(environment))
+	_ = l.outlet.flush(ctx, logPatience) // a log that cannot be written has no other place to say so
+}
+
+// close ends the output after a last flush.
+func (l *logOutput) close(ctx context.Context) {
+	l.flush(ctx)
+	l.outlet.close()
 }

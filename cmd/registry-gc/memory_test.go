@@ -10,7 +10,7 @@ import (
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-func TestHeedMemoryLimit(t *testing.T) {
+func TestLimitMemory(t *testing.T) {
 	unreadable := func() (uint64, error) { return 0, errors.New("no cgroup") }
 	for name, test := range map[string]struct {
 		container memlimit.Provider
@@ -29,7 +29,7 @@ func TestHeedMemoryLimit(t *testing.T) {
 			}
 			before := debug.SetMemoryLimit(7 << 30)
 			t.Cleanup(func() { debug.SetMemoryLimit(before) })
-			heedMemoryLimit(test.container)
+			limitMemory(test.container)
 			if got := debug.SetMemoryLimit(-1); got != test.want {
 				t.Errorf("the limit is %d, want %d", got, test.want)
 			}

@@ -23,27 +23,31 @@ var mergeSettings = []string{"LogFormat", "LogLevel", "ReportDir"}
 func merge(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
 	line, folders, err := parseMerge(args)
 	if err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
 	if line.help {
 		return codeOf(writeMergeHelp(stdout))
 	}
 	config := new(Config)
-	if err := errors.Join(config.load(ctx, line.over(environment), mergeSettings)...); err != nil {
-		return complain(stderr, err)
+	if err := errors.Join(config.load(ctx, line.settings(environment), mergeSettings)...); err != nil {
+		return usageError(stderr, err)
 	}
-	if err := areFolders(folders); err != nil {
-		return complain(stderr, err)
+	if err := checkFolders(folders, ""); err != nil {
+		return usageError(stderr, err)
 	}
 	sources, err := report.OpenSources(folders)
-	if err == nil {
-		err = notAmong(sources, config.ReportDir)
-	}
 	if err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
-	log, inJob := newLogger(stderr, config, environment)
-	j := &job{config: config, log: log, inJob: inJob, stdout: stdout}
+	var merged []string
+	for _, source := range sources {
+		merged = append(merged, source.Dir)
+	}
+	if err := checkFolders(merged, config.ReportDir); err != nil {
+		return usageError(stderr, err)
+	}
+	j := newJob(config, environment, stdout, stderr)
+	defer j.logOutput.close(ctx)
 	return j.merge(ctx, sources)
 }
 
@@ -76,29 +80,22 @@ func parseMerge(args []string) (line *commandLine, folders []string, err error) 
 	return line, folders, nil
 }
 
-// areFolders refuses files: a shell's reports/* names those that lie beside the folders.
-func areFolders(paths []string) error {
+// checkFolders refuses files, for a shell's reports/* names those beside the folders, and
+// the folder that the merged reports are written to.
+func checkFolders(folders []string, target string) error {
 	var problems []error
-	for _, path := range paths {
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			problems = append(problems, fmt.Errorf("%s is a file; merge reads folders, and finds the reports in them itself", path))
+	to, targetErr := os.Stat(target)
+	for _, folder := range folders {
+		from, err := os.Stat(folder)
+		switch {
+		case err != nil: // reading the reports says why
+		case !from.IsDir():
+			problems = append(problems, fmt.Errorf("%s is a file; merge reads folders, and finds the reports in them itself", folder))
+		case targetErr == nil && os.SameFile(from, to):
+			problems = append(problems, &problem{"REPORT_DIR", "must not be a folder that is merged, " + folder})
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// notAmong makes sure that merging does not overwrite what it reads.
-func notAmong(sources []report.Source, target string) error {
-	to, err := os.Stat(target)
-	if err != nil {
-		return nil // there is none
-	}
-	for _, source := range sources {
-		if from, err := os.Stat(source.Dir); err == nil && os.SameFile(from, to) {
-			return &problem{"REPORT_DIR", fmt.Sprintf("must not be a folder that is merged, %s", source.Dir)}
-		}
-	}
-	return nil
 }
 
 // merge merges the reports of shards into those of the job.
@@ -108,11 +105,11 @@ func (j *job) merge(ctx context.Context, sources []report.Source) int {
 		j.log.Error(err.Error())
 		return exitUsage
 	}
-	ended := &metrics.Run{Dead: new(report.Tally), Version: version, Ended: time.Now()}
+	ended := &metrics.Run{Dead: new(report.DeadTags), Version: version, Ended: time.Now()}
 	handlers := report.Handlers{ended.Dead}
 	if files != nil {
 		handlers = append(handlers, files)
 	}
 	ended.Summary, err = report.Merge(ctx, sources, handlers, j.log)
-	return j.finish(ended, files, err)
+	return j.finish(ctx, ended, files, err)
 }

@@ -9,31 +9,20 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
-	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
 // How long a push may take at most, unless REQUEST_TIMEOUT is less: a monitor that is
-// down should not hold up a job that is done. Whoever has interrupted the run waits for
-// its end, of which the deletions in flight may have taken most of ten seconds.
+// down should not hold up a job that is done. After a signal less is left: deletions in
+// flight may have taken most of ten seconds.
 const (
 	pushTimeout        = 5 * time.Second
 	pushTimeoutStopped = time.Second
 )
 
-// writeMetrics writes the metrics beside the other reports.
-func writeMetrics(files *report.Files, ended *metrics.Run) error {
-	text, err := ended.Text()
-	if err != nil {
-		return err
-	}
-	return files.Write(report.MetricsFile, text)
-}
-
-// push sends the metrics to the Pushgateway, if there is one. What goes wrong with that
-// is a warning: the run went as it went. A signal ends the push, and the exit code
-// remains that of the run.
-func (j *job) push(ctx context.Context, ended *metrics.Run) {
+// pushMetrics sends the metrics to the Pushgateway, if there is one. A push that
+// fails is a warning, and the exit code remains that of the run. A signal ends the push.
+func (j *job) pushMetrics(ctx context.Context, ended *metrics.Run) {
 	if j.config.Pushgateway.IsZero() {
 		return
 	}

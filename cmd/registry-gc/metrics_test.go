@@ -34,7 +34,7 @@ func pushJob(t *testing.T, handler http.HandlerFunc) (*job, *bytes.Buffer) {
 }
 
 func ended() *metrics.Run {
-	return &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.Tally)}
+	return &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.DeadTags)}
 }
 
 // TestSignalEndsPush: who interrupts a job that is done but for its push does not wait for
@@ -46,7 +46,7 @@ func TestSignalEndsPush(t *testing.T) {
 		cancel(&signalError{syscall.SIGTERM})
 		<-r.Context().Done()
 	})
-	job.push(ctx, ended())
+	job.pushMetrics(ctx, ended())
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "interrupted by SIGTERM") {
 		t.Errorf("%s", log)
 	}

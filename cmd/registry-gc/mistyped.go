@@ -31,8 +31,8 @@ type mistyping struct {
 	edits          int // between them, written alike
 }
 
-// mistypings returns the names that look like variables which are not set themselves: who
-// has set the right one has not forgotten it. DRY_RUN is always looked for.
+// mistypings returns the names that look like variables which are not set themselves: where
+// the right one is set, it was not forgotten. DRY_RUN is always looked for.
 func mistypings(names []string, environment envconfig.Lookuper) (found []mistyping) {
 	known := []string{"API_TOKEN"}
 	for field := range reflect.TypeFor[Config]().Fields() {
@@ -45,7 +45,7 @@ func mistypings(names []string, environment envconfig.Lookuper) (found []mistypi
 		}
 		for _, variable := range known {
 			_, set := environment.Lookup(variable)
-			edits := editsBetween(written(name), written(variable))
+			edits := editsBetween(normalized(name), normalized(variable))
 			if (!set || variable == "DRY_RUN") && (edits == 0 || edits <= 2 && len(variable) > 6) {
 				found = append(found, mistyping{name, variable, edits})
 				break
@@ -55,9 +55,9 @@ func mistypings(names []string, environment envconfig.Lookuper) (found []mistypi
 	return found
 }
 
-// refuseMistyped refuses to delete where somebody seems to have asked for a dry run: that
-// is the one mistake that nothing makes good again. Two edits away, a name such as
-// PRE_RUN may well be somebody else's.
+// refuseMistyped refuses to delete where a dry run seems to have been asked for: that is
+// the one mistake that nothing makes good again. Two edits away, a name such as PRE_RUN
+// may well be another program's.
 func (c *Config) refuseMistyped(found []mistyping, environment envconfig.Lookuper) error {
 	for _, m := range found {
 		value, _ := environment.Lookup(m.name)
@@ -76,8 +76,8 @@ func warnOfMistyped(log *slog.Logger, found []mistyping) {
 	}
 }
 
-// written returns a name without what is easily got wrong: case, underscores and dashes.
-func written(name string) string {
+// normalized returns a name without what is easily got wrong: case, underscores and dashes.
+func normalized(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || r == '.' || r == ' ' {
 			return -1

@@ -12,7 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
@@ -21,15 +21,15 @@ import (
 // version is set by the linker in released builds.
 var version = "dev"
 
-// run is the program: it does what the command line and the environment say, whose
-// variables have these names, and returns the exit code.
+// run is the program: it does what the command line and the environment say, and returns
+// the exit code. The names are those of all variables in the environment.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "merge" {
 		return merge(ctx, args[1:], environment, stdout, stderr)
 	}
 	line, err := parseFlags(args)
 	if err != nil {
-		return complain(stderr, err)
+		return usageError(stderr, err)
 	}
 	if line.help {
 		return codeOf(writeHelp(stdout))
@@ -38,20 +38,21 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 		_, err := fmt.Fprintln(stdout, "registry-gc", version)
 		return codeOf(err)
 	}
-	settings := line.over(environment)
+	settings := line.settings(environment)
 	config, err := loadConfig(ctx, settings)
 	mistyped := mistypings(names, settings)
 	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
-		return complain(stderr, err)
+		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
-	job := &job{config: config, stdout: stdout, screen: screenFor(stderr, config, environment)}
-	if job.screen != nil {
-		stderr = job.screen
-	}
-	job.log, job.inJob = newLogger(stderr, config, environment)
-	if shard := config.shard(); shard.Count > 1 {
-		job.log = job.log.With("shard", shard.Index, "shards", shard.Count)
-	}
+	job := newJob(config, environment, stdout, stderr)
+	defer job.logOutput.close(ctx)
+	// Libraries print through package log, net/http even what a server sent. These lines
+	// become lines of this log.
+	slog.SetDefault(job.log)
+	slog.SetLogLoggerLevel(slog.LevelWarn)
+	tidyUp := func() { job.logOutput.flush(ctx) }
+	beforeExit.Store(&tidyUp)
+
 	warnOfMistyped(job.log, mistyped)
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
@@ -59,11 +60,11 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	return job.run(ctx)
 }
 
-// complain prints each problem of a configuration on a line of its own.
-func complain(w io.Writer, err error) int {
+// usageError prints each problem of a configuration on a line of its own.
+func usageError(w io.Writer, err error) int {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, problem := range joined.Unwrap() {
-			complain(w, problem)
+			usageError(w, problem)
 		}
 		return exitUsage
 	}
@@ -73,19 +74,32 @@ func complain(w io.Writer, err error) int {
 
 // A job is one run of the program under a valid configuration.
 type job struct {
-	config *Config
-	log    *slog.Logger
-	inJob  *jobLog
-	stdout io.Writer
-	screen *screen // nil where there is no display
+	config    *Config
+	redactor  *redact.Redactor
+	log       *slog.Logger
+	logOutput *logOutput
+	jobLog    *jobLog // nil outside of a GitLab job
+	stdout    io.Writer
+}
+
+// newJob returns a job whose log goes to standard error.
+func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Writer) *job {
+	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: stdout}
+	format := formatFor(stderr, config, environment)
+	j.logOutput = newLogOutput(stderr, format, j.redactor)
+	j.log, j.jobLog = newLogger(j.logOutput.redacted, format, config.GitLabURL)
+	if shard := config.shard(); shard.Count > 1 {
+		j.log = j.log.With("shard", shard.Index, "shards", shard.Count)
+	}
+	return j
 }
 
 // run checks the token, opens the reports, runs the pipeline and says how it went, in
 // this order: what makes a run impossible is found before anything is deleted, and
 // before the reports of an earlier run are overwritten.
-func (j *job) run(ctx context.Context) int {
-	started, untilSignal := time.Now(), ctx
-	ctx, cancel := withMaxRuntime(ctx, j.config.MaxRuntime)
+func (j *job) run(untilSignal context.Context) int {
+	started := time.Now()
+	ctx, cancel := withMaxRuntime(untilSignal, j.config.MaxRuntime)
 	defer cancel()
 	intent := "starting: dead tags will be deleted"
 	if j.config.DryRun {
@@ -103,29 +117,33 @@ func (j *job) run(ctx context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
-	summary, dead := j.summary(), &report.Tally{Links: j.inJob.links()}
+	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links()}
 	summary.Started = started.UTC().Truncate(time.Second)
-	told := &report.Log{Logger: j.log, Links: j.inJob.links(), Stopped: func() bool { return ctx.Err() != nil }}
-	handlers := report.Handlers{summary, dead, told}
+	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Stopped: func() bool { return ctx.Err() != nil }}
+	handlers := report.Handlers{summary, dead, log}
 	files, err := j.openFiles()
 	if err != nil {
 		j.log.Error(err.Error())
 		return exitUsage
 	}
 	if files != nil {
-		handlers = append(report.Handlers{files}, handlers...) // recorded first, then told
+		handlers = append(report.Handlers{files}, handlers...) // recorded first, then logged
 	}
-	end := j.inJob.section("registry_gc_tags", "What becomes of the tags, one by one")
-	err = j.walk(ctx, client, handlers)
-	told.End()
-	end()
+	endSection := j.jobLog.section("registry_gc_tags", "What becomes of the tags, one by one")
+	err = j.runPipeline(ctx, client, handlers)
+	log.End()
+	endSection()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
 	_, summary.ScopeMissing = errors.AsType[*pipeline.ScopeError](err)
-	addStats(summary, client.Stats(), time.Since(started))
+	stats := client.Stats()
+	summary.Requests = report.Requests{API: stats.Requests, Registry: stats.RegistryRequests}
+	summary.Retries = stats.Retries
+	summary.Throttled = report.Seconds(stats.Throttled)
+	summary.Duration = report.Seconds(time.Since(started))
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
-	ended.ExitCode = j.finish(ended, files, err)
-	j.push(untilSignal, ended)
+	ended.ExitCode = j.finish(untilSignal, ended, files, err)
+	j.pushMetrics(untilSignal, ended)
 	return ended.ExitCode
 }
 
@@ -156,6 +174,7 @@ func (j *job) openFiles() (*report.Files, error) {
 	if err != nil {
 		return nil, &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
+	files.Redactor = j.redactor
 	return files, nil
 }
 
@@ -176,8 +195,8 @@ func (j *job) client() gitlabapi.Config {
 	}
 }
 
-// walk runs the pipeline and shows how it is getting on.
-func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
+// runPipeline runs the pipeline and shows how it is getting on.
+func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
 	return pipeline.Run(ctx, client, pipeline.Options{
@@ -198,25 +217,24 @@ func (j *job) walk(ctx context.Context, client *gitlabapi.Client, handler report
 	}, handler)
 }
 
-func addStats(summary *report.Summary, stats throttle.Stats, took time.Duration) {
-	summary.Requests = report.Requests{API: stats.Requests, Registry: stats.RegistryRequests}
-	summary.Retries = stats.Retries
-	summary.Throttled = report.Seconds(stats.Throttled)
-	summary.Duration = report.Seconds(took)
-}
-
-// finish says what ended the run or was left, prints the summary and closes the
-// reports, however the run ended.
-func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
+// finish logs what ended the run or was left undone, prints the summary and closes the
+// reports, however the run ended. The log comes before the summary where both are on one
+// terminal; the reports do not wait for a reader of either.
+func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *report.Files, err error) int {
 	ended.ExitCode = exitCode(err, ended.Summary)
-	if text := verdict(ended.ExitCode, ended.Summary); text != "" {
+	if text := outcomeText(ended.ExitCode, ended.Summary); text != "" {
 		j.log.Error(text)
 	}
-	j.hurry(ended.Summary, files, err)
-	failed := ended.Summary.WriteText(j.stdout, ended.Dead, files)
+	j.skipSlowPage(ended.Summary, files, err)
+	j.logOutput.flush(untilSignal)
+	stdout := newOutlet(j.stdout)
+	defer stdout.close()
+	summary := j.redactor.Writer(stdout)
+	failed := errors.Join(ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
 	if files != nil {
-		failed = errors.Join(failed, files.Close(ended.Summary), writeMetrics(files, ended))
+		failed = errors.Join(failed, files.Close(ended.Summary), files.Write(report.MetricsFile, ended.Text()))
 	}
+	failed = errors.Join(failed, stdout.flush(untilSignal, 0)) // a paused terminal shows it later
 	if failed != nil {
 		j.log.Error(failed.Error())
 		return exitCode(errors.Join(err, failed), ended.Summary)
@@ -224,16 +242,16 @@ func (j *job) finish(ended *metrics.Run, files *report.Files, err error) int {
 	return ended.ExitCode
 }
 
-// mostInHurry is how many decisions a page is still made of when somebody waits for the end:
-// that takes some three seconds.
-const mostInHurry = 200_000
+// maxPageDecisions is how many decisions a page is still made of after a signal: that
+// takes some three seconds.
+const maxPageDecisions = 200_000
 
-// hurry leaves out the page of a run that a signal ended if making it would take long:
-// whoever sent the signal soon sends one that kills, and that would cost the other files.
-func (j *job) hurry(summary *report.Summary, files *report.Files, err error) {
+// skipSlowPage leaves out the page of a run that a signal ended if making it would take
+// long: a signal that kills may follow, and that would cost the other files.
+func (j *job) skipSlowPage(summary *report.Summary, files *report.Files, err error) {
 	_, interrupted := errors.AsType[*signalError](err)
 	decisions := summary.Deleted + summary.Undecided + summary.Failed
-	if files == nil || !interrupted || decisions <= mostInHurry {
+	if files == nil || !interrupted || decisions <= maxPageDecisions {
 		return
 	}
 	files.LeaveOutPage()

@@ -13,17 +13,6 @@ func screenOn(tm *terminal) *screen {
 	return &screen{out: tm, size: func() (int, int) { return tm.emulator.Width(), tm.emulator.Height() }}
 }
 
-func showFrame(t *testing.T, s *screen, rows ...string) {
-	t.Helper()
-	_, err := s.ReadFrom(strings.NewReader(strings.Join(rows, "\n") + "\n"))
-	if err == nil {
-		err = s.Flush(len(rows))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestLogAboveFrame: lines of any length and width appear above the frame, whole and in
 // order, also when the terminal scrolls, and the frame is gone in the end.
 func TestLogAboveFrame(t *testing.T) {
@@ -33,7 +22,7 @@ func TestLogAboveFrame(t *testing.T) {
 		fmt.Fprintln(s, "before")
 		want := []string{"before"}
 		for i := range 30 {
-			showFrame(t, s, "first row", "second")
+			s.draw([]string{"first row", "second"})
 			line := fmt.Sprintf("%d %s 日本語%s|", i, strings.Repeat("long-", i%7), strings.Repeat("語", i%5))
 			fmt.Fprintln(s, line)
 			want = append(want, line)
@@ -55,8 +44,8 @@ func TestFrameIsRedrawn(t *testing.T) {
 	tm := newTerminal(12, 6)
 	s := screenOn(tm)
 	fmt.Fprintln(s, "log")
-	showFrame(t, s, "one", "two", "three")
-	showFrame(t, s, "a row that is much too long", "2")
+	s.draw([]string{"one", "two", "three"})
+	s.draw([]string{"a row that is much too long", "2"})
 	if diff := cmp.Diff("log\na row that g\n2\n", tm.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

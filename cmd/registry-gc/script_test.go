@@ -82,7 +82,8 @@ var scenarios = map[string]func() *gitlabtest.Server{
 		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-1$`), Effect: gitlabtest.Refuse(400)})
 	},
 	"slow-deletions": func() *gitlabtest.Server {
-		return faulty(deletions(gitlabtest.Latency(300 * time.Millisecond))...)
+		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithoutGraphQL(), // one deletion a request
+			gitlabtest.WithFaults(deletions(gitlabtest.Latency(300*time.Millisecond))...))
 	},
 	"stuck-deletions": func() *gitlabtest.Server {
 		return faulty(deletions(gitlabtest.Latency(time.Minute))...)
@@ -140,7 +141,7 @@ func standin(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // gateways are the Pushgateways that scripts can start. The one that refuses repeats what
-// it should not, and the one that hangs does so until nobody waits any more.
+// it should not, and the one that hangs does so until its client gives up.
 var gateways = map[string]http.HandlerFunc{
 	"accepts": func(http.ResponseWriter, *http.Request) {},
 	"refuses": func(w http.ResponseWriter, r *http.Request) {
@@ -200,9 +201,9 @@ func checkCode(ts *testscript.TestScript, want string, err error) {
 }
 
 func signalled(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
+	signals := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "INT": syscall.SIGINT, "TERM": syscall.SIGTERM}
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: signal INT|TERM... CODE")
+		ts.Fatalf("usage: signal HUP|INT|TERM... CODE")
 	}
 	sent, want := args[:len(args)-1], args[len(args)-1]
 	var stdout, stderr strings.Builder

@@ -23,49 +23,38 @@ func (n *shardNumber) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A numbering is a pair of variables that say which of how many processes this is.
-type numbering struct {
-	index, count string
-	first        int    // what the index counts from
-	rangeText    string // of the index
-}
-
-// numberingOf returns the pair that counts. Kubernetes tells the pods of an Indexed Job
-// their index and not how many there are; GitLab tells the jobs of parallel both.
-func numberingOf(lookuper envconfig.Lookuper) numbering {
-	set := func(name string) bool { _, ok := lookuper.Lookup(name); return ok }
-	switch n := (numbering{"SHARD_INDEX", "SHARD_COUNT", 0, "from 0, below SHARD_COUNT"}); {
-	case !set(n.index) && set("JOB_COMPLETION_INDEX"):
-		n.index = "JOB_COMPLETION_INDEX"
-		return n
-	case set(n.index) || set(n.count):
-		return n
-	default:
-		return numbering{"CI_NODE_INDEX", "CI_NODE_TOTAL", 1, "from 1, up to CI_NODE_TOTAL"}
-	}
-}
-
-// resolveShard finds out which shard this is. An index without a count is a mistake, and
-// so is a count without an index: if that meant no shard at all, every process would walk
-// everything.
+// resolveShard finds out which shard this is, by the program's own variables or by those of
+// the platform: Kubernetes gives the pods of an Indexed Job their index and not the count,
+// GitLab gives the jobs of parallel both, and counts from 1.
+//
+// An index without a count is a mistake, and so is a count without an index: if that meant
+// no shard at all, every process would walk everything.
 func (c *Config) resolveShard(lookuper envconfig.Lookuper) (problems []error) {
-	n := numberingOf(lookuper)
-	index, hasIndex := lookuper.Lookup(n.index)
-	count, hasCount := lookuper.Lookup(n.count)
+	set := func(name string) bool { _, ok := lookuper.Lookup(name); return ok }
+	indexName, countName, first, indexRange := "SHARD_INDEX", "SHARD_COUNT", 0, "from 0, below SHARD_COUNT"
+	switch {
+	case set(indexName):
+	case set("JOB_COMPLETION_INDEX"):
+		indexName = "JOB_COMPLETION_INDEX"
+	case !set(countName):
+		indexName, countName, first, indexRange = "CI_NODE_INDEX", "CI_NODE_TOTAL", 1, "from 1, up to CI_NODE_TOTAL"
+	}
+	index, hasIndex := lookuper.Lookup(indexName)
+	count, hasCount := lookuper.Lookup(countName)
 	c.ShardIndex, c.ShardCount = 0, 1
 	if !hasIndex && (!hasCount || count == "1") {
 		return nil
 	}
 	_ = c.ShardCount.UnmarshalText([]byte(count))
 	if c.ShardCount < 1 || c.ShardCount > report.MaxShards {
-		text := fmt.Sprintf("must be a number from 1 to %d, where %s is set", report.MaxShards, n.index)
-		problems = append(problems, &problem{n.count, text})
+		text := fmt.Sprintf("must be a number from 1 to %d, where %s is set", report.MaxShards, indexName)
+		problems = append(problems, &problem{countName, text})
 		c.ShardCount = report.MaxShards
 	}
 	_ = c.ShardIndex.UnmarshalText([]byte(index))
-	c.ShardIndex -= shardNumber(n.first)
+	c.ShardIndex -= shardNumber(first)
 	if c.ShardIndex < 0 || c.ShardIndex >= c.ShardCount {
-		problems = append(problems, &problem{n.index, "must be a number " + n.rangeText})
+		problems = append(problems, &problem{indexName, "must be a number " + indexRange})
 	}
 	return problems
 }

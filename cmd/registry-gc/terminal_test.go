@@ -66,7 +66,7 @@ func (tm *terminal) rows() []string {
 	return rows
 }
 
-// String returns the rows without the blanks that nobody sees.
+// String returns the rows without the blanks at their ends.
 func (tm *terminal) String() string {
 	var text strings.Builder
 	for _, row := range tm.rows() {

@@ -9,15 +9,15 @@ import (
 // An Event is something that happened in a run: one of the types below.
 type Event interface{ event() }
 
-// A Handler is told what happens. An error means that it cannot do its work any
-// more, and stops the run: no deletion is begun after that. It is still told of those
-// under way then, at most forty tags for every four workers.
+// A Handler is given what happens, one event at a time. An error means that it cannot do
+// its work any more, and stops the run: no deletion is begun after that. It is still given
+// the outcome of those under way then, at most forty tags for every four workers.
 type Handler interface {
 	Handle(Event) error
 }
 
-// Handlers tells several handlers, in order. All of them hear of an event, also when one
-// cannot do its work any more: what has happened is counted where it still can be.
+// Handlers passes each event to several handlers, in order. All of them get it, also when
+// one cannot do its work any more: what has happened is counted where it still can be.
 type Handlers []Handler
 
 // Handle implements [Handler].
@@ -33,7 +33,7 @@ func (hs Handlers) Handle(e Event) error {
 type RegimeFound struct{ Regime policy.Regime }
 
 // RegimeUnclear says that signs of the regime contradict each other, so that the run
-// goes by what is stricter on either.
+// takes the stricter reading of each.
 type RegimeUnclear struct {
 	API, Header, V1 string // what each shows: the API, the registry's header, its own API
 }
@@ -50,18 +50,18 @@ type RepositoryScanned struct {
 	Tags                int
 }
 
-// Skipped says that something was passed over on purpose.
+// Skipped says that something is left alone on purpose.
 type Skipped struct {
 	Name string // full path of the project or repository
 	Why  SkipReason
-	// Asked says that the scope names it, so that somebody may wonder.
+	// Asked says that the scope names it, so that its absence needs a word.
 	Asked bool
 }
 
-// A SkipReason says why something was passed over. The codes are part of the reports.
+// A SkipReason says why something was skipped. The codes are part of the reports.
 type SkipReason string
 
-// Why a project or a repository is passed over.
+// Why a project or a repository is skipped.
 const (
 	ProjectArchived    SkipReason = "project-archived"    // nothing can be deleted there
 	RegistryDisabled   SkipReason = "registry-disabled"   // the project has no registry
@@ -90,13 +90,13 @@ type Decision struct {
 	Digest       string // of its manifest, if known
 	Kind         string // of its manifest, if known
 	Bytes        int64  // what it references, layers and all, shared or not; 0 if unknown
-	Detail       string // for people: what stands behind the reason
+	Detail       string // for people: what the reason rests on
 }
 
 // An Outcome is what became of a tag in the end.
 type Outcome string
 
-// The outcomes. Marked stands for Deleted in a dry run.
+// The outcomes. In a dry run Marked is what Deleted is in others.
 const (
 	Kept      Outcome = "kept"
 	Deleted   Outcome = "deleted"

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
+	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -23,10 +24,14 @@ const (
 // Files writes the reports of one run into a folder. Opening it shows whether the
 // folder can be written, before anything else is done.
 type Files struct {
-	dir       string
-	decisions *os.File
-	err       error // why no further decision can be written
-	pageless  bool
+	// Redactor removes secrets from whatever is written; nil removes none. It is set
+	// before the first event.
+	Redactor *redact.Redactor
+
+	dir         string
+	decisions   *os.File
+	err         error // why no further decision can be written
+	withoutPage bool
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -63,21 +68,13 @@ type decisionLine struct {
 	Detail       string        `json:"detail,omitempty"`
 }
 
-// writeNames prints where the reports are, and nothing for nil Files.
-func (f *Files) writeNames(out *bytes.Buffer) {
-	if f == nil {
-		return
-	}
-	fmt.Fprint(out, "\nreports\n")
-	if !f.pageless {
-		fmt.Fprintf(out, "  %s for a browser\n", filepath.Join(f.dir, PageFile))
-	}
-	fmt.Fprintf(out, "  %s names each tag that is not kept\n", filepath.Join(f.dir, DecisionsFile))
-}
-
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at
-// once and whole, so that a run that is killed leaves readable lines. After an error it
+// once and whole, so that what a killed run wrote can be read. After an error it
 // writes no more: the next line would be glued to one that may have been cut off.
+//
+// It waits for the disk, also after a stop, and so holds up further deletions: one that
+// is not recorded would be worse than a run that ends late. So it must be called before
+// handlers that may wait for anything else.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
 	if !ok || d.Outcome == Kept || f.err != nil {
@@ -85,7 +82,7 @@ func (f *Files) Handle(e Event) error {
 	}
 	line, err := json.Marshal(decisionLine(d))
 	if err == nil {
-		_, err = f.decisions.Write(append(line, '\n'))
+		_, err = f.decisions.Write(append(f.cleanJSON(line), '\n'))
 	}
 	if err != nil {
 		f.err = fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
@@ -93,9 +90,13 @@ func (f *Files) Handle(e Event) error {
 	return f.err
 }
 
+// cleanJSON removes what must not be in a file: secrets, and characters that would steer
+// a terminal that it is printed on.
+func (f *Files) cleanJSON(text []byte) []byte { return f.Redactor.Bytes(printable.JSON(text)) }
+
 // LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
 // of the other files later: see [Merge].
-func (f *Files) LeaveOutPage() { f.pageless = true }
+func (f *Files) LeaveOutPage() { f.withoutPage = true }
 
 // Close ends the decisions, and writes the summary and the page.
 func (f *Files) Close(s *Summary) error {
@@ -107,22 +108,20 @@ func (f *Files) Close(s *Summary) error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("writing the summary: %w", err))
 	} else {
-		errs = append(errs, f.Write(SummaryFile, append(text, '\n')))
+		errs = append(errs, f.Write(SummaryFile, append(f.cleanJSON(text), '\n')))
 	}
-	if !f.pageless {
-		errs = append(errs, f.writePage(s))
+	if !f.withoutPage {
+		// The decisions are read back: no run holds them in memory.
+		errs = append(errs, f.replace(PageFile, func(w io.Writer) error {
+			decisions, err := os.Open(f.decisions.Name())
+			if err != nil {
+				return err
+			}
+			defer decisions.Close()
+			return WriteHTML(w, s, decisions)
+		}))
 	}
 	return errors.Join(errs...)
-}
-
-// writePage reads back what Handle wrote: no run holds its decisions in memory.
-func (f *Files) writePage(s *Summary) error {
-	decisions, err := os.Open(f.decisions.Name())
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", PageFile, err)
-	}
-	defer decisions.Close()
-	return f.replace(PageFile, func(w io.Writer) error { return WriteHTML(w, s, decisions) })
 }
 
 // Write writes a file of that name, which appears whole or not at all.
@@ -137,12 +136,13 @@ func (f *Files) Write(name string, text []byte) error {
 const unfinished = ".tmp"
 
 // replace writes a file under another name and then gives it its own. One that could not
-// be written goes: a disk that is full needs the room.
+// be written is removed: a disk that is full needs the room.
 func (f *Files) replace(name string, write func(io.Writer) error) error {
 	final := filepath.Join(f.dir, name)
 	file, err := os.Create(final + unfinished)
 	if err == nil {
-		err = errors.Join(write(file), file.Close())
+		clean := f.Redactor.Writer(file)
+		err = errors.Join(write(clean), clean.Flush(), file.Close())
 	}
 	if err == nil {
 		err = os.Rename(final+unfinished, final)

@@ -9,185 +9,108 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// namedPushers is how many projects a hint names of each kind.
-const namedPushers = 5
+// namedProjects is how many projects a hint names of each kind.
+const namedProjects = 5
 
-// hints are what somebody may want to do after a run, the most important first. All that
-// apply are given, but nothing behind one that is final.
-//
-//   - While the registry seems to be failing nothing else that was found can be relied on.
-//   - What was taken for dead without a look at the registry may be alive, and what a run
-//     did not reach is not known: neither is a list to go by.
-//   - A token that may delete nothing has to be changed before anything else helps.
-//   - Images that can still be pulled are what somebody may miss.
-//   - Where most of what goes is pushed anew by the next build, that is worth more than
-//     clearing up after it. In a dry run any of it is: whoever builds them may want to hear
-//     of it before they go.
-//   - A registry without its database frees nothing by itself, so that without an
-//     administrator a run was in vain.
-//   - Whoever has tried a dry run for the first time has to learn how it becomes real.
-var hints = []struct {
-	applies func(*Summary, *Tally) bool
-	lines   func(*Summary, *Tally) []string
-	final   bool
-}{
-	{outageSuspected, lookAtRegistry, true},
-	{blindly, reachRegistry, false},
-	{cutShort, comeToEnd, false},
-	{mayDeleteNothing, giveRole, true},
-	{pullable, keepImages, false},
-	{mostlyPushed, nameProjects, false},
-	{mustBeCollected, collectGarbage, false},
-	{freesItself, waitForCollector, false},
-	{wouldDelete, runForReal, false},
-}
+// hints returns what to do next after a run, the most important first, each in lines of
+// its own.
+func (s *Summary) hints(dead *DeadTags) (all [][]string) {
+	hint := func(lines ...string) { all = append(all, lines) }
 
-// hint returns what to do next, if there is anything, each in lines of its own.
-func (s *Summary) hint(dead *Tally) (all [][]string) {
-	for _, hint := range hints {
-		if hint.applies(s, dead) {
-			all = append(all, hint.lines(s, dead))
-			if hint.final {
-				break
-			}
+	// While the registry seems to be failing nothing else that was found can be relied on.
+	if s.Reasons[policy.OutageSuspected] > 0 {
+		hint("Look at the registry behind GitLab before the next run: it seems to be failing, so",
+			"that tags look dead that may not be.")
+		return all
+	}
+	// Tags taken for dead without a look at the registry may be alive, and what a run did
+	// not reach is not known: neither is a list to go by.
+	unverified := s.blind() && dead.total.Tags > 0
+	if unverified {
+		hint("Let the registry be asked before more goes: images for several platforms may be among",
+			"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
+			"VERIFY=registry nothing goes without the registry's word.")
+	}
+	incomplete := s.Interrupted || s.Error != "" // the run, or a shard that it was merged from
+	if incomplete {
+		next := "The next run takes up what this one did not reach."
+		if s.DryRun {
+			next = "Let a dry run come to its end before a real one."
 		}
+		hint("The list is incomplete: the run, or a part of it, ended before its time.", next)
+	}
+	// A token that may delete nothing has to be changed before anything else helps.
+	if s.Reasons[DeleteForbidden] > 0 && s.Deleted == 0 {
+		hint("GitLab let the token's user delete nothing: it needs the role Developer at least, or",
+			"Maintainer where a rule protects tags.")
+		return all
+	}
+	// Images that can still be pulled are the tags that may be missed.
+	if n := dead.total.attested; n > 0 {
+		first := "Dead tags that were images which could still be pulled (attested-image): %d."
+		if s.DryRun {
+			first = "Dead tags that are images which can still be pulled (attested-image): %d."
+		}
+		hint(fmt.Sprintf(first, n),
+			"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
+			"DELETE_KINDS without attested-image.")
+	}
+	// Where most dead tags are pushed anew by the next build, a change of the builds is
+	// worth more than clearing up after them. In a dry run any of it is.
+	if pushed := dead.total.attested + dead.total.cacheIndex; pushed > 0 && (s.DryRun || 2*pushed >= dead.total.Tags) {
+		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
+		lines = dead.appendProjects(lines, func(d *Dead) int { return d.attested },
+			"It would show images built with --provenance=false (docker buildx), unlike those of:")
+		lines = dead.appendProjects(lines, func(d *Dead) int { return d.cacheIndex },
+			"It would show caches exported with image-manifest=true (--cache-to), unlike those of:")
+		hint(lines...)
+	}
+	// A registry without its database frees nothing by itself: without an administrator a
+	// run was in vain.
+	deleted, database := !s.DryRun && s.Deleted > 0, s.Regime == policy.Database.String()
+	if deleted && !database {
+		first := "No space is free yet: this registry has no metadata database, and does not collect"
+		if s.Regime != policy.Legacy.String() {
+			first = "No space is free yet: a registry without metadata database does not collect"
+		}
+		hint(first,
+			"garbage by itself. An administrator has to run, on its host:",
+			"  gitlab-ctl registry-garbage-collect -m",
+			"With -m it also removes what no tag names any more, and so what is pulled by digest",
+			"alone. Read GitLab's documentation of it first. Where there is no gitlab-ctl (GitLab's",
+			"Helm chart, installations from source) the registry's own command garbage-collect does it.")
+	}
+	if deleted && database {
+		hint("This registry frees by itself what nothing references any more, a day after the deletion",
+			"unless it is set otherwise.")
+	}
+	// A user of a first dry run has to learn how it becomes real.
+	switch {
+	case !s.DryRun || s.Deleted == 0 || unverified || incomplete:
+	case s.Shard != nil:
+		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
+	default:
+		hint("Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
+			"DRY_RUN=false. It cannot be undone.")
 	}
 	return all
 }
 
-func outageSuspected(s *Summary, _ *Tally) bool { return s.Reasons[policy.OutageSuspected] > 0 }
-
-func lookAtRegistry(*Summary, *Tally) []string {
-	return []string{
-		"Look at the registry behind GitLab before the next run: it seems to be failing, so",
-		"that tags look dead that may not be.",
+// appendProjects appends a heading and the projects for which count counts most tags, if
+// there are any.
+func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading string) []string {
+	projects := t.topProjects(count)
+	if len(projects) == 0 {
+		return lines
 	}
-}
-
-func blindly(s *Summary, dead *Tally) bool { return s.blind() && dead.total.Tags > 0 }
-
-func reachRegistry(*Summary, *Tally) []string {
-	return []string{
-		"Let the registry be asked before more goes: images for several platforms may be among",
-		"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
-		"VERIFY=registry nothing goes without the registry's word.",
+	rows := &table{right: []bool{true}}
+	for _, p := range projects[:min(namedProjects, len(projects))] {
+		rows.row(strconv.Itoa(p.Tags), shortPath(p.Project), t.Links.Repository(p.Project, 0))
 	}
-}
-
-// cutShort reports whether the run, or one of the shards that it was merged from, did not
-// come to its end.
-func cutShort(s *Summary, _ *Tally) bool { return s.Interrupted || s.Error != "" }
-
-func comeToEnd(s *Summary, _ *Tally) []string {
-	first := "The list is incomplete: the run, or a part of it, ended before its time."
-	if s.DryRun {
-		return []string{first, "Let a dry run come to its end before a real one."}
-	}
-	return []string{first, "The next run takes up what this one did not reach."}
-}
-
-func pullable(_ *Summary, dead *Tally) bool { return dead.total.attested > 0 }
-
-func keepImages(s *Summary, dead *Tally) []string {
-	first := "Dead tags that were images which could still be pulled (attested-image): %d."
-	if s.DryRun {
-		first = "Dead tags that are images which can still be pulled (attested-image): %d."
-	}
-	return []string{
-		fmt.Sprintf(first, dead.total.attested),
-		"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
-		"DELETE_KINDS without attested-image.",
-	}
-}
-
-func mostlyPushed(s *Summary, dead *Tally) bool {
-	pushed := dead.total.attested + dead.total.cacheIndex
-	return pushed > 0 && (s.DryRun || 2*pushed >= dead.total.Tags)
-}
-
-func nameProjects(_ *Summary, dead *Tally) []string {
-	lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
-	attested := dead.pushers(func(d *Dead) int { return d.attested })
-	if len(attested) > 0 {
-		lines = append(lines, "It would show images built with --provenance=false (docker buildx), unlike those of:")
-		lines = append(lines, listed(attested, dead.Links)...)
-	}
-	caches := dead.pushers(func(d *Dead) int { return d.cacheIndex })
-	if len(caches) > 0 {
-		lines = append(lines, "It would show caches exported with image-manifest=true (--cache-to), unlike those of:")
-		lines = append(lines, listed(caches, dead.Links)...)
-	}
-	return lines
-}
-
-// listed renders the worst of some projects.
-func listed(projects []pusher, links Links) []string {
-	g := &grid{right: []bool{true}}
-	for _, p := range projects[:min(namedPushers, len(projects))] {
-		g.add(strconv.Itoa(p.tags), plain(p.project), links.Repository(p.project, 0))
-	}
-	if n := len(projects) - namedPushers; n > 0 {
-		g.add("", fmt.Sprintf("and %d more", n))
+	if n := len(projects) - namedProjects; n > 0 {
+		rows.row("", fmt.Sprintf("and %d more", n))
 	}
 	var out bytes.Buffer
-	g.writeTo(&out)
-	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-}
-
-func hasDeleted(s *Summary, _ *Tally) bool { return !s.DryRun && s.Deleted > 0 }
-
-func mustBeCollected(s *Summary, dead *Tally) bool {
-	return hasDeleted(s, dead) && s.Regime != policy.Database.String()
-}
-
-func collectGarbage(s *Summary, _ *Tally) []string {
-	first := "No space is free yet: this registry has no metadata database, and does not collect"
-	if s.Regime != policy.Legacy.String() {
-		first = "No space is free yet: a registry without metadata database does not collect"
-	}
-	return []string{
-		first,
-		"garbage by itself. An administrator has to run, on its host:",
-		"  gitlab-ctl registry-garbage-collect -m",
-		"With -m it also removes what no tag names any more, and so what is pulled by digest",
-		"alone. Read GitLab's documentation of it first. Where there is no gitlab-ctl (GitLab's",
-		"Helm chart, installations from source) the registry's own command garbage-collect does it.",
-	}
-}
-
-// wouldDelete reports whether a dry run is one to go by, and found something.
-func wouldDelete(s *Summary, dead *Tally) bool {
-	return s.DryRun && s.Deleted > 0 && !blindly(s, dead) && !cutShort(s, dead)
-}
-
-func runForReal(s *Summary, _ *Tally) []string {
-	if s.Shard != nil {
-		return []string{"Nothing was deleted. registry-gc merge makes one list of those of all shards."}
-	}
-	return []string{
-		"Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
-		"DRY_RUN=false. It cannot be undone.",
-	}
-}
-
-func freesItself(s *Summary, dead *Tally) bool {
-	return hasDeleted(s, dead) && s.Regime == policy.Database.String()
-}
-
-func waitForCollector(*Summary, *Tally) []string {
-	return []string{
-		"This registry frees by itself what nothing references any more, a day after the deletion",
-		"unless it is set otherwise.",
-	}
-}
-
-func mayDeleteNothing(s *Summary, _ *Tally) bool {
-	return s.Reasons[DeleteForbidden] > 0 && s.Deleted == 0
-}
-
-func giveRole(*Summary, *Tally) []string {
-	return []string{
-		"GitLab let the token's user delete nothing: it needs the role Developer at least, or",
-		"Maintainer where a rule protects tags.",
-	}
+	rows.writeTo(&out)
+	return append(append(lines, heading), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")...)
 }

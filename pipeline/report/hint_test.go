@@ -68,11 +68,11 @@ func TestHint(t *testing.T) {
 		"the same on database":                {dryRun, nil, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			summary, tally := tallied(t, test.dryRun, test.events...)
+			summary, deadTags := countEvents(t, test.dryRun, test.events...)
 			if test.change != nil {
 				test.change(summary)
 			}
-			got := summary.hint(tally)
+			got := summary.hints(deadTags)
 			if !slices.EqualFunc(got, test.want, func(lines []string, want string) bool { return strings.HasPrefix(lines[0], want) }) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
@@ -92,8 +92,8 @@ func TestHintNamesProjects(t *testing.T) {
 			all = append(all, decision)
 		}
 	}
-	summary, tally := tallied(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
-	got := strings.Join(summary.hint(tally)[1], "\n")
+	summary, deadTags := countEvents(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
+	got := strings.Join(summary.hints(deadTags)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 It would show images built with --provenance=false (docker buildx), unlike those of:
   7  g/p6

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Links makes addresses of pages in GitLab, for whoever reads in a browser. The zero
+// Links makes addresses of pages in GitLab, for reading in a browser. The zero
 // value makes none.
 type Links struct {
 	Instance string // its address, without a slash at the end

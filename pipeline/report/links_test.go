@@ -35,7 +35,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestLinkedLines: where somebody has to look, the log says where, and nowhere else.
+// TestLinkedLines: a line that needs a look says where, and no other does.
 func TestLinkedLines(t *testing.T) {
 	const link = "https://gitlab.example.com/acme/shop/container_registry/42"
 	decision := Decision{Project: "acme/shop", Repository: "acme/shop/web", RepositoryID: 42, Tag: "1", Action: policy.Delete}
@@ -68,9 +68,9 @@ func TestLinkedLines(t *testing.T) {
 func TestLinkedSummary(t *testing.T) {
 	event := dead("acme/shop/web", manifest.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
-	summary, tally := tallied(t, true, event)
-	tally.Links.Instance = "https://gitlab.example.com"
-	text := textOf(t, summary, tally)
+	summary, deadTags := countEvents(t, true, event)
+	deadTags.Links.Instance = "https://gitlab.example.com"
+	text := textOf(t, summary, deadTags)
 	for _, want := range []string{
 		"\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n",
 		"\n      1  acme/shop  https://gitlab.example.com/acme/shop\n",

@@ -7,25 +7,25 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// A Log writes events as log lines, one an event at most. What is kept and what goes
-// well with a whole repository is for the debug level. What somebody has to look at
-// carries a link, if there are any.
+// A Log writes events as log lines, one an event at most. What is kept, and what
+// succeeds for a whole repository, is for the debug level. A line that needs a look has a
+// link, if there are any.
 //
-// What a stop leaves undecided is as many lines as there were tags under way, says
-// nothing new, and pushes what was found off the screen: it is counted, and told by
-// [Log.End]. The files have each of them.
+// Tags that are undecided because of a stop have no line each: there are as many as tags
+// were under way, they say nothing new, and push what was found off the screen. They are
+// counted for [Log.End]. The files have each of them.
 type Log struct {
 	*slog.Logger
 	Links   Links
 	Stopped func() bool // whether the run has been asked to end; nil if it never is
 
-	left int // tags undecided since then
+	undecided int // tags, since the run was asked to end
 }
 
 // End says how many tags a stop has left undecided, if it has any.
 func (l *Log) End() {
-	if l.left > 0 {
-		l.Warn("tags were left undecided, as the run was asked to end", "tags", l.left)
+	if l.undecided > 0 {
+		l.Warn("tags were left undecided, as the run was asked to end", "tags", l.undecided)
 	}
 }
 
@@ -49,12 +49,12 @@ func (l *Log) Handle(e Event) error {
 	case Unreadable:
 		l.Warn("could not be read", append([]any{"name", e.Name, "error", e.Err}, l.Links.attrs(e.Project, e.RepositoryID)...)...)
 	case Decision:
-		l.decision(e)
+		l.logDecision(e)
 	}
 	return nil
 }
 
-func (l *Log) decision(d Decision) {
+func (l *Log) logDecision(d Decision) {
 	attrs := []any{"repository", d.Repository, "tag", d.Tag, "reason", string(d.Reason)}
 	if d.Kind != "" {
 		attrs = append(attrs, "kind", d.Kind)
@@ -72,7 +72,7 @@ func (l *Log) decision(d Decision) {
 	case d.Action == policy.Delete:
 		l.Warn("tag not deleted", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	case l.Stopped != nil && l.Stopped():
-		l.left++
+		l.undecided++
 	default:
 		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}

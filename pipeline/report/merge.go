@@ -17,26 +17,31 @@ import (
 // Decisions are streamed, not held.
 //
 // Everything is summed up but the time, and what of it requests were held back, where the
-// longest counts: shards run side by side. What more than one of them could not read,
-// such as a group, counts for each.
+// longest counts: shards run side by side. What several of them could not read, such as a
+// group, counts for each.
 //
 // The error says why the summary is not that of a whole run: a shard is missing, was
 // killed or stopped by an error, or has not written down all that it decided, or the
-// context ended. The summary stands, with the same in its Error.
+// context ended. The summary is returned all the same, with the same in its Error.
 func Merge(ctx context.Context, sources []Source, handler Handler, log *slog.Logger) (*Summary, error) {
-	m := &merger{sum: NewSummary(false), handler: handler, log: log, owners: make(owners)}
-	warnOfStarts(sources, log)
+	m := &merger{sum: NewSummary(false), handler: handler, log: log, owners: make(map[int64]Shard)}
+	warnOfStartGap(sources, log)
 	for _, source := range sources {
 		if ctx.Err() == nil {
-			m.add(ctx, source)
+			m.mergeShard(ctx, source)
 		}
 	}
 	if ctx.Err() != nil {
 		m.sum.Interrupted = true
 		m.problems = append(m.problems, fmt.Errorf("merging the shards: %w", context.Cause(ctx)))
 	}
-	m.findMissing(sources)
-	m.takeRegime(sources)
+	count := sources[0].Shard.Count
+	for index := range count {
+		if !slices.ContainsFunc(sources, func(s Source) bool { return s.Shard.Index == index }) {
+			m.shardFailed(Shard{index, count}, errors.New("is missing"))
+		}
+	}
+	m.mergeRegimes(sources)
 	texts := m.stops
 	for _, problem := range m.problems {
 		texts = append(texts, problem.Error())
@@ -47,72 +52,78 @@ func Merge(ctx context.Context, sources []Source, handler Handler, log *slog.Log
 
 // A merger is what has been merged so far.
 type merger struct {
-	sum      *Summary
-	handler  Handler
-	log      *slog.Logger
-	owners   owners
+	sum     *Summary
+	handler Handler
+	log     *slog.Logger
+	// owners are the shards of the repositories that have decisions, by the repository's
+	// id. They take as much memory as a count of them, and not an entry for each tag.
+	owners   map[int64]Shard
 	stops    []string // why shards that were asked to end ended
 	problems []error
 }
 
-func (m *merger) fail(shard Shard, err error) {
+func (m *merger) shardFailed(shard Shard, err error) {
 	m.problems = append(m.problems, fmt.Errorf("%v: %w", shard, err))
 }
 
-// add adds one shard. Of a run that was killed what it wrote down counts, for those tags
-// are gone.
-func (m *merger) add(ctx context.Context, source Source) {
+// mergeShard adds one shard. Of a run that was killed the decisions that it wrote down
+// count, for those tags are gone.
+func (m *merger) mergeShard(ctx context.Context, source Source) {
 	written, s := NewSummary(false), source.Summary
-	err := m.pass(ctx, source, Handlers{written, m.handler})
+	err := m.forwardDecisions(ctx, source, Handlers{written, m.handler})
 	if err != nil && ctx.Err() == nil {
-		m.fail(source.Shard, err)
+		m.shardFailed(source.Shard, err)
 	}
 	if s == nil {
-		m.fail(source.Shard, errors.New("was killed, and only what it wrote down is counted"))
-		m.sum.add(written)
+		m.shardFailed(source.Shard, errors.New("was killed, and only what it wrote down is counted"))
+		m.sum.addFigures(written)
 		return
 	}
-	m.sum.add(s)
+	m.sum.addFigures(s)
 	m.sum.DryRun, m.sum.GitLabURL, m.sum.Version = s.DryRun, s.GitLabURL, s.Version // the same for all
 	switch {
 	case s.Interrupted:
 		m.stops = append(m.stops, fmt.Sprintf("%v: %s", source.Shard, s.Error))
 	case s.Error != "":
-		m.fail(source.Shard, errors.New(s.Error))
+		m.shardFailed(source.Shard, errors.New(s.Error))
 	}
-	if noted := s.Deleted + s.Undecided + s.Failed; err == nil && written.Tags != noted {
-		m.fail(source.Shard, fmt.Errorf("%s has %d of %d decisions", DecisionsFile, written.Tags, noted))
+	if counted := s.Deleted + s.Undecided + s.Failed; err == nil && written.Tags != counted {
+		m.shardFailed(source.Shard, fmt.Errorf("%s has %d of %d decisions", DecisionsFile, written.Tags, counted))
 	}
 }
 
-// pass hands the decisions of a shard on: all of them, also when the handler cannot do its
-// work any more, unless the context ends.
-func (m *merger) pass(ctx context.Context, source Source, handler Handler) error {
-	path := filepath.Join(source.Dir, DecisionsFile)
+// forwardDecisions hands the decisions of a shard to the handler: all of them, also when
+// the handler cannot do its work any more, unless the context ends.
+func (m *merger) forwardDecisions(ctx context.Context, source Source, handler Handler) error {
+	path, killed := filepath.Join(source.Dir, DecisionsFile), source.Summary == nil
 	lines, err := os.Open(path)
-	if source.Summary == nil && errors.Is(err, fs.ErrNotExist) {
+	if killed && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer lines.Close()
-	killed := source.Summary == nil
-	var failed, foreign error
+	var failed, overlap error
 	unread, err := eachDecision(lines, func(d *decisionLine) error {
 		if err := handler.Handle(Decision(*d)); failed == nil {
 			failed = err
 		}
-		if foreign == nil {
-			foreign = m.owners.claim(d, source.Shard)
+		// A repository without an id cannot be told from others.
+		owner, known := m.owners[d.RepositoryID]
+		if d.RepositoryID != 0 && !known {
+			m.owners[d.RepositoryID] = source.Shard
+		}
+		if known && owner != source.Shard && overlap == nil {
+			overlap = fmt.Errorf("has decisions on %s, as %v has: tags may be counted twice", d.Repository, owner)
 		}
 		if killed && d.Outcome == Marked {
 			m.sum.DryRun = true // nothing else says so if all were killed
 		}
 		return context.Cause(ctx)
 	})
-	if foreign != nil {
-		m.fail(source.Shard, foreign)
+	if overlap != nil {
+		m.shardFailed(source.Shard, overlap)
 	}
 	if err == nil {
 		err = failed
@@ -126,19 +137,9 @@ func (m *merger) pass(ctx context.Context, source Source, handler Handler) error
 	return nil
 }
 
-// findMissing notes the shards that should be there.
-func (m *merger) findMissing(sources []Source) {
-	count := sources[0].Shard.Count
-	for index := range count {
-		if !slices.ContainsFunc(sources, func(s Source) bool { return s.Shard.Index == index }) {
-			m.fail(Shard{index, count}, errors.New("is missing"))
-		}
-	}
-}
-
-// takeRegime takes the regime that the shards found. One that had nothing to go by found
+// mergeRegimes takes the regime that the shards found. A shard without repositories found
 // none.
-func (m *merger) takeRegime(sources []Source) {
+func (m *merger) mergeRegimes(sources []Source) {
 	none := m.sum.Regime
 	for _, source := range sources {
 		switch s := source.Summary; {
@@ -153,8 +154,8 @@ func (m *merger) takeRegime(sources []Source) {
 	}
 }
 
-// add adds the figures of another summary.
-func (s *Summary) add(o *Summary) {
+// addFigures adds the figures of another summary.
+func (s *Summary) addFigures(o *Summary) {
 	s.Interrupted = s.Interrupted || o.Interrupted
 	if s.Started.IsZero() || !o.Started.IsZero() && o.Started.Before(s.Started) {
 		s.Started = o.Started
@@ -177,12 +178,10 @@ func (s *Summary) add(o *Summary) {
 	s.Retries += o.Retries
 	s.Throttled = max(s.Throttled, o.Throttled)
 	s.Duration = max(s.Duration, o.Duration)
-	addCounts(s.Reasons, o.Reasons)
-	addCounts(s.Skipped, o.Skipped)
-}
-
-func addCounts[K comparable](sum, others map[K]int) {
-	for key, n := range others {
-		sum[key] += n
+	for reason, n := range o.Reasons {
+		s.Reasons[reason] += n
+	}
+	for why, n := range o.Skipped {
+		s.Skipped[why] += n
 	}
 }

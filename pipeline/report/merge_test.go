@@ -58,7 +58,7 @@ func putReports(t *testing.T, dir string, s *Summary, decisions int) string {
 	return dir
 }
 
-// shardSummary returns the summary of a shard that deleted so many tags.
+// shardSummary returns the summary of a shard that deleted some tags.
 func shardSummary(index, count, deleted int) *Summary {
 	s := NewSummary(false)
 	s.Shard = &Shard{index, count}

@@ -26,14 +26,14 @@ var pageParts = splitParts("page", pageText)
 // WriteHTML writes a run as a page for people: figures, charts, what to change in which
 // build, and a table of the decisions, which are read from lines in the form of
 // decisions.jsonl. They are read twice, from the beginning, and not held in memory: what
-// grows is a few numbers for each project. Lines that cannot be read are passed over,
+// grows is a few numbers for each project. Lines that cannot be read are skipped,
 // and the page says how many there were.
 //
 // Whatever the summary and the decisions say is shown as text and never as markup. The
 // page allows itself no script or style but its own, and no request at all.
 func WriteHTML(w io.Writer, s *Summary, decisions io.ReadSeeker) error {
 	found := newFindings()
-	unread, err := eachDecision(decisions, func(d *decisionLine) error { found.add(d); return nil })
+	unread, err := eachDecision(decisions, func(d *decisionLine) error { found.countDecision(d); return nil })
 	if err == nil {
 		_, err = decisions.Seek(0, io.SeekStart)
 	}

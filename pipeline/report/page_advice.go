@@ -33,7 +33,7 @@ func advise(f *findings) []advice {
 	var all []advice
 	for _, a := range []struct {
 		advice
-		when func(deadKey) bool
+		applies func(deadKey) bool
 	}{
 		{attestedAdvice, func(k deadKey) bool { return k.kind == manifest.KindAttestedImage && !k.orphan() }},
 		{cacheAdvice, func(k deadKey) bool { return k.kind == manifest.KindCacheIndex && k.reason == policy.MissingDetails }},
@@ -42,7 +42,7 @@ func advise(f *findings) []advice {
 		{orphanAdvice, deadKey.orphan},
 		{forbiddenAdvice, func(k deadKey) bool { return k.reason == DeleteForbidden }},
 	} {
-		if a.count(f, a.when); a.Tags > 0 {
+		if a.countTags(f, a.applies); a.Tags > 0 {
 			all = append(all, a.advice)
 		}
 	}
@@ -54,25 +54,32 @@ func (k deadKey) orphan() bool {
 	return k.reason == policy.MissingCounterpartTag || k.reason == policy.MissingCounterpartRepository
 }
 
-// count fills in the projects that an advice is for.
-func (a *advice) count(f *findings, when func(deadKey) bool) {
-	for _, t := range f.projects {
-		n := 0
-		for key, count := range t.dead {
-			if when(key) {
-				n += count
+// countTags fills in the projects that an advice is for.
+func (a *advice) countTags(f *findings, applies func(deadKey) bool) {
+	byProject := make(map[string]int)
+	for _, project := range f.projects {
+		for key, n := range project.dead {
+			if applies(key) {
+				a.Tags += n
+				byProject[project.Name] += n
 			}
 		}
-		if n > 0 {
-			a.Tags += n
-			a.Projects = append(a.Projects, projectCount{t.Name, n})
-		}
 	}
-	slices.SortFunc(a.Projects, func(a, b projectCount) int {
-		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(a.Project, b.Project))
-	})
+	a.Projects = sortedCounts(byProject)
 	a.More = max(0, len(a.Projects)-mostNamed)
 	a.Projects = a.Projects[:len(a.Projects)-a.More]
+}
+
+// sortedCounts returns projects with their tags, those with most first.
+func sortedCounts(byProject map[string]int) []projectCount {
+	all := make([]projectCount, 0, len(byProject))
+	for project, n := range byProject {
+		all = append(all, projectCount{project, n})
+	}
+	slices.SortFunc(all, func(a, b projectCount) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(a.Project, b.Project))
+	})
+	return all
 }
 
 var attestedAdvice = advice{

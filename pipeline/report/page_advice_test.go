@@ -15,7 +15,7 @@ func TestAdvice(t *testing.T) {
 	f := newFindings()
 	add := func(n int, project string, kind manifest.Kind, reason policy.Reason, action policy.Action, outcome Outcome) {
 		for range n {
-			f.add(&decisionLine{Project: project, Kind: string(kind), Reason: reason, Action: action, Outcome: outcome})
+			f.countDecision(&decisionLine{Project: project, Kind: string(kind), Reason: reason, Action: action, Outcome: outcome})
 		}
 	}
 	add(2, "g/a", manifest.KindAttestedImage, policy.MissingDetails, policy.Delete, Deleted)
@@ -55,7 +55,7 @@ func TestAdviceNamesTheWorstFirst(t *testing.T) {
 	f := newFindings()
 	for i := range mostNamed + 7 {
 		for range i + 1 {
-			f.add(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Kind: string(manifest.KindMissingManifest), Action: policy.Delete, Outcome: Deleted})
+			f.countDecision(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Kind: string(manifest.KindMissingManifest), Action: policy.Delete, Outcome: Deleted})
 		}
 	}
 	a := advise(f)[0]
@@ -69,10 +69,10 @@ func TestAdviceNamesTheWorstFirst(t *testing.T) {
 func TestCharts(t *testing.T) {
 	f := newFindings()
 	for i := range topProjects + 2 {
-		f.add(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Action: policy.Delete, Outcome: Deleted})
+		f.countDecision(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Action: policy.Delete, Outcome: Deleted})
 	}
 	for _, outcome := range []Outcome{Undecided, Failed, Failed} {
-		f.add(&decisionLine{Project: "g/05", Action: policy.Delete, Outcome: outcome})
+		f.countDecision(&decisionLine{Project: "g/05", Action: policy.Delete, Outcome: outcome})
 	}
 	c := projectChart(NewSummary(true), f)
 	want := bar{Label: "g/05", Name: "g/05", Total: 4, Segments: []segment{

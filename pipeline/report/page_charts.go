@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -55,13 +56,14 @@ func reasonChart(s *Summary) chart {
 		words, outcome := explain(reason)
 		c.Bars = append(c.Bars, bar{
 			Label: string(reason), Name: string(reason), Words: words,
-			Segments: []segment{{Class: classOf(outcome), Name: string(s.shown(outcome)), Count: s.Reasons[reason]}},
+			Segments: []segment{{Class: classOf(outcome), Name: string(s.nameOf(outcome)), Count: s.Reasons[reason]}},
 		})
 	}
 	return c.scaled()
 }
 
-// explain says what a reason stands for. One that this version does not know is doubtful.
+// explain says what a reason means. A reason that this version does not know counts as
+// undecided.
 func explain(reason policy.Reason) (words string, outcome Outcome) {
 	for _, e := range explanations {
 		if e.Reason == reason {
@@ -94,7 +96,7 @@ func kindChart(s *Summary, f *findings) chart {
 	c := chart{ID: "kinds", Title: "Tags that are not kept, by kind", Column: "Kind",
 		Text: "Each bar is a kind of manifest, as the registry shows it.", Legend: outcomeLegend(s)}
 	for _, t := range most(f.kinds, (*counts).Total) {
-		c.Bars = append(c.Bars, tallyBar(s, t, kindWords[t.Name]))
+		c.Bars = append(c.Bars, countsBar(s, t, kindWords[t.Name]))
 	}
 	return c.scaled()
 }
@@ -107,7 +109,7 @@ func projectChart(s *Summary, f *findings) chart {
 		Text: "Each bar is a project, those with the most dead tags first.", Legend: outcomeLegend(s)}
 	all := most(f.projects, (*counts).Dead)
 	for _, t := range all[:min(topProjects, len(all))] {
-		c.Bars = append(c.Bars, tallyBar(s, t, ""))
+		c.Bars = append(c.Bars, countsBar(s, t, ""))
 	}
 	if more := len(all) - topProjects; more > 0 {
 		c.More = fmt.Sprintf("The first %d of %s projects; the table at the end has the tags of all.", topProjects, number(len(all)))
@@ -115,11 +117,11 @@ func projectChart(s *Summary, f *findings) chart {
 	return c.scaled()
 }
 
-func tallyBar(s *Summary, t *counts, words string) bar {
+func countsBar(s *Summary, t *counts, words string) bar {
 	return bar{
-		Label: ending(visible(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
+		Label: shortenedFront(printable.Escape(t.Name), 34), Name: t.Name, Words: words, Bytes: t.Bytes,
 		Segments: []segment{
-			{Class: classOf(Deleted), Name: string(s.shown(Deleted)), Count: t.Gone},
+			{Class: classOf(Deleted), Name: string(s.nameOf(Deleted)), Count: t.Deleted},
 			{Class: classOf(Undecided), Name: string(Undecided), Count: t.Undecided},
 			{Class: classOf(Failed), Name: string(Failed), Count: t.Failed},
 		},
@@ -151,7 +153,7 @@ func percent(part, all int) string { return fmt.Sprintf("%.2f%%", 100*float64(pa
 
 func outcomeLegend(s *Summary) []legend {
 	return []legend{
-		{classOf(Deleted), string(s.shown(Deleted))},
+		{classOf(Deleted), string(s.nameOf(Deleted))},
 		{classOf(Undecided), string(Undecided)},
 		{classOf(Failed), string(Failed)},
 	}
@@ -163,4 +165,14 @@ func classOf(o Outcome) string {
 		return "gone"
 	}
 	return string(o)
+}
+
+// shortenedFront returns a path cut to at most n characters, from the front: what comes last
+// says most.
+func shortenedFront(path string, n int) string {
+	runes := []rune(path)
+	if len(runes) <= n {
+		return path
+	}
+	return "…" + string(runes[len(runes)-n+1:])
 }

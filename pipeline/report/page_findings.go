@@ -21,10 +21,10 @@ type findings struct {
 
 // Counts are of the tags that are not kept, of one project or one kind.
 type counts struct {
-	Name                    string
-	Gone, Undecided, Failed int // gone: deleted, or marked in a dry run
-	Bytes                   int64
-	dead                    map[deadKey]int
+	Name                       string
+	Deleted, Undecided, Failed int // deleted, or marked in a dry run
+	Bytes                      int64
+	dead                       map[deadKey]int
 }
 
 // A deadKey is what the advice on a build depends on.
@@ -37,7 +37,7 @@ func newFindings() *findings {
 	return &findings{projects: make(map[string]*counts), kinds: make(map[string]*counts)}
 }
 
-func (f *findings) add(d *decisionLine) {
+func (f *findings) countDecision(d *decisionLine) {
 	f.Listed++
 	if d.Bytes > 0 && (d.Outcome == Deleted || d.Outcome == Marked) {
 		f.Sized++
@@ -47,8 +47,8 @@ func (f *findings) add(d *decisionLine) {
 	if kind == "" {
 		kind = "unknown"
 	}
-	countsOf(f.projects, d.Project).add(d)
-	countsOf(f.kinds, kind).add(d)
+	countsOf(f.projects, d.Project).countDecision(d)
+	countsOf(f.kinds, kind).countDecision(d)
 }
 
 func countsOf(all map[string]*counts, name string) *counts {
@@ -60,10 +60,10 @@ func countsOf(all map[string]*counts, name string) *counts {
 	return t
 }
 
-func (t *counts) add(d *decisionLine) {
+func (t *counts) countDecision(d *decisionLine) {
 	switch d.Outcome {
 	case Deleted, Marked:
-		t.Gone++
+		t.Deleted++
 		t.Bytes = saturated(t.Bytes, max(0, d.Bytes))
 	case Failed:
 		t.Failed++
@@ -76,10 +76,10 @@ func (t *counts) add(d *decisionLine) {
 }
 
 // Dead returns how many tags were to go, whether they could be deleted or not.
-func (t *counts) Dead() int { return t.Gone + t.Failed }
+func (t *counts) Dead() int { return t.Deleted + t.Failed }
 
 // Total returns how many tags are not kept.
-func (t *counts) Total() int { return t.Gone + t.Undecided + t.Failed }
+func (t *counts) Total() int { return t.Deleted + t.Undecided + t.Failed }
 
 // most returns them, the largest first by that count.
 func most(all map[string]*counts, count func(*counts) int) []*counts {

@@ -55,16 +55,16 @@ type figure struct {
 
 // figures are the summary's, as the page shows them.
 func figures(s *Summary) []figure {
-	passedOver := ""
-	if n := s.passedOver(); n > 0 {
-		passedOver = number(n) + " passed over"
+	skipped := ""
+	if n := s.skippedTotal(); n > 0 {
+		skipped = number(n) + " passed over"
 	}
 	return []figure{
-		{"", "projects", number(s.Projects), passedOver},
+		{"", "projects", number(s.Projects), skipped},
 		{"", "repositories", number(s.Repositories), ""},
 		{"", "tags", number(s.Tags), ""},
 		outcomeFigure("kept", "kept", s.Kept, s.Tags),
-		outcomeFigure("gone", string(s.shown(Deleted)), s.Deleted, s.Tags),
+		outcomeFigure("gone", string(s.nameOf(Deleted)), s.Deleted, s.Tags),
 		outcomeFigure("undecided", "undecided", s.Undecided, s.Tags),
 		outcomeFigure("failed", "failed", s.Failed, s.Tags),
 	}
@@ -91,8 +91,8 @@ func share(part, all int) string {
 	}
 }
 
-// passedOverWords says how much was passed over, and why.
-func (p *page) passedOverWords() string {
+// skippedWords says how much was skipped, and why.
+func (p *page) skippedWords() string {
 	var words []string
 	for _, why := range slices.Sorted(maps.Keys(p.Skipped)) {
 		words = append(words, skipWords(why)+": "+number(p.Skipped[why]))
@@ -100,7 +100,7 @@ func (p *page) passedOverWords() string {
 	return strings.Join(words, ", ")
 }
 
-// skipWords says why something was passed over on purpose.
+// skipWords says why something was skipped.
 func skipWords(why SkipReason) string {
 	words := map[SkipReason]string{
 		ProjectArchived:    "archived projects",
@@ -152,4 +152,12 @@ func (p *page) requestsWords() string {
 		words += "; " + number(int(p.Retries)) + " retried"
 	}
 	return words
+}
+
+// tags counts them in words.
+func tags(n int) string {
+	if n == 1 {
+		return "1 tag"
+	}
+	return number(n) + " tags"
 }

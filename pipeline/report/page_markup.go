@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // Markup is what a browser may read as elements. It comes from the page's own files
@@ -98,7 +100,7 @@ func escape(value any) markup {
 	if m, ok := value.(markup); ok {
 		return m
 	}
-	return markup{html.EscapeString(visible(fmt.Sprint(value)))}
+	return markup{html.EscapeString(printable.Escape(fmt.Sprint(value)))}
 }
 
 // joined returns the markup of all, one after the other.

@@ -33,7 +33,7 @@ func TestFill(t *testing.T) {
 // TestFillPanics: code and page.html that do not agree are found at the first try.
 func TestFillPanics(t *testing.T) {
 	p := splitParts("top", "{{a}}")
-	for name, slip := range map[string]func(){
+	for name, mistake := range map[string]func(){
 		"no part":     func() { p.fill("bottom", nil) },
 		"no value":    func() { p.fill("top", nil) },
 		"no slot":     func() { p.fill("top", slots{"a": 1, "b": 2}) },
@@ -47,7 +47,7 @@ func TestFillPanics(t *testing.T) {
 					t.Error("nothing was noticed")
 				}
 			}()
-			slip()
+			mistake()
 		})
 	}
 }

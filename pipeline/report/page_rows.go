@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // longestLine bounds what one line of the decisions may take in memory. Names and
-// details are short; a longer line is none of ours.
+// details are short; this program writes no longer line.
 const longestLine = 1 << 20
 
 // eachDecision calls do for every line that holds a decision, and returns how many do
@@ -45,7 +47,7 @@ func eachDecision(r io.Reader, do func(*decisionLine) error) (unread int, err er
 // is [repository, tag, outcome, reason, kind, bytes, digest, detail]. What repeats is
 // written out where it first comes, and by its number from then on.
 //
-// The JSON stands in an element of the page. Its encoder escapes <, > and & and the line
+// The JSON is in an element of the page. Its encoder escapes <, > and & and the line
 // separators of JavaScript, so that no name can end that element.
 func writeRows(w io.Writer, decisions io.Reader) error {
 	names := newNameTable()
@@ -56,7 +58,7 @@ func writeRows(w io.Writer, decisions io.Reader) error {
 	_, err := eachDecision(decisions, func(d *decisionLine) error {
 		row, err := json.Marshal([]any{
 			names.put(d.Repository),
-			visible(d.Tag),
+			printable.Escape(d.Tag),
 			names.put(string(d.Outcome)),
 			names.put(string(d.Reason)),
 			names.put(d.Kind),
@@ -100,12 +102,12 @@ func (t *nameTable) put(name string) any {
 	}
 	t.numbers[name] = t.next
 	t.next++
-	return visible(name)
+	return printable.Escape(name)
 }
 
 // shortDigest returns as much of a digest as people compare, and as engines show.
 func shortDigest(digest string) string {
 	const enough = 12
 	digest = strings.TrimPrefix(digest, "sha256:")
-	return visible(digest[:min(enough, len(digest))])
+	return printable.Escape(digest[:min(enough, len(digest))])
 }

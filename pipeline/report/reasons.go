@@ -2,10 +2,10 @@ package report
 
 import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
 
-// An Explanation says in words what a reason code stands for.
+// An Explanation says in words what a reason code means.
 type Explanation struct {
 	Reason  policy.Reason
-	Outcome Outcome // of the tags with this reason; Deleted stands for Marked, too
+	Outcome Outcome // of the tags with this reason; Deleted means Marked in a dry run
 	Text    string  // a short line
 }
 

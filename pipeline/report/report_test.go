@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -187,4 +188,34 @@ func entries(t *testing.T, dir string) []os.DirEntry {
 		t.Fatal(err)
 	}
 	return entries
+}
+
+// TestFilesAreClean: no file of a run has a secret in it, and decisions and summary have
+// no character that would steer a terminal; they mean the same as without that.
+func TestFilesAreClean(t *testing.T) {
+	const token = "glpat-0123456789abcdef"
+	files, err := OpenFiles(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.Redactor = redact.New(token)
+	hostile := Decision{Repository: "g/p", Tag: "a\u202eb\u009b1m\x7f", Outcome: Failed, Detail: "sent " + token}
+	summary := NewSummary(false)
+	summary.Error = "bad header " + token + " \u200b"
+	if err := errors.Join(files.Handle(hostile), files.Close(summary)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{DecisionsFile, SummaryFile, PageFile} {
+		text := string(read(t, files.dir, name))
+		if strings.Contains(text, token) || !strings.Contains(text, "[redacted]") {
+			t.Errorf("%s is %s", name, text)
+		}
+		if strings.ContainsAny(text, "\u202e\u009b\x7f\u200b") {
+			t.Errorf("something hides in %s: %q", name, text)
+		}
+	}
+	var decoded Decision
+	if err := json.Unmarshal(read(t, files.dir, DecisionsFile), &decoded); err != nil || decoded.Tag != hostile.Tag {
+		t.Errorf("the tag is read back as %q, error %v", decoded.Tag, err)
+	}
 }

@@ -100,7 +100,7 @@ func (s *Summary) Handle(e Event) error {
 	case Unreadable:
 		s.Unreadable++
 	case Decision:
-		s.count(e)
+		s.countDecision(e)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (s *Summary) outOfReachWords() []string {
 	return words
 }
 
-func (s *Summary) count(d Decision) {
+func (s *Summary) countDecision(d Decision) {
 	s.Tags++
 	s.Reasons[d.Reason]++
 	switch d.Outcome {

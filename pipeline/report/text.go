@@ -5,21 +5,27 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
-// topRepositories is how many repositories the summary names.
-const topRepositories = 10
+const (
+	topRepositories = 10 // that the summary names
+	maxNameWidth    = 64 // of repositories and projects
+)
 
 // WriteText prints the summary for people: the figures, the reasons, where most dead
-// tags are, what to do next, and where the reports are if there are any. Without a
-// tally only what the summary knows is shown.
-func (s *Summary) WriteText(w io.Writer, dead *Tally, files *Files) error {
+// tags are, what to do next, and where the reports are if there are any. Dead may be nil,
+// then only what the summary knows is shown; files may be nil, too.
+func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	if dead == nil {
-		dead = new(Tally)
+		dead = new(DeadTags)
 	}
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
@@ -29,17 +35,24 @@ func (s *Summary) WriteText(w io.Writer, dead *Tally, files *Files) error {
 	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
-	for i, hint := range s.hint(dead) {
+	for i, hint := range s.hints(dead) {
 		if i == 0 {
 			fmt.Fprint(&out, "\nnext\n")
 		}
 		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
 	}
-	files.writeNames(&out)
+	if files != nil {
+		fmt.Fprint(&out, "\nreports\n")
+		if !files.withoutPage {
+			fmt.Fprintf(&out, "  %s for a browser\n", filepath.Join(files.dir, PageFile))
+		}
+		fmt.Fprintf(&out, "  %s names each tag that is not kept\n", filepath.Join(files.dir, DecisionsFile))
+	}
 	_, err := w.Write(out.Bytes())
 	return err
 }
 
+// title names the run, and says whether it came to its end.
 func (s *Summary) title() string {
 	title := "registry-gc"
 	if s.DryRun {
@@ -58,37 +71,48 @@ func (s *Summary) title() string {
 }
 
 func (s *Summary) writeFigures(out *bytes.Buffer) {
-	g := &grid{right: []bool{false, true}}
-	number := func(name string, n int, notes ...string) { g.add(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
-	number("projects", s.Projects)
-	number("repositories", s.Repositories)
-	number("tags", s.Tags)
-	number("kept", s.Kept)
-	number(string(s.shown(Deleted)), s.Deleted)
-	number("undecided", s.Undecided)
-	number("failed", s.Failed)
+	var skipped, delays []string
+	for why, n := range s.Skipped {
+		skipped = append(skipped, fmt.Sprintf("%s %d", shortPath(string(why)), n))
+	}
+	slices.Sort(skipped)
+	if s.Retries > 0 {
+		delays = append(delays, fmt.Sprintf("retries %d", s.Retries))
+	}
+	if s.Throttled > 0 {
+		delays = append(delays, "held back by the server "+s.Throttled.rounded())
+	}
+	t := &table{right: []bool{false, true}}
+	figure := func(name string, n int, notes ...string) { t.row(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
+	figure("projects", s.Projects)
+	figure("repositories", s.Repositories)
+	figure("tags", s.Tags)
+	figure("kept", s.Kept)
+	figure(string(s.nameOf(Deleted)), s.Deleted)
+	figure("undecided", s.Undecided)
+	figure("failed", s.Failed)
 	if s.Unreadable > 0 {
-		number("unreadable", s.Unreadable, "groups, projects or repositories")
+		figure("unreadable", s.Unreadable, "groups, projects or repositories")
 	}
-	if n := s.passedOver(); n > 0 {
-		number("passed over", n, s.skipped()...)
+	if n := s.skippedTotal(); n > 0 {
+		figure("passed over", n, skipped...)
 	}
-	number("requests", int(s.Requests.API+s.Requests.Registry),
+	figure("requests", int(s.Requests.API+s.Requests.Registry),
 		fmt.Sprintf("api %d", s.Requests.API), fmt.Sprintf("registry %d", s.Requests.Registry))
-	g.add("time", rounded(s.Duration), strings.Join(s.delays(), ", "))
-	g.writeTo(out)
+	t.row("time", s.Duration.rounded(), strings.Join(delays, ", "))
+	t.writeTo(out)
 }
 
-// shown is how an outcome is called in this run.
-func (s *Summary) shown(outcome Outcome) Outcome {
+// nameOf returns what an outcome is called in this run.
+func (s *Summary) nameOf(outcome Outcome) Outcome {
 	if outcome == Deleted && s.DryRun {
 		return Marked
 	}
 	return outcome
 }
 
-// passedOver returns how many projects and repositories were passed over on purpose.
-func (s *Summary) passedOver() int {
+// skippedTotal returns how many projects and repositories were skipped.
+func (s *Summary) skippedTotal() int {
 	sum := 0
 	for _, n := range s.Skipped {
 		sum += n
@@ -96,28 +120,7 @@ func (s *Summary) passedOver() int {
 	return sum
 }
 
-func (s *Summary) skipped() []string {
-	var notes []string
-	for why, n := range s.Skipped {
-		notes = append(notes, fmt.Sprintf("%s %d", plain(string(why)), n))
-	}
-	slices.Sort(notes)
-	return notes
-}
-
-// delays says what the time was lost on that the instance, not the work, asked for.
-func (s *Summary) delays() []string {
-	var notes []string
-	if s.Retries > 0 {
-		notes = append(notes, fmt.Sprintf("retries %d", s.Retries))
-	}
-	if s.Throttled > 0 {
-		notes = append(notes, "held back by the server "+rounded(s.Throttled))
-	}
-	return notes
-}
-
-func rounded(s Seconds) string { return time.Duration(s).Round(10 * time.Millisecond).String() }
+func (s Seconds) rounded() string { return time.Duration(s).Round(10 * time.Millisecond).String() }
 
 // writeReasons prints how many tags there are of each reason, outcome by outcome, and
 // within one the most frequent first.
@@ -125,70 +128,116 @@ func (s *Summary) writeReasons(out *bytes.Buffer) {
 	if len(s.Reasons) == 0 {
 		return
 	}
-	g := &grid{right: []bool{false, true}}
+	t := &table{right: []bool{false, true}}
 	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed} {
-		for _, e := range s.explained(outcome) {
-			g.add(string(s.shown(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
+		found := slices.DeleteFunc(Explanations(), func(e Explanation) bool {
+			return e.Outcome != outcome || s.Reasons[e.Reason] == 0
+		})
+		slices.SortStableFunc(found, func(a, b Explanation) int { return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason]) })
+		for _, e := range found {
+			t.row(string(s.nameOf(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
 		}
 	}
 	fmt.Fprint(out, "\nwhat became of the tags, and why\n")
-	g.writeTo(out)
+	t.writeTo(out)
 }
 
-// explained returns the reasons of an outcome that any tag has.
-func (s *Summary) explained(outcome Outcome) []Explanation {
-	group := slices.DeleteFunc(Explanations(), func(e Explanation) bool {
-		return e.Outcome != outcome || s.Reasons[e.Reason] == 0
-	})
-	slices.SortStableFunc(group, func(a, b Explanation) int {
-		return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason])
-	})
-	return group
-}
-
-// writeTop prints the repositories with most dead tags.
-func (t *Tally) writeTop(out *bytes.Buffer) {
+// writeTop prints the repositories with most dead tags, and what these tags reference if
+// that is known of any.
+func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if t.total.Tags == 0 {
 		return
 	}
-	g := &grid{right: []bool{true}}
-	if t.sized() {
-		g = &grid{right: []bool{true, true}}
-		g.add("tags", "references", "repository")
+	sized := t.total.Sized > 0
+	rows := &table{right: []bool{true, sized}}
+	row := func(d Dead, name ...string) {
+		cells := []string{strconv.Itoa(d.Tags)}
+		switch {
+		case !sized:
+		case d.Sized == 0:
+			cells = append(cells, "unknown")
+		case d.Sized < d.Tags:
+			cells = append(cells, "over "+size(d.Bytes))
+		default:
+			cells = append(cells, size(d.Bytes))
+		}
+		rows.row(append(cells, name...)...)
+	}
+	if sized {
+		rows.row("tags", "references", "repository")
 	}
 	var rest Dead
 	for i, repository := range t.Top(t.Repositories()) {
 		if i < topRepositories {
-			t.addRow(g, repository, plain(repository.Repository), t.Links.Repository(repository.Project, repository.id))
+			row(repository, shortPath(repository.Repository), t.Links.Repository(repository.Project, repository.id))
 		} else {
-			rest.add(repository)
+			rest.merge(repository)
 		}
 	}
 	if n := t.Repositories() - topRepositories; n > 0 {
-		t.addRow(g, rest, fmt.Sprintf("in %d more", n))
+		row(rest, fmt.Sprintf("in %d more", n))
 	}
 	fmt.Fprint(out, "\nrepositories with most dead tags\n")
-	g.writeTo(out)
-	if t.sized() {
+	rows.writeTo(out)
+	if sized {
 		fmt.Fprint(out, "  (what these tags reference, layers that tags share counted for each of them: not\n"+
 			"  what will be freed)\n")
 	}
 }
 
-// sized reports whether the bytes of any dead tag are known.
-func (t *Tally) sized() bool { return t.total.Sized > 0 }
+// A table is rows of cells that are printed as columns, two blanks apart. Columns are as
+// wide as their widest cell, and a line ends where its last cell does.
+type table struct {
+	right []bool // the columns, from the first, that are flush right
+	rows  [][]string
+}
 
-// addRow adds a repository, with its bytes if those of any are known.
-func (t *Tally) addRow(g *grid, d Dead, name ...string) {
-	cells := []string{strconv.Itoa(d.Tags)}
-	switch {
-	case !t.sized():
-	case d.Sized == 0:
-		cells = append(cells, "unknown")
-	case d.Sized < d.Tags:
-		cells = append(cells, "over "+size(d.Bytes))
-	default:
-		cells = append(cells, size(d.Bytes))
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// writeTo prints the table, indented by two blanks.
+func (t *table) writeTo(out *bytes.Buffer) {
+	var widths []int
+	for _, row := range t.rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
 	}
-	g.add(append(cells, name...)...)
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			width := -widths[i] // flush left
+			if i < len(t.right) && t.right[i] {
+				width = widths[i]
+			}
+			fmt.Fprintf(&line, "  %*s", width, cell)
+		}
+		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
+
+// shortPath returns a path of the server for a line of the summary.
+func shortPath(path string) string { return printable.Path(path, maxNameWidth) }
+
+// size renders bytes as GitLab does, in units of 1024.
+func size(bytes int64) string {
+	if bytes < 1024 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, unit := float64(bytes)/1024, 0
+	for value >= 1023.95 && unit < len("KMGTPE")-1 {
+		value, unit = value/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
+}
+
+// number writes thousands apart.
+func number(n int) string {
+	digits := strconv.Itoa(n)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }

@@ -6,23 +6,22 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
-func textOf(t *testing.T, summary *Summary, tally *Tally) string {
+func textOf(t *testing.T, summary *Summary, deadTags *DeadTags) string {
 	t.Helper()
 	var text strings.Builder
-	if err := summary.WriteText(&text, tally, nil); err != nil {
+	if err := summary.WriteText(&text, deadTags, nil); err != nil {
 		t.Fatal(err)
 	}
 	return text.String()
 }
 
 func TestWriteText(t *testing.T) {
-	summary, tally := tallied(t, true, append(events(),
+	summary, deadTags := countEvents(t, true, append(events(),
 		dead("g/p/app.cache", manifest.KindCacheIndex, 3<<30, Marked),
 		dead("g/p/app.cache", manifest.KindCacheIndex, 0, Marked),
 		dead("g/p/app.cache", manifest.KindCacheManifest, 0, Marked),
@@ -63,7 +62,7 @@ next
     It would show caches exported with image-manifest=true (--cache-to), unlike those of:
       2  g/g
 `
-	if diff := cmp.Diff(want, textOf(t, summary, tally)); diff != "" {
+	if diff := cmp.Diff(want, textOf(t, summary, deadTags)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -83,8 +82,8 @@ func TestTopRepositories(t *testing.T) {
 			all = append(all, dead(fmt.Sprintf("app-%02d", i), "", 1<<20, Deleted))
 		}
 	}
-	summary, tally := tallied(t, false, all...)
-	text := textOf(t, summary, tally)
+	summary, deadTags := countEvents(t, false, all...)
+	text := textOf(t, summary, deadTags)
 	for _, want := range []string{"\n    20    20.0 MiB  app-00\n", "\n    11    11.0 MiB  app-09\n", "\n    27    27.0 MiB  in 3 more\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -103,8 +102,8 @@ func TestHostilePaths(t *testing.T) {
 	} {
 		decision := dead("x", manifest.KindAttestedImage, 1, Marked)
 		decision.Project, decision.Repository = path, path
-		summary, tally := tallied(t, true, decision)
-		text := textOf(t, summary, tally)
+		summary, deadTags := countEvents(t, true, decision)
+		text := textOf(t, summary, deadTags)
 		for line := range strings.Lines(text) {
 			line = strings.TrimSuffix(line, "\n")
 			if len(line) > 100 || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
@@ -114,16 +113,6 @@ func TestHostilePaths(t *testing.T) {
 		if n, want := strings.Count(text, "\n"), 29; n != want {
 			t.Errorf("%q gives %d lines, want %d:\n%s", path, n, want, text)
 		}
-	}
-}
-
-func TestPlain(t *testing.T) {
-	long := plain("acme/" + strings.Repeat("x", 300) + "/web.cache")
-	if len(long) != maxName || !strings.HasPrefix(long, "acme/") || !strings.HasSuffix(long, "/web.cache") || !utf8.ValidString(long) {
-		t.Errorf("%q", long)
-	}
-	if got := plain("a b\u202e/c"); got != "a?b?/c" {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -149,3 +138,16 @@ func TestBrokenOutput(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := number(n); got != want {
+			t.Errorf("number(%d) = %q, want %q", n, got, want)
+		}
+	}
+	for path, want := range map[string]string{"short": "short", "exactly-ten": "…actly-ten", "group/sub/project": "…b/project"} {
+		if got := shortenedFront(path, 10); got != want {
+			t.Errorf("shortenedFront(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -3,17 +3,20 @@
 //
 // All metrics are gauges. What a run counts begins anew with the next one, so that no
 // rate can be taken of it, and gauges alone mean the same in every format that reads
-// them. Every series is there after every run, zeros too, so that what compares two runs
+// them. Every series is there after every run, zeros too, so that a comparison of two runs
 // sees values that have changed and not series that came or went; registry_gc_run_info is
 // the one whose labels change.
 package metrics
 
 import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -21,90 +24,95 @@ import (
 // A Run is a run that has ended.
 type Run struct {
 	Summary  *report.Summary
-	Dead     *report.Tally
+	Dead     *report.DeadTags
 	Version  string // of the program
 	ExitCode int
 	Ended    time.Time
 }
 
-// gauges is what gauges are registered with.
-type gauges struct{ promauto.Factory }
-
-// set makes a gauge without labels.
-func (g gauges) set(name, help string, value float64) {
-	g.NewGauge(prometheus.GaugeOpts{Namespace: "registry_gc", Name: name, Help: help}).Set(value)
+// A gauge is a metric with its values by [labels], "" for a value without any.
+type gauge struct {
+	name, help string
+	values     map[string]float64
 }
 
-// by makes a gauge with one label.
-func (g gauges) by(label, name, help string, values map[string]float64) {
-	vec := g.NewGaugeVec(prometheus.GaugeOpts{Namespace: "registry_gc", Name: name, Help: help}, []string{label})
-	for value, number := range values {
-		vec.WithLabelValues(value).Set(number)
+// gauges returns the metrics. Help texts are free of quotes and backslashes, which formats
+// escape in different ways.
+func (r *Run) gauges() []gauge {
+	s, dead := r.Summary, r.Dead.Total()
+	one := func(value float64) map[string]float64 { return map[string]float64{"": value} }
+	outOfReach := 0.0
+	if s.OutOfReach {
+		outOfReach = 1
 	}
-}
-
-// registry holds the metrics of the run. Help texts are free of quotes and backslashes,
-// which formats escape in different ways.
-func (r *Run) registry() *prometheus.Registry {
-	registry := prometheus.NewPedanticRegistry()
-	g, s := gauges{promauto.With(registry)}, r.Summary
-	g.set("projects", "Projects whose repositories are known.", float64(s.Projects))
-	g.set("repositories", "Repositories whose tags are known.", float64(s.Repositories))
-	g.set("unreadable", "Groups, projects and repositories that could not be read.", float64(s.Unreadable))
-	g.set("registry_out_of_reach", "Whether the registry should have been asked and could not be; 1 if so.", oneIf(s.OutOfReach))
-	g.by("outcome", "tags", "Tags by what became of them; marked stands for deleted in a dry run.", r.outcomes())
-	g.by("reason", "decisions", "Tags by the reason for what became of them.", r.reasons())
-	r.measureDead(g)
-	g.by("to", "requests", "HTTP requests sent to the API of the instance and to the registry, retries included.",
-		map[string]float64{"api": float64(s.Requests.API), "registry": float64(s.Requests.Registry)})
-	g.set("retries", "Requests that were sent again.", float64(s.Retries))
-	g.set("throttled_seconds", "Time for which the server held requests back.", time.Duration(s.Throttled).Seconds())
-	g.set("duration_seconds", "How long the run took.", time.Duration(s.Duration).Seconds())
-	g.set("last_run_timestamp_seconds", "When the run ended.", float64(r.Ended.Unix()))
-	g.set("exit_code", "Exit code of the program; 0 if all was done.", float64(r.ExitCode))
-	g.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: "registry_gc", Name: "run_info", Help: "How the run was made; always 1.",
-	}, []string{"dry_run", "regime", "version"}).
-		WithLabelValues(strconv.FormatBool(s.DryRun), s.Regime, r.Version).Set(1)
-	return registry
-}
-
-func oneIf(condition bool) float64 {
-	if condition {
-		return 1
-	}
-	return 0
-}
-
-// measureDead tells of the dead tags, deleted or not.
-func (r *Run) measureDead(g gauges) {
-	dead := r.Dead.Total()
-	g.set("dead_repositories", "Repositories with dead tags.", float64(r.Dead.Repositories()))
-	g.set("dead_sized_tags", "Dead tags whose size is known.", float64(dead.Sized))
-	g.set("dead_referenced_bytes", "What dead tags of known size reference, shared layers counted for each; not what will be freed.",
-		float64(dead.Bytes))
-}
-
-// outcomes counts the tags. They add up to all tags of the run.
-func (r *Run) outcomes() map[string]float64 {
-	s := r.Summary
-	counts := map[report.Outcome]int{
+	outcomes := map[report.Outcome]int{ // add up to all tags of the run
 		report.Kept: s.Kept, report.Deleted: s.Deleted, report.Marked: 0, report.Undecided: s.Undecided, report.Failed: s.Failed,
 	}
 	if s.DryRun {
-		counts[report.Deleted], counts[report.Marked] = 0, s.Deleted
+		outcomes[report.Deleted], outcomes[report.Marked] = 0, s.Deleted
 	}
-	values := make(map[string]float64)
-	for outcome, n := range counts {
-		values[string(outcome)] = float64(n)
+	tags, decisions := make(map[string]float64), make(map[string]float64)
+	for outcome, n := range outcomes {
+		tags[labels("outcome", string(outcome))] = float64(n)
 	}
-	return values
+	for _, e := range report.Explanations() {
+		decisions[labels("reason", string(e.Reason))] = float64(s.Reasons[e.Reason])
+	}
+	info := labels("dry_run", strconv.FormatBool(s.DryRun), "regime", s.Regime, "version", r.Version)
+	return []gauge{
+		{"projects", "Projects whose repositories are known.", one(float64(s.Projects))},
+		{"repositories", "Repositories whose tags are known.", one(float64(s.Repositories))},
+		{"unreadable", "Groups, projects and repositories that could not be read.", one(float64(s.Unreadable))},
+		{"registry_out_of_reach", "Whether the registry should have been asked and could not be; 1 if so.", one(outOfReach)},
+		{"tags", "Tags by what became of them; marked stands for deleted in a dry run.", tags},
+		{"decisions", "Tags by the reason for what became of them.", decisions},
+		{"dead_repositories", "Repositories with dead tags.", one(float64(r.Dead.Repositories()))},
+		{"dead_sized_tags", "Dead tags whose size is known.", one(float64(dead.Sized))},
+		{"dead_referenced_bytes", "What dead tags of known size reference, shared layers counted for each; not what will be freed.", one(float64(dead.Bytes))},
+		{"requests", "HTTP requests sent to the API of the instance and to the registry, retries included.",
+			map[string]float64{labels("to", "api"): float64(s.Requests.API), labels("to", "registry"): float64(s.Requests.Registry)}},
+		{"retries", "Requests that were sent again.", one(float64(s.Retries))},
+		{"throttled_seconds", "Time for which the server held requests back.", one(time.Duration(s.Throttled).Seconds())},
+		{"duration_seconds", "How long the run took.", one(time.Duration(s.Duration).Seconds())},
+		{"last_run_timestamp_seconds", "When the run ended.", one(float64(r.Ended.Unix()))},
+		{"exit_code", "Exit code of the program; 0 if all was done.", one(float64(r.ExitCode))},
+		{"run_info", "How the run was made; always 1.", map[string]float64{info: 1}},
+	}
 }
 
-func (r *Run) reasons() map[string]float64 {
-	values := make(map[string]float64)
-	for _, e := range report.Explanations() {
-		values[string(e.Reason)] = float64(r.Summary.Reasons[e.Reason])
+// labels returns names and values of labels as the format has them.
+func labels(pairs ...string) string {
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+	var all []string
+	for pair := range slices.Chunk(pairs, 2) {
+		all = append(all, pair[0]+`="`+escape.Replace(pair[1])+`"`)
 	}
-	return values
+	return "{" + strings.Join(all, ",") + "}"
+}
+
+// Text returns the metrics in the text format of OpenMetrics 1.0.
+//
+// That is what GitLab wants of a metrics report, whose reader in truth splits lines like
+// a shell and takes the first word for the name, labels and all; no label holds a blank,
+// a quote or a #. node_exporter's textfile collector and a Pushgateway know Prometheus'
+// own text format. Both formats are the same for gauges without units and timestamps, but
+// for the last line, "# EOF", which is a comment in the older one. A counter would be
+// called by another name in its TYPE line, and an info would be refused.
+func (r *Run) Text() []byte {
+	all := r.gauges()
+	slices.SortFunc(all, func(a, b gauge) int { return cmp.Compare(a.name, b.name) })
+	var text bytes.Buffer
+	for _, g := range all {
+		name := "registry_gc_" + g.name
+		fmt.Fprintf(&text, "# HELP %s %s\n# TYPE %s gauge\n", name, g.help, name)
+		for _, labels := range slices.Sorted(maps.Keys(g.values)) {
+			number := strconv.FormatFloat(g.values[labels], 'g', -1, 64)
+			if !strings.ContainsAny(number, ".e") {
+				number += ".0" // OpenMetrics' form of a float
+			}
+			fmt.Fprintf(&text, "%s%s %s\n", name, labels, number)
+		}
+	}
+	text.WriteString("# EOF\n")
+	return text.Bytes()
 }

@@ -1,17 +1,15 @@
 package metrics
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-
-	"github.com/prometheus/client_golang/prometheus/push"
+	"strings"
 )
-
-// job is what Prometheus shows the metrics under.
-const job = "registry_gc"
 
 // A Gateway is a Pushgateway, and the group of metrics in it that a run replaces.
 type Gateway struct {
@@ -24,7 +22,7 @@ type Gateway struct {
 	Scope string
 	// Shard is the index of one of several processes that walk it together.
 	Shard string
-	// DryRun keeps the metrics of dry runs apart: what watches the age and the exit code of
+	// DryRun keeps the metrics of dry runs apart: an alert on the age and the exit code of
 	// the real ones would otherwise see theirs.
 	DryRun bool
 }
@@ -54,55 +52,57 @@ func (g *Gateway) Host() string { return g.address.Host }
 // Push replaces the group's metrics by those of the run. It is tried once, and takes as
 // long as the context lets it. Its errors show neither user nor password, nor anything
 // that the Pushgateway wrote.
+//
+// It follows no redirect, which would take the password along, or the metrics to another
+// place.
 func (g *Gateway) Push(ctx context.Context, run *Run) error {
-	pusher := push.New(g.address.String(), job).Gatherer(run.registry()).Client(newOnce()).Grouping("instance", g.Instance)
-	if g.Scope != "" {
-		pusher.Grouping("scope", g.Scope)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, g.group(), bytes.NewReader(run.Text()))
+	if err != nil {
+		return fmt.Errorf("pushing metrics to %s: %w", g.Host(), ErrAddress)
 	}
-	if g.Shard != "" {
-		pusher.Grouping("shard", g.Shard)
-	}
-	if g.DryRun {
-		pusher.Grouping("mode", "dry-run") // dry_run is a label of a metric already
-	}
+	request.Header.Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	if g.user != nil {
 		password, _ := g.user.Password()
-		pusher.BasicAuth(g.user.Username(), password)
+		request.SetBasicAuth(g.user.Username(), password)
 	}
-	if err := pusher.PushContext(ctx); err != nil {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true // there is no next request
+	client := &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	answer, err := client.Do(request)
+	if err == nil {
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusAccepted {
+			err = fmt.Errorf("it answered %d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
+		}
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		err = failed.Err // without the address
+	}
+	if err != nil {
 		return fmt.Errorf("pushing metrics to %s: %w", g.Host(), err)
 	}
 	return nil
 }
 
-// once sends a request and looks at the status of the answer alone.
-type once struct{ client *http.Client }
-
-// newOnce returns a client that goes where it is told: following a redirect would take
-// the password along, or the metrics to where nobody wanted them.
-func newOnce() *once {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DisableKeepAlives = true // there is no next request
-	return &once{&http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-}
-
-// Do implements [push.HTTPDoer]. The pusher would put the whole answer into its error,
-// however long it is and whatever it repeats.
-func (o *once) Do(req *http.Request) (*http.Response, error) {
-	resp, err := o.client.Do(req)
-	if failed, ok := errors.AsType[*url.Error](err); ok {
-		return nil, failed.Err
+// group returns the address of the run's group of metrics. A value with a slash has a place in
+// a path in Base64 only.
+func (g *Gateway) group() string {
+	mode := ""
+	if g.DryRun {
+		mode = "dry-run" // dry_run is a label of a metric already
 	}
-	if err != nil {
-		return nil, err
+	address := strings.TrimSuffix(g.address.String(), "/") + "/metrics/job/registry_gc"
+	for _, label := range [][2]string{{"instance", g.Instance}, {"scope", g.Scope}, {"shard", g.Shard}, {"mode", mode}} {
+		switch name, value := label[0], label[1]; {
+		case value == "":
+		case strings.Contains(value, "/"):
+			address += "/" + name + "@base64/" + base64.RawURLEncoding.EncodeToString([]byte(value))
+		default:
+			address += "/" + name + "/" + url.PathEscape(value)
+		}
 	}
-	resp.Body.Close()
-	resp.Body = http.NoBody
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
-		return nil, fmt.Errorf("it answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-	}
-	return resp, nil
+	return address
 }

@@ -20,20 +20,20 @@ func dead(repository string, kind manifest.Kind, bytes int64, outcome Outcome) D
 	}
 }
 
-// tallied returns the tally and the summary of some events.
-func tallied(t *testing.T, dryRun bool, events ...Event) (*Summary, *Tally) {
+// countEvents returns the summary and the dead tags of some events.
+func countEvents(t *testing.T, dryRun bool, events ...Event) (*Summary, *DeadTags) {
 	t.Helper()
-	summary, tally := NewSummary(dryRun), new(Tally)
+	summary, deadTags := NewSummary(dryRun), new(DeadTags)
 	for _, event := range events {
-		if err := (Handlers{summary, tally}).Handle(event); err != nil {
+		if err := (Handlers{summary, deadTags}).Handle(event); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return summary, tally
+	return summary, deadTags
 }
 
-func TestTally(t *testing.T) {
-	_, tally := tallied(t, false,
+func TestDeadTags(t *testing.T) {
+	_, deadTags := countEvents(t, false,
 		dead("b", "", 0, Deleted),
 		dead("a", "", 100, Marked),
 		dead("c", "", 50, Failed),
@@ -50,35 +50,35 @@ func TestTally(t *testing.T) {
 		{Repository: "d", Tags: 1},
 	}
 	options := cmp.Options{cmpopts.IgnoreUnexported(Dead{}), cmpopts.IgnoreFields(Dead{}, "Project")}
-	if diff := cmp.Diff(want, tally.Top(10), options); diff != "" {
+	if diff := cmp.Diff(want, deadTags.Top(10), options); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(want[:3], tally.Top(3), options); diff != "" {
+	if diff := cmp.Diff(want[:3], deadTags.Top(3), options); diff != "" {
 		t.Errorf("the first three (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(Dead{Tags: 5, Sized: 2, Bytes: 150}, tally.Total(), options); diff != "" {
+	if diff := cmp.Diff(Dead{Tags: 5, Sized: 2, Bytes: 150}, deadTags.Total(), options); diff != "" {
 		t.Errorf("in all (-want +got):\n%s", diff)
 	}
 }
 
-// TestTallyOverflow: sizes are the server's word.
-func TestTallyOverflow(t *testing.T) {
-	_, tally := tallied(t, false, dead("a", "", math.MaxInt64, Deleted), dead("a", "", 1, Deleted), dead("b", "", 1, Deleted))
-	if got := tally.Total().Bytes; got != math.MaxInt64 {
+// TestDeadTagsOverflow: sizes are the server's word.
+func TestDeadTagsOverflow(t *testing.T) {
+	_, deadTags := countEvents(t, false, dead("a", "", math.MaxInt64, Deleted), dead("a", "", 1, Deleted), dead("b", "", 1, Deleted))
+	if got := deadTags.Total().Bytes; got != math.MaxInt64 {
 		t.Errorf("in all %d", got)
 	}
-	if got := tally.Top(1)[0].Bytes; got != math.MaxInt64 {
+	if got := deadTags.Top(1)[0].Bytes; got != math.MaxInt64 {
 		t.Errorf("of the first %d", got)
 	}
 }
 
-// BenchmarkTally shows what is remembered of 10,000 repositories.
-func BenchmarkTally(b *testing.B) {
+// BenchmarkDeadTags shows what is remembered of 10,000 repositories.
+func BenchmarkDeadTags(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		tally := new(Tally)
+		deadTags := new(DeadTags)
 		for i := range 10_000 {
-			_ = tally.Handle(dead(fmt.Sprintf("group-%d/subgroup/project/image.cache", i), manifest.KindImage, 1, Deleted))
+			_ = deadTags.Handle(dead(fmt.Sprintf("group-%d/subgroup/project/image.cache", i), manifest.KindImage, 1, Deleted))
 		}
 	}
 }

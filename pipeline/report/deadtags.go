@@ -9,12 +9,12 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// A Tally counts the dead tags of each repository: those that were deleted, marked or
+// DeadTags counts the dead tags of each repository: those that were deleted, marked or
 // could not be deleted. The zero value is ready to use, as a [Handler].
 //
 // It remembers repositories with dead tags and no others, at some 250 bytes each with
 // the name: 3 MiB for 10,000 of them, whatever the number of tags.
-type Tally struct {
+type DeadTags struct {
 	Links Links // of the repositories that are named
 
 	repositories map[string]*Dead
@@ -34,7 +34,7 @@ type Dead struct {
 }
 
 // Handle implements [Handler].
-func (t *Tally) Handle(e Event) error {
+func (t *DeadTags) Handle(e Event) error {
 	d, ok := e.(Decision)
 	if !ok || d.Action != policy.Delete {
 		return nil
@@ -47,12 +47,12 @@ func (t *Tally) Handle(e Event) error {
 		repository = &Dead{Project: d.Project, Repository: d.Repository, id: d.RepositoryID}
 		t.repositories[d.Repository] = repository
 	}
-	repository.count(d)
-	t.total.count(d)
+	repository.countTag(d)
+	t.total.countTag(d)
 	return nil
 }
 
-func (r *Dead) count(d Decision) {
+func (r *Dead) countTag(d Decision) {
 	r.Tags++
 	if d.Bytes > 0 {
 		r.Sized++
@@ -66,8 +66,8 @@ func (r *Dead) count(d Decision) {
 	}
 }
 
-// add adds what another repository holds.
-func (r *Dead) add(other Dead) {
+// merge adds what another repository holds.
+func (r *Dead) merge(other Dead) {
 	r.Tags += other.Tags
 	r.Sized += other.Sized
 	r.Bytes = saturated(r.Bytes, other.Bytes)
@@ -82,14 +82,14 @@ func saturated(a, b int64) int64 {
 }
 
 // Repositories returns how many repositories have dead tags.
-func (t *Tally) Repositories() int { return len(t.repositories) }
+func (t *DeadTags) Repositories() int { return len(t.repositories) }
 
 // Total returns the sums over all repositories; it names none.
-func (t *Tally) Total() Dead { return t.total }
+func (t *DeadTags) Total() Dead { return t.total }
 
 // Top returns the n repositories with most dead tags, the worst first; of equals that
 // which references more.
-func (t *Tally) Top(n int) []Dead {
+func (t *DeadTags) Top(n int) []Dead {
 	all := make([]Dead, 0, len(t.repositories))
 	for _, repository := range t.repositories {
 		all = append(all, *repository)
@@ -100,26 +100,13 @@ func (t *Tally) Top(n int) []Dead {
 	return all[:min(n, len(all))]
 }
 
-// A pusher is a project that pushes tags of a kind that GitLab cannot show.
-type pusher struct {
-	project string
-	tags    int
-}
-
-// pushers returns the projects for which count counts any tags, the worst first.
-func (t *Tally) pushers(count func(*Dead) int) []pusher {
-	tags := make(map[string]int)
+// topProjects returns the projects for which count counts any tags, those with most first.
+func (t *DeadTags) topProjects(count func(*Dead) int) []projectCount {
+	byProject := make(map[string]int)
 	for _, repository := range t.repositories {
 		if n := count(repository); n > 0 {
-			tags[repository.Project] += n
+			byProject[repository.Project] += n
 		}
 	}
-	all := make([]pusher, 0, len(tags))
-	for project, n := range tags {
-		all = append(all, pusher{project, n})
-	}
-	slices.SortFunc(all, func(a, b pusher) int {
-		return cmp.Or(cmp.Compare(b.tags, a.tags), cmp.Compare(a.project, b.project))
-	})
-	return all
+	return sortedCounts(byProject)
 }

@@ -19,51 +19,41 @@ type signalError struct{ signal syscall.Signal }
 
 // Error implements error.
 func (e *signalError) Error() string {
-	switch e.signal {
-	case syscall.SIGINT:
-		return "interrupted by SIGINT (Ctrl-C)"
-	case syscall.SIGTERM:
-		return "interrupted by SIGTERM"
-	default:
-		return fmt.Sprintf("interrupted by signal %d", e.signal)
+	names := map[syscall.Signal]string{
+		syscall.SIGHUP:  "SIGHUP (the terminal or the connection is gone)",
+		syscall.SIGINT:  "SIGINT (Ctrl-C)",
+		syscall.SIGTERM: "SIGTERM",
 	}
+	if name, ok := names[e.signal]; ok {
+		return "interrupted by " + name
+	}
+	return fmt.Sprintf("interrupted by signal %d", e.signal)
 }
 
-// stopOnSignals returns a context that SIGINT or SIGTERM ends. The second signal ends
-// the program, whatever it is doing.
+// beforeExit is called before a second signal ends the program; nil does nothing. The
+// terminal belongs to the whole process, so this does too.
+var beforeExit atomic.Pointer[func()]
+
+// stopOnSignals returns a context that SIGINT, SIGTERM or SIGHUP ends. The second signal
+// ends the program, whatever it is doing. SIGHUP stays ignored where nohup ignores it.
 func stopOnSignals(parent context.Context) context.Context {
-	// Nobody reading the log any more is no reason to end without a summary.
+	// A log whose reader has ended is no reason to end without a summary.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		cancel(&signalError{(<-signals).(syscall.Signal)})
 		second := (<-signals).(syscall.Signal)
-		tidyUp()
-		os.Exit(128 + int(second))
+		if tidyUp := beforeExit.Load(); tidyUp != nil {
+			(*tidyUp)()
+		}
+		os.Exit(exitSignal + int(second))
 	}()
 	return ctx
-}
-
-// onScreen is the screen that has a display on it just now. It is known to the whole
-// program, as the terminal is, for whoever ends it from outside the run.
-var onScreen atomic.Pointer[screen]
-
-// tidyUp takes the display off, unless the terminal takes nothing just now: that must not
-// keep the program from ending.
-func tidyUp() {
-	cleared := make(chan struct{})
-	go func() {
-		defer close(cleared)
-		if screen := onScreen.Load(); screen != nil {
-			screen.clear()
-		}
-	}()
-	select {
-	case <-cleared:
-	case <-time.After(100 * time.Millisecond):
-	}
 }
 
 // withMaxRuntime bounds a context by MAX_RUNTIME, 0 being no bound.

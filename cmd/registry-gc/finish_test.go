@@ -13,17 +13,17 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// TestHurry: only whoever sent a signal is in a hurry, and only a long page takes time.
-func TestHurry(t *testing.T) {
+// TestSlowPage: the page is left out after a signal only, and only if it is long.
+func TestSlowPage(t *testing.T) {
 	signal := &signalError{syscall.SIGTERM}
 	for name, test := range map[string]struct {
 		err       error
 		undecided int
 		page      bool
 	}{
-		"a signal, and many decisions": {signal, mostInHurry, false},
-		"a signal, and fewer":          {signal, mostInHurry - 1, true},
-		"time is over":                 {errMaxRuntime, mostInHurry, true},
+		"a signal, and many decisions": {signal, maxPageDecisions, false},
+		"a signal, and fewer":          {signal, maxPageDecisions - 1, true},
+		"time is over":                 {errMaxRuntime, maxPageDecisions, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -32,10 +32,13 @@ func TestHurry(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out, log bytes.Buffer
-			j := &job{stdout: &out, log: slog.New(slog.NewTextHandler(&log, nil))}
-			ended := &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.Tally)}
+			output := newLogOutput(&log, logFormat{}, nil)
+			j := &job{stdout: &out, logOutput: output, log: slog.New(slog.NewTextHandler(output.redacted, nil))}
+			ended := &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.DeadTags)}
 			ended.Summary.Deleted, ended.Summary.Undecided = 1, test.undecided
-			if code := j.finish(ended, files, test.err); code != exitCode(test.err, ended.Summary) {
+			code := j.finish(t.Context(), ended, files, test.err)
+			output.close(t.Context())
+			if code != exitCode(test.err, ended.Summary) {
 				t.Errorf("exit code %d\n%s", code, &log)
 			}
 			_, err = os.Stat(filepath.Join(dir, report.PageFile))

@@ -14,9 +14,9 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
-// TestShare: what is done of a run is known when its projects are listed and something
+// TestShareDone: what is done of a run is known when its projects are listed and something
 // has been decided, and takes what has not been read for as much as what has.
-func TestShare(t *testing.T) {
+func TestShareDone(t *testing.T) {
 	stage := func(found, done int64) pipeline.Stage { return pipeline.Stage{Found: found, Done: done} }
 	for _, test := range []struct {
 		name   string
@@ -32,7 +32,7 @@ func TestShare(t *testing.T) {
 		{"no project read", pipeline.Counts{AllProjects: true, Empty: 5, Projects: stage(10, 5), Repositories: stage(3, 3), Tags: stage(7, 7)}, 0},
 		{"no tags", pipeline.Counts{AllProjects: true, Projects: stage(10, 10), Repositories: stage(3, 3)}, 0},
 	} {
-		if got := share(test.counts); got != test.want {
+		if got := shareDone(test.counts); got != test.want {
 			t.Errorf("%s: share %v, want %v", test.name, got, test.want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestShare(t *testing.T) {
 // not jump, and comes to what it turns out to be.
 func TestTimeLeft(t *testing.T) {
 	start := time.Now()
-	v := &viewer{started: start, window: displayedRate}
+	tracker := &tracker{started: start, window: displayWindow}
 	counts := pipeline.Counts{AllProjects: true, Projects: pipeline.Stage{Found: 1, Done: 1}, Repositories: pipeline.Stage{Found: 1, Done: 1}, Tags: pipeline.Stage{Found: 10_000}}
 	last := time.Duration(0)
 	for at := time.Duration(0); counts.Tags.Done < counts.Tags.Found; at += 100 * time.Millisecond {
@@ -52,37 +52,37 @@ func TestTimeLeft(t *testing.T) {
 		if at == 20*time.Second {
 			counts.Tags.Found *= 2
 		}
-		view := v.next(reading{at: start.Add(at), counts: counts})
+		status := tracker.update(sample{at: start.Add(at), counts: counts})
 		switch {
-		case at < minElapsed && view.Left != 0:
-			t.Fatalf("after %v there are %v left already", at, view.Left)
-		case at > minElapsed && (view.Left < 0 || last > 0 && (view.Left-last).Abs() > 2*time.Second):
-			t.Fatalf("after %v there are %v left, and just before %v", at, view.Left, last)
+		case at < minElapsed && status.TimeLeft != 0:
+			t.Fatalf("after %v there are %v left already", at, status.TimeLeft)
+		case at > minElapsed && (status.TimeLeft < 0 || last > 0 && (status.TimeLeft-last).Abs() > 2*time.Second):
+			t.Fatalf("after %v there are %v left, and just before %v", at, status.TimeLeft, last)
 		}
-		last = view.Left
+		last = status.TimeLeft
 	}
 	if last > 2*time.Second {
 		t.Errorf("at the end there are %v left", last)
 	}
-	if view := v.next(reading{at: start.Add(time.Hour), counts: counts, stopping: true}); view.Left != 0 {
-		t.Errorf("%v are left of a run that is stopping", view.Left)
+	if status := tracker.update(sample{at: start.Add(time.Hour), counts: counts, stopping: true}); status.TimeLeft != 0 {
+		t.Errorf("%v are left of a run that is stopping", status.TimeLeft)
 	}
 }
 
 // TestRates: rates are those of the last seconds and not of the whole run.
 func TestRates(t *testing.T) {
 	start := time.Now()
-	v := &viewer{started: start, window: 5 * time.Second}
-	var got view
+	tracker := &tracker{started: start, window: 5 * time.Second}
+	var got status
 	for i := range 20 {
-		at := reading{at: start.Add(time.Duration(i) * time.Second)}
+		at := sample{at: start.Add(time.Duration(i) * time.Second)}
 		at.stats.Requests = int64(min(i, 10) * 20)
 		at.stats.RegistryRequests = int64(i)
 		at.counts.Tags.Done = int64(i * i)
 		at.stats.Throttled = time.Duration(max(i-18, 0)) * time.Second
-		got = v.next(at)
-		if got.Held != (i == 19) {
-			t.Errorf("after %d seconds held is %t", i, got.Held)
+		got = tracker.update(at)
+		if got.Throttled != (i == 19) {
+			t.Errorf("after %d seconds held is %t", i, got.Throttled)
 		}
 	}
 	if got.RequestRate != 1 || got.TagRate != (19*19-14*14)/5. || got.Requests != 219 {
@@ -139,13 +139,13 @@ func TestProgressLines(t *testing.T) {
 		}}))
 		later := midway.Counts
 		later.Tags = pipeline.Stage{Found: 6000, InFlight: 16, Done: 1500}
-		run := map[time.Duration]reading{
+		run := map[time.Duration]sample{
 			0:                {},
 			15 * time.Second: {counts: pipeline.Counts{Projects: pipeline.Stage{Found: 100, InFlight: 10}}, stats: throttle.Stats{Requests: 30}},
 			30 * time.Second: {counts: later, stats: throttle.Stats{Requests: 60, Throttled: time.Second}},
 		}
 		started := time.Now()
-		stop := tellProgress(log, func(now time.Time) reading {
+		stop := logProgress(log, func(now time.Time) sample {
 			r, expected := run[now.Sub(started)]
 			if !expected {
 				t.Errorf("a line after %v", now.Sub(started))

@@ -25,13 +25,18 @@ func inJob(more ...string) envconfig.Lookuper {
 	return envconfig.MapLookuper(variables)
 }
 
+// loggerFor returns the logger, and the job's log, for a destination.
+func loggerFor(w io.Writer, config *Config, environment envconfig.Lookuper) (*slog.Logger, *jobLog) {
+	return newLogger(w, formatFor(w, config, environment), config.GitLabURL)
+}
+
 // TestJobLog: what is inside of the section, what stands behind it, and the marks as
 // GitLab looks for them, to the byte.
 func TestJobLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		config := &Config{LogFormat: "auto", GitLabURL: "https://gitlab.example.com/git/"}
-		log, job := newLogger(&out, config, inJob("NO_COLOR", "1"))
+		log, job := loggerFor(&out, config, inJob("NO_COLOR", "1"))
 		log.Warn("before it")
 		end := job.section("tags", "One by one")
 		log.Info("tag deleted", "tag", "a")
@@ -65,7 +70,7 @@ func TestJobLog(t *testing.T) {
 // TestJobLogIsBounded: however much goes wrong, behind the section there is a page.
 func TestJobLogIsBounded(t *testing.T) {
 	var out bytes.Buffer
-	log, job := newLogger(&out, &Config{LogFormat: "text"}, inJob())
+	log, job := loggerFor(&out, &Config{LogFormat: "text"}, inJob())
 	end := job.section("tags", "One by one")
 	for i := range 1000 {
 		log.Warn("could not be read", "name", i)
@@ -105,7 +110,7 @@ func TestLogFormats(t *testing.T) {
 			if test.file {
 				w = file
 			}
-			log, job := newLogger(w, &Config{LogFormat: test.format, LogLevel: slog.LevelInfo}, test.environment)
+			log, job := loggerFor(w, &Config{LogFormat: test.format, LogLevel: slog.LevelInfo}, test.environment)
 			log.Warn("a line")
 			line := out.String() + readText(t, file.Name())
 			end := job.section("tags", "header")
