@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -10,8 +11,8 @@ import (
 )
 
 const (
-	// smallRun is how many tags have to be looked at, none of them with what is missing
-	// elsewhere, before that is taken for an outage and not for a small, neglected instance.
+	// smallRun is the number of tags from which on a run is suspected to be in an outage when
+	// none of them has what a candidate lacks. Fewer may be a small, neglected instance.
 	smallRun = 20
 	// fewLost is how many tags may have lost their manifests whatever their share.
 	fewLost = 20
@@ -53,10 +54,11 @@ var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.Ou
 // The planner observes and asks for verdicts; deleters check. The mutex guards what both have.
 type canary struct {
 	// What follows is the planner's alone.
-	inspected, detailed, dated int // tags looked at; with details; with a date
-	readable, lost             int // tags whose manifest could be read; is missing
-	lostIn                     map[int64]int
-	full                       bool // too many candidates have waited for a sign
+	inspected, detailed, dated int            // tags looked at; with details; with a date
+	readable, lost             int            // tags whose manifest could be read; is missing
+	lostIn                     map[int64]int  // by repository
+	readableIn                 map[int64]bool // repositories in which a manifest could be read
+	overflowed                 bool           // too many candidates have waited for a sign
 
 	mu       sync.Mutex
 	healthy  []healthyTag // a ring of the last ones
@@ -69,7 +71,7 @@ type canary struct {
 // if dated. It holds no listing.
 type healthyTag struct {
 	*repository
-	chosen
+	sourceChoice
 	listed listedTag
 	dated  bool
 }
@@ -96,20 +98,24 @@ func (c *canary) observe(d decision) {
 		c.lostIn[d.ID]++
 	case d.readable():
 		c.readable++
+		if c.readableIn == nil {
+			c.readableIn = make(map[int64]bool)
+		}
+		c.readableIn[d.ID] = true
 		if d.verdict.Action == policy.Keep {
-			c.remember(healthyTag{d.repository, d.chosen, d.listedTag, dated && !d.listedTag.dated})
+			c.remember(healthyTag{d.repository, d.sourceChoice, d.listedTag, dated && !d.listedTag.dated})
 		}
 	}
 }
 
-// remember keeps a healthy tag. One with a date shows more than one without, which is kept
-// only while there is no other.
+// remember keeps a healthy tag. One with a date shows more than those without, which are kept
+// only while there is none.
 func (c *canary) remember(h healthyTag) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case len(c.healthy) > 0 && c.healthy[0].dated && !h.dated:
-	case len(c.healthy) > 0 && !c.healthy[0].dated:
+	case len(c.healthy) > 0 && !c.healthy[0].dated && h.dated:
 		c.healthy, c.newest = []healthyTag{h}, 0
 	case len(c.healthy) < maxHealthy:
 		c.healthy = append(c.healthy, h)
@@ -147,6 +153,8 @@ func (c *canary) verdict(candidate candidate) error {
 			return errTooManyLost
 		case c.readable == 0:
 			return errNothingHealthy
+		case candidate.size > 1 && !c.readableIn[candidate.ID]:
+			return errNoSibling
 		}
 		return nil
 	}
@@ -154,7 +162,7 @@ func (c *canary) verdict(candidate candidate) error {
 	if candidate.rules.RestsOnDate(candidate.facts) {
 		looked = c.detailed
 	}
-	if !c.shows(candidate) && (c.full || looked >= smallRun) {
+	if !c.shows(candidate) && (c.overflowed || looked >= smallRun) {
 		return errNothingHealthy
 	}
 	return nil
@@ -179,8 +187,8 @@ func (c *canary) trouble() error {
 
 // check reads healthy tags again, the newest first, until one is as it was; the first time in
 // a run all that are remembered, to see how steadily the registry answers. It returns nil when
-// one is healthy, errNoHealthyTag when none is known, and another error when the registry seems
-// to be failing or does not answer.
+// one is healthy and none has come back, errNoHealthyTag when none is known, and another error when
+// the registry seems to be failing or does not answer.
 func (c *canary) check(ctx context.Context) error {
 	if err := c.trouble(); err != nil {
 		return err
@@ -196,16 +204,17 @@ func (c *canary) check(ctx context.Context) error {
 		parallel(len(tags), len(tags), ask)
 	} else {
 		for i := range tags {
-			if ask(i); healthy[i] || errs[i] != nil {
+			if ask(i); healthy[i] || errors.Is(errs[i], errCameBack) {
 				break
 			}
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err // no answer says nothing, neither good nor bad
+	if err := c.trouble(); err != nil {
+		return err
 	}
 	if !slices.Contains(healthy, true) {
-		return errNotHealthy
+		// No answer says nothing, neither good nor bad.
+		return cmp.Or(errors.Join(errs...), errNotHealthy)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -232,7 +241,7 @@ func (c *canary) choose() (tags []healthyTag, all bool) {
 func (c *canary) isHealthy(ctx context.Context, h healthyTag) (bool, error) {
 	for reading := range 2 {
 		f, err := h.fresh.find(ctx, h.repository, h.listed, finding{}, policy.NeedDetails)
-		if err != nil && !f.lost {
+		if err != nil && !errors.Is(err, errNoSuchTag) {
 			return false, err
 		}
 		dated, asked := f.dated.Get() // the registry's manifest does not say

@@ -14,15 +14,15 @@ import (
 // the first deletion, and by healthy ones before each.
 
 var (
-	byAPI      = chosen{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto}}
-	byRegistry = chosen{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto, ByRegistry: true}}
+	byAPI      = sourceChoice{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto}}
+	byRegistry = sourceChoice{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto, ByRegistry: true}}
 )
 
 // seen returns a decision on a tag of a repository with so many tags.
-func seen(by chosen, repository int64, size int, f finding, action policy.Action, reason policy.Reason) decision {
-	p := &pair{repository: repositoryOf(repository)}
+func seen(by sourceChoice, repository int64, size int, f finding, action policy.Action, reason policy.Reason) decision {
+	p := &projectRepository{repository: repositoryOf(repository)}
 	facts := policy.Facts{Regime: by.regime, Missing: f.missing, Dated: f.dated, Kind: f.kind}
-	return decision{tag: tag{scan: &scan{pair: p, chosen: by, size: size}}, finding: f, facts: facts, verdict: policy.Verdict{Action: action, Reason: reason}}
+	return decision{tag: tag{scannedRepository: &scannedRepository{projectRepository: p, sourceChoice: by, size: size}}, finding: f, facts: facts, verdict: policy.Verdict{Action: action, Reason: reason}}
 }
 
 func repositoryOf(id int64) *repository {
@@ -48,6 +48,8 @@ func TestCanarySeesAllTags(t *testing.T) {
 		return seen(byRegistry, repository, size, lost, policy.Delete, policy.MissingDetails)
 	}
 	readable := seen(byRegistry, 9, 10, dated, policy.Keep, policy.Healthy)
+	sibling := seen(byRegistry, 1, 10, dated, policy.Keep, policy.Healthy)
+	sibling2 := seen(byRegistry, 2, 10, dated, policy.Keep, policy.Healthy)
 	type some struct {
 		decision decision
 		n        int
@@ -66,13 +68,15 @@ func TestCanarySeesAllTags(t *testing.T) {
 		"details, no date":                      {[]some{{orphan, smallRun}}, missing, true, nil},
 		"a date":                                {[]some{{missing, 50}, {orphan, 50}, {healthy, 1}}, orphan, true, nil},
 
-		"one lost of 200":                       {[]some{{readable, 199}, {lostOf(1, 10), 1}}, lostOf(1, 10), false, nil},
-		"twenty lost, all there are":            {[]some{{lostOf(1, 20), 20}, {readable, 1}}, lostOf(1, 20), false, nil},
+		"one lost of 200":                       {[]some{{readable, 198}, {sibling, 1}, {lostOf(1, 10), 1}}, lostOf(1, 10), false, nil},
+		"one lost, the only tag":                {[]some{{readable, 199}, {lostOf(1, 1), 1}}, lostOf(1, 1), false, nil},
+		"two lost, the only tags":               {[]some{{readable, 199}, {lostOf(1, 2), 2}}, lostOf(1, 2), false, errNoSibling},
+		"twenty lost beside one":                {[]some{{lostOf(1, 21), 20}, {sibling, 1}}, lostOf(1, 21), false, nil},
 		"21 lost of 100 in a repository":        {[]some{{lostOf(1, 100), 21}, {readable, 10_000}}, lostOf(1, 100), false, errTooManyLost},
-		"21 lost of 105 in a repository":        {[]some{{lostOf(1, 105), 21}, {readable, 10_000}}, lostOf(1, 105), false, nil},
-		"of another repository":                 {[]some{{lostOf(1, 100), 21}, {lostOf(2, 100), 1}, {readable, 10_000}}, lostOf(2, 100), false, nil},
+		"21 lost of 105 in a repository":        {[]some{{lostOf(1, 105), 21}, {sibling, 10_000}}, lostOf(1, 105), false, nil},
+		"of another repository":                 {[]some{{lostOf(1, 100), 21}, {lostOf(2, 100), 1}, {sibling2, 10_000}}, lostOf(2, 100), false, nil},
 		"21 lost of 419 in many repositories":   {[]some{{lostOf(1, 100), 10}, {lostOf(2, 100), 11}, {readable, 398}}, lostOf(2, 100), false, errTooManyLost},
-		"21 lost of 420 in many repositories":   {[]some{{lostOf(1, 100), 10}, {lostOf(2, 100), 11}, {readable, 399}}, lostOf(2, 100), false, nil},
+		"21 lost of 420 in many repositories":   {[]some{{lostOf(1, 100), 10}, {lostOf(2, 100), 11}, {sibling2, 399}}, lostOf(2, 100), false, nil},
 		"orphans beside a storage that is gone": {[]some{{lostOf(1, 100), 100}}, seen(byRegistry, 2, 10, undated, policy.Delete, policy.MissingCounterpartTag), true, nil},
 		"nothing can be read":                   {[]some{{lostOf(1, 2), 2}}, lostOf(1, 2), false, errNothingHealthy},
 	} {
@@ -90,7 +94,7 @@ func TestCanarySeesAllTags(t *testing.T) {
 			if err := c.verdict(candidate); !errors.Is(err, test.want) {
 				t.Errorf("at the end: %v, want %v", err, test.want)
 			}
-			c.full = true
+			c.overflowed = true
 			if err := c.verdict(candidate); test.want == nil && !test.atOnce && !candidate.finding.lost && err == nil {
 				t.Error("allowed after more had waited than can be held")
 			}
@@ -171,9 +175,9 @@ func TestCanaryAsksAgain(t *testing.T) {
 	})
 	t.Run("without a date", func(t *testing.T) {
 		c, tags := newCanary(2, undated)
-		check(t, c, tags, nil, 1)
+		check(t, c, tags, nil, 2)
 		tags[1].answers = []finding{noDetails}
-		check(t, c, tags, errNotHealthy, gone)
+		check(t, c, tags, nil, gone+1)
 	})
 	for name, flaps := range map[string]finding{"details come back": noDetails, "a date comes back": undated, "a manifest comes back": lost} {
 		t.Run(name, func(t *testing.T) {

@@ -16,8 +16,8 @@ const (
 	// maxAge is how old the grounds of a deletion may be when it is sent, counted from when
 	// the first request for them was.
 	maxAge = 10 * time.Second
-	// maxTries is how often the grounds of a deletion are read that cannot be sent while they
-	// are fresh: once, and three times again.
+	// maxTries is how often a deletion is tried that is not sent within maxAge: once, and three
+	// times again.
 	maxTries = 4
 )
 
@@ -56,7 +56,9 @@ func (d *deleter) delete(ctx context.Context, request []candidate) error {
 		unsent, err := d.deleteTogether(ctx, left[:n])
 		left = append(unsent, left[n:]...)
 		if err != nil {
-			d.giveUp(left, err)
+			for _, a := range left {
+				d.stopped(a, err)
+			}
 			return err
 		}
 		if tries++; len(unsent) < n {
@@ -64,7 +66,7 @@ func (d *deleter) delete(ctx context.Context, request []candidate) error {
 		}
 		if tries == maxTries {
 			for _, a := range d.withoutGone(ctx, unsent) {
-				d.report(a.candidate, report.Failed, report.DeleteFailed, errLate.Error())
+				d.giveUpOn(a, errLate)
 			}
 			left, tries = left[len(unsent):], 0
 		}
@@ -114,8 +116,8 @@ func (d *deleter) resize(candidates, sent int, took time.Duration, inTime bool) 
 }
 
 // withoutGone leaves out, and reports as deleted, the tags for which a deletion was sent that
-// was not confirmed, and which their repository does not list any more. An empty list of
-// GitLab's may be an outage, unless healthy tags show that there is none.
+// was not confirmed, and which their repository does not list any more. Where GitLab's lists may be
+// short in an outage, two of them and a healthy tag have to say so.
 func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
 	lists := make(map[int64]listing)
 	for _, a := range batch {
@@ -123,8 +125,11 @@ func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
 			continue
 		}
 		tags, err := a.fresh.list(ctx, a.repository)
-		if err == nil && len(tags) == 0 && a.looksLikeOutage() {
-			err = d.canary.check(ctx)
+		if err == nil && a.byPagesOfGitLab() {
+			var second listing
+			second, err = a.fresh.list(ctx, a.repository)
+			err = errors.Join(err, d.canary.check(ctx))
+			tags = newListing(slices.Concat(tags, second))
 		}
 		if err == nil {
 			lists[a.ID] = tags
@@ -246,19 +251,20 @@ func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, er
 	return false, runError(err)
 }
 
-// giveUp reports what is left of a request when an error ends the run.
-func (d *deleter) giveUp(left []attempt, err error) {
-	for _, a := range left {
-		d.stopped(a, err)
-	}
-}
-
 // stopped reports a candidate that a stop has kept from being deleted, or has left without
 // a confirmation.
 func (d *deleter) stopped(a attempt, err error) {
 	if a.sent {
-		d.report(a.candidate, report.Failed, report.DeleteFailed, fmt.Sprintf("its deletion was sent and not confirmed: %v", err))
+		d.giveUpOn(a, err)
 		return
 	}
 	d.settle(a.candidate, notConfirmed, err)
+}
+
+// giveUpOn reports a candidate that could not be deleted.
+func (d *deleter) giveUpOn(a attempt, err error) {
+	if a.sent {
+		err = fmt.Errorf("its deletion was sent and not confirmed: %w", err)
+	}
+	d.report(a.candidate, report.Failed, report.DeleteFailed, err.Error())
 }

@@ -121,7 +121,7 @@ type addressed[T any] struct {
 const anyWorker = -1
 
 // startAddressed starts workers of which each gets the items that are addressed to it, in their
-// order, and such that are for any. In each channel one item waits; workers that are busy hold
+// order, and shares those that are for any. In each channel one item waits; workers that are busy hold
 // back the sender. work returns what stops the run.
 func startAddressed[T any](e *engine, workers int, in <-chan addressed[T], work func(ctx context.Context, worker int, item T) error) {
 	shared := make(chan T, 1)

@@ -10,43 +10,13 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// A candidate is a tag that is to be deleted, with the grounds for it: the last of the forms
-// in which a tag travels.
-type candidate struct {
-	*repository
-	chosen
-	tag     string
-	listed  listedTag
-	finding finding
-	facts   policy.Facts
-	verdict policy.Verdict
-	size    int // tags in the repository's listing
-	// orphan is the pair in which an orphan's counterpart is looked up; nil for every
-	// other candidate.
-	orphan *pair
-	// shared is the repository's own listing where it is a counterpart.
-	shared *sharedListing
-}
-
-// candidate returns the decision as a candidate.
-func (d decision) candidate() candidate {
-	c := candidate{
-		repository: d.repository, chosen: d.chosen, tag: d.name, listed: d.listedTag, finding: d.finding,
-		facts: d.facts, verdict: d.verdict, size: d.size, shared: d.shared,
-	}
-	if d.facts.Counterpart.IsKnown() {
-		c.orphan = d.pair
-	}
-	return c
-}
-
 const (
 	// maxRequestTags is how many tags are deleted in one request at most. GitLab deletes
 	// one after the other, each in a fraction of a second, and gives up after some thirty
 	// seconds.
 	maxRequestTags = 40
-	// maxHeld bounds the candidates that are held for the canary; they take some 50 MiB.
-	// When so many are, an outage is suspected.
+	// maxHeld bounds the candidates that are held for the canary. When so many are, an outage
+	// is suspected.
 	maxHeld = 100_000
 )
 
@@ -63,7 +33,7 @@ type planner struct {
 	deleters int
 	// groups are the candidates of repositories whose tags have not all been decided: what one
 	// mutation deletes stays together, since its grounds are read together.
-	groups   map[*scan]*group
+	groups   map[*scannedRepository]*group
 	requests map[int][]candidate // those that are being filled, by deleter
 	held     []candidate
 }
@@ -76,28 +46,17 @@ type group struct {
 
 // planStage is the planner. Its output is addressed to one of so many deleters.
 func (r *run) planStage(deleters int) stage[decision, addressed[[]candidate]] {
-	p := &planner{run: r, deleters: deleters, groups: make(map[*scan]*group), requests: make(map[int][]candidate)}
+	p := &planner{run: r, deleters: deleters, groups: make(map[*scannedRepository]*group), requests: make(map[int][]candidate)}
 	return stage[decision, addressed[[]candidate]]{workers: 1, work: p.add, finish: p.finish}
 }
-
-// byPagesOfGitLab reports whether the candidate rests on GitLab's word alone on a registry
-// without database: its lists have pages by number, and its answers look the same in an outage.
-func (c candidate) byPagesOfGitLab() bool {
-	regime, _ := c.regime.Get()
-	return !c.rules.ByRegistry && regime != policy.Database
-}
-
-// looksLikeOutage reports whether what the candidate lacks looks the same in an outage, so
-// that it may only be deleted while healthy tags are healthy.
-func (c candidate) looksLikeOutage() bool { return c.finding.lost || c.byPagesOfGitLab() }
 
 // add reports a tag that is kept, and plans the deletion of any other.
 func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candidate]]) error {
 	p.run.canary.observe(d)
-	g := p.groups[d.scan]
+	g := p.groups[d.scannedRepository]
 	if g == nil {
 		g = &group{undecided: d.size}
-		p.groups[d.scan] = g
+		p.groups[d.scannedRepository] = g
 	}
 	if c := d.candidate(); d.verdict.Action != policy.Delete {
 		p.run.settle(c, d.verdict, d.doubt)
@@ -107,7 +66,7 @@ func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candi
 	}
 	g.undecided--
 	if g.undecided == 0 {
-		delete(p.groups, d.scan)
+		delete(p.groups, d.scannedRepository)
 	}
 	if g.undecided == 0 || len(g.candidates) == gitlabapi.MaxDeletionTags {
 		p.fill(g.candidates, send)
@@ -122,7 +81,7 @@ func (p *planner) plan(g *group, c candidate) {
 	case p.run.canary.allows(c):
 		g.candidates = append(g.candidates, c)
 	case len(p.held) >= maxHeld:
-		p.run.canary.full = true
+		p.run.canary.overflowed = true
 		p.drop(c, outageSuspected, errNothingHealthy)
 	default:
 		if c.finding.lost {
@@ -181,8 +140,8 @@ func (p *planner) fill(candidates []candidate, send emit[addressed[[]candidate]]
 	}
 }
 
-// keys is the seed by which candidates are distributed to deleters.
-var keys = maphash.MakeSeed()
+// deleterSeed is the seed by which candidates are distributed to deleters.
+var deleterSeed = maphash.MakeSeed()
 
 // deleterOf returns which deleter has the candidates of a repository: any, or where pages shift
 // the same for a cache repository and its counterpart.
@@ -197,7 +156,7 @@ func (p *planner) deleterOf(c candidate) int {
 	for isCache := true; isCache; {
 		key.name, isCache = p.run.options.Rules.CounterpartOf(key.name)
 	}
-	return int(maphash.Comparable(keys, key) % uint64(p.deleters))
+	return int(maphash.Comparable(deleterSeed, key) % uint64(p.deleters))
 }
 
 // handOver sends the request of a deleter on.

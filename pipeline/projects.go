@@ -117,13 +117,18 @@ type projectLister struct {
 	dense bool
 	named bool // projects that are added now were named one by one
 	found int  // projects of any shard
+	// brokeOff says that a listing of projects was not whole.
+	brokeOff bool
 }
 
 // group lists the repositories of a whole group at once, which costs as many requests
 // as there are hundreds of them and not one a project, and then its projects.
 func (l *projectLister) group(ctx context.Context, group string) error {
 	repositories, err := l.run.client.GroupRepositories(ctx, group)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
 		l.run.tell(report.Unreadable{Name: group, Err: err})
 		return runError(err)
 	}
@@ -138,7 +143,7 @@ func (l *projectLister) group(ctx context.Context, group string) error {
 		return err
 	}
 	for id, repositories := range listed {
-		if !l.seen[id] {
+		if !l.seen[id] && !l.brokeOff {
 			err := errors.New("its group lists its repositories but not the project")
 			l.run.tell(report.Unreadable{Name: repositories[0].Path, Err: err})
 		}
@@ -170,6 +175,7 @@ func (l *projectLister) all(ctx context.Context, pages iter.Seq2[[]gitlabapi.Pro
 		}
 		if err != nil && (listed != nil || l.found > 0) && !endsRun(err) {
 			l.run.tell(report.Unreadable{Name: "the rest of the projects", Err: err})
+			l.brokeOff = true
 			break
 		}
 		if err != nil {

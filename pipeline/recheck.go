@@ -10,10 +10,10 @@ import (
 )
 
 // recheck reads the grounds of candidates again and decides again on what it finds. Only the
-// same verdict is deleted; every other result keeps the tag, and is reported. Before and after
-// that the canary is asked, for what looks the same in an outage: if the first reading fell
-// into one, either it is found now, or it is over, and what is read now is right. It returns
-// from when the grounds are: from before the first request for them was sent.
+// same verdict is carried out; every other result keeps the tag, and is reported. Before and after
+// that the canary is asked, for what looks the same in an outage: an outage during the first
+// reading either is found now, or is over, and what is read now is right. It also returns the
+// time just before the first request for the grounds.
 func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt, began time.Time, err error) {
 	results := make([]rechecked, len(batch))
 	before := d.checkCanary(ctx, batch)
@@ -53,19 +53,25 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 		switch {
 		case verdict.Action == policy.Delete:
 			ready = append(ready, a)
+			continue
+		case verdict.Action == policy.Undecided && a.sent:
+			d.stopped(a, doubt)
 		default:
 			d.settle(a.candidate, verdict, doubt)
-			if err == nil {
-				err = runError(doubt)
-			}
+		}
+		if err == nil {
+			err = runError(doubt)
 		}
 	}
 	return ready, began, err
 }
 
 // cameBack reports whether something was missing at the first reading and is there at the
-// second.
+// second. A tag that names another digest by now has been pushed meanwhile.
 func cameBack(first, second finding) bool {
+	if first.digest != "" && second.digest != first.digest {
+		return false
+	}
 	wasMissing, _ := first.missing.Get()
 	missing, known := second.missing.Get()
 	wasDated, dateKnown := first.dated.Get()

@@ -30,17 +30,16 @@ type project struct {
 	repositories []gitlabapi.Repository
 }
 
-// A pair is a repository on its way to the tag fetcher, with its counterpart, if it is a
-// cache repository and has one, or with the listing that it shares as the counterpart of
-// another. The listing is dropped with the last tag that refers to the pair.
-type pair struct {
+// A projectRepository is a repository with what matters of the others of its project: its
+// counterpart, or that it is one itself. The listings that it refers to are dropped with the last
+// tag that refers to it.
+type projectRepository struct {
 	*repository
 	// siblings are the ids of all repositories of the project, sorted.
 	siblings []int64
 	// shared is the repository's own listing where it is a counterpart, nil elsewhere.
 	shared *sharedListing
-	// cache says that it is a cache repository; counterpart is nil where it has none.
-	cache       bool
+	// counterpart is that of a cache repository; nil for every other, and where there is none.
 	counterpart *sharedListing
 }
 
@@ -80,16 +79,9 @@ func newSharedListing(r *repository) *sharedListing {
 // get returns the tags of the repository as they were when the run read them first. What an
 // incomplete listing has is returned beside its error.
 func (s *sharedListing) get(ctx context.Context, src source) (listing, error) {
-	var incomplete listing
-	tags, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listing, error) {
-		tags, err := src.list(ctx, s.repository)
-		incomplete = tags
-		return tags, err
+	return s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listing, error) {
+		return src.list(ctx, s.repository)
 	})
-	if err != nil {
-		return incomplete, err
-	}
-	return tags, nil
 }
 
 // errSameName says why a project's listing is not used: it does not tell which of two
@@ -98,17 +90,17 @@ var errSameName = errors.New("its listing has two repositories of the same name"
 
 // repositoryStage is the repository fetcher: a pool of the given size. Each worker takes as
 // many projects as are listed in one request. After a stop the projects left are not read.
-func (r *run) repositoryStage(workers int) stage[[]*project, *pair] {
-	return stage[[]*project, *pair]{workers: workers, work: r.fetchRepositories}
+func (r *run) repositoryStage(workers int) stage[[]*project, *projectRepository] {
+	return stage[[]*project, *projectRepository]{workers: workers, work: r.fetchRepositories}
 }
 
-func (r *run) fetchRepositories(ctx context.Context, projects []*project, send emit[*pair]) error {
+func (r *run) fetchRepositories(ctx context.Context, projects []*project, send emit[*projectRepository]) error {
 	r.progress.projects.begin(len(projects))
 	listed, err := r.listRepositories(ctx, projects)
 	groups := tokenGroups(listed)
-	var pairs []*pair
+	var pairs []*projectRepository
 	for _, p := range listed {
-		of, err := r.pairsOf(p, groups)
+		of, err := r.link(p, groups)
 		if err != nil {
 			r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: err})
 			continue
@@ -173,26 +165,25 @@ func tokenGroups(projects []*project) map[string][]string {
 	return groups
 }
 
-// pairsOf joins the cache repositories of a project with their counterparts. Repositories
+// link joins the cache repositories of a project with their counterparts. Repositories
 // that GitLab is deleting are reported and left out; as a counterpart they count.
-func (r *run) pairsOf(p *project, groups map[string][]string) ([]*pair, error) {
-	byName := make(map[string]*pair, len(p.repositories))
+func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository, error) {
+	byName := make(map[string]*projectRepository, len(p.repositories))
 	siblings := make([]int64, 0, len(p.repositories))
 	for _, listed := range p.repositories {
 		if byName[listed.Name] != nil {
 			return nil, errSameName
 		}
-		byName[listed.Name] = &pair{repository: &repository{Repository: listed, projectPath: p.Path, sharesToken: groups[listed.Path]}}
+		byName[listed.Name] = &projectRepository{repository: &repository{Repository: listed, projectPath: p.Path, sharesToken: groups[listed.Path]}}
 		siblings = append(siblings, listed.ID)
 	}
 	slices.Sort(siblings)
-	var pairs []*pair
+	var pairs []*projectRepository
 	for _, listed := range p.repositories {
 		member := byName[listed.Name]
 		member.siblings = siblings
-		var of string
-		if of, member.cache = r.options.Rules.CounterpartOf(listed.Name); member.cache && byName[of] != nil {
-			counterpart := byName[of]
+		name, cache := r.options.Rules.CounterpartOf(listed.Name)
+		if counterpart := byName[name]; cache && counterpart != nil {
 			if counterpart.shared == nil {
 				counterpart.shared = newSharedListing(counterpart.repository)
 			}

@@ -61,8 +61,8 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 	}
 
 	projects := start(e, r.projectStage(), first(options.Scope))
-	pairs := start(e, r.repositoryStage(workers), projects)
-	tags := start(e, r.tagStage(workers), pairs)
+	repositories := start(e, r.repositoryStage(workers), projects)
+	tags := start(e, r.tagStage(workers), repositories)
 	decisions := start(e, r.classifyStage(workers), tags)
 	requests := start(e, r.planStage(len(deleters)), decisions)
 	startAddressed(e, len(deleters), requests, func(ctx context.Context, i int, request []candidate) error {

@@ -64,17 +64,17 @@ func (s apiLegacy) recheck(ctx context.Context, candidates []candidate) []rechec
 	return s.recheckDetails(ctx, candidates, s, 2)
 }
 
-// recheckDetails reads the details of candidates, up to so many times while they are what they
-// were, and for orphans the counterpart: in its listing, read once for all of them, and where
+// recheckDetails reads the details of candidates, up to the given number of readings and until one
+// differs, and for orphans the counterpart: in its listing, read once for all of them, and where
 // that lacks it by GitLab's details of it.
 func (a api) recheckDetails(ctx context.Context, candidates []candidate, src source, readings int) []rechecked {
-	check := a.lookAgain(ctx, candidates, src)
+	check := a.recheckCounterparts(ctx, candidates, src)
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), a.options.Workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		result.finding = c.finding
 		if c.orphan != nil {
-			result.counterpart, result.err = a.counterpartByAPI(ctx, c, check)
+			result.counterpart, result.err = a.counterpartDetails(ctx, c, check)
 		}
 		for reading := 0; reading < readings && result.err == nil; reading++ {
 			result.finding, result.err = a.details(ctx, c.repository, c.listed)

@@ -26,9 +26,9 @@ const (
 // ErrNoRegistry says that VERIFY=registry cannot be done. It ends the run.
 var ErrNoRegistry = errors.New("the registry cannot be asked")
 
-// A chosen is what a run has found out about its instance: the regime, and where to get facts
+// A sourceChoice is what a run has found out about its instance: the regime, and where to get facts
 // about tags from.
-type chosen struct {
+type sourceChoice struct {
 	source source
 	// fresh is the same source for reading grounds again: its requests are sent before
 	// others, since what they read grows old while a deletion waits.
@@ -43,11 +43,11 @@ type sources struct {
 	client  *gitlabapi.Client
 	options Options
 	tell    func(report.Event)
-	cache   *flight.Cache[chosen]
+	cache   *flight.Cache[sourceChoice]
 }
 
 func newSources(client *gitlabapi.Client, options Options, tell func(report.Event)) *sources {
-	return &sources{client: client, options: options, tell: tell, cache: flight.NewCache[chosen](1)}
+	return &sources{client: client, options: options, tell: tell, cache: flight.NewCache[sourceChoice](1)}
 }
 
 // errOpen says that what a repository shows does not tell the regime.
@@ -55,10 +55,10 @@ var errOpen = errors.New("the answers leave the regime open")
 
 // choose returns the choice for a repository: that of the run, or, while nothing has shown the
 // regime, GitLab's word under an unknown one, by which no tag is deleted for a 404.
-func (s *sources) choose(ctx context.Context, r *repository) (chosen, error) {
+func (s *sources) choose(ctx context.Context, r *repository) (sourceChoice, error) {
 	for {
 		asked := false
-		choice, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (chosen, error) {
+		choice, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (sourceChoice, error) {
 			asked = true
 			return s.ask(ctx, r)
 		})
@@ -66,7 +66,7 @@ func (s *sources) choose(ctx context.Context, r *repository) (chosen, error) {
 		case err == nil:
 			return choice, nil
 		case errors.Is(err, ErrNoRegistry) || endsRun(err) || ctx.Err() != nil:
-			return chosen{}, err
+			return sourceChoice{}, err
 		case asked: // otherwise another repository has left it open, and this one may not
 			return s.byAPI(policy.Unknown[policy.Regime]()), nil
 		}
@@ -75,14 +75,14 @@ func (s *sources) choose(ctx context.Context, r *repository) (chosen, error) {
 
 // ask reads the signs of the regime that a repository and its registry show, and chooses the
 // source. An error says that they leave it open.
-func (s *sources) ask(ctx context.Context, r *repository) (chosen, error) {
+func (s *sources) ask(ctx context.Context, r *repository) (sourceChoice, error) {
 	reg, signs, err := s.registry(ctx, r)
 	if err != nil {
-		return chosen{}, err
+		return sourceChoice{}, err
 	}
 	byAPI, err := s.client.Regime(ctx, r.Repository)
 	if endsRun(err) || ctx.Err() != nil {
-		return chosen{}, err
+		return sourceChoice{}, err
 	}
 	regime, agree := weigh(byAPI, signs.Header, signs.V1)
 	known, found := regime.Get()
@@ -90,7 +90,7 @@ func (s *sources) ask(ctx context.Context, r *repository) (chosen, error) {
 	case !agree:
 		s.tell(report.RegimeUnclear{API: byAPI.String(), Header: signs.Header.String(), V1: signs.V1.String()})
 	case !found:
-		return chosen{}, errOpen
+		return sourceChoice{}, errOpen
 	default:
 		s.tell(report.RegimeFound{Regime: known})
 	}
@@ -101,19 +101,19 @@ func (s *sources) ask(ctx context.Context, r *repository) (chosen, error) {
 }
 
 // byAPI returns the choice of GitLab's word alone.
-func (s *sources) byAPI(regime policy.Fact[policy.Regime]) chosen {
-	make := func(client *gitlabapi.Client) source {
+func (s *sources) byAPI(regime policy.Fact[policy.Regime]) sourceChoice {
+	newSource := func(client *gitlabapi.Client) source {
 		if known, _ := regime.Get(); known == policy.Database {
 			return apiDatabase{api{client, s.options}}
 		}
 		return apiLegacy{api{client, s.options}}
 	}
-	return chosen{source: make(s.client), fresh: make(s.client.Recheck()), regime: regime, rules: s.options.Rules}
+	return sourceChoice{source: newSource(s.client), fresh: newSource(s.client.Recheck()), regime: regime, rules: s.options.Rules}
 }
 
 // byRegistry returns the choice of the registry's word.
-func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Registry) chosen {
-	make := func(client *gitlabapi.Client, reg *registry.Registry) source {
+func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Registry) sourceChoice {
+	newSource := func(client *gitlabapi.Client, reg *registry.Registry) source {
 		if known, _ := regime.Get(); known == policy.Database {
 			return registryDatabase{reg, api{client, s.options}}
 		}
@@ -121,7 +121,7 @@ func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Re
 	}
 	rules := s.options.Rules
 	rules.ByRegistry = true
-	return chosen{source: make(s.client, reg), fresh: make(s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
+	return sourceChoice{source: newSource(s.client, reg), fresh: newSource(s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
 }
 
 // weigh puts signs of the regime together. Where they contradict each other it is left

@@ -96,6 +96,47 @@ func onlyDeadByRegistry(t *testing.T, world *gitlabtest.World, server *gitlabtes
 	}
 }
 
+// TestSmallRepositoryNotRestored: fewer tags than would be suspected for their number, but no other
+// manifest of the repository can be read.
+func TestSmallRepositoryNotRestored(t *testing.T) {
+	for _, tags := range []int{2, 15, 20} {
+		world := storageWorld()
+		small := world.AddProject("g/small").AddRepository("app")
+		for i := range tags {
+			small.AddTag(fmt.Sprint("t-", i), gitlabtest.KindImage)
+		}
+		tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+			Repository: "g/small/app", Effect: gitlabtest.ManifestsLost()}))
+		got := tr.runInBubble(t)
+		onlyDeadByRegistry(t, world, tr.server)
+		if got.Reasons[policy.OutageSuspected] < tags {
+			t.Errorf("%d tags: reasons %v", tags, got.Reasons)
+		}
+	}
+}
+
+// TestLostTagPushedAgain: a tag that is pushed again right before its deletion is no sign of a
+// registry that fails: the others are deleted.
+func TestLostTagPushedAgain(t *testing.T) {
+	world := storageWorld()
+	tr := registryTrial(world, pipeline.VerifyRegistry)
+	seen := 0
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if r.Path != "/v2/g/p0/app/manifests/lost-1" {
+			return
+		}
+		if seen++; seen == 2 {
+			if err := tr.server.Push("g/p0", "app", "lost-1", gitlabtest.KindImage); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	got := tr.runInBubble(t)
+	if d := got.decisions["g/p0/app:lost-1"]; d.Outcome != report.Undecided || got.Deleted != 29 {
+		t.Errorf("deleted %d, and lost-1 is %s for %s (%s)", got.Deleted, d.Outcome, d.Reason, d.Detail)
+	}
+}
+
 // TestStorageOfOneProject: what one project's storage has lost is suspected, and other
 // repositories' orphans are deleted all the same.
 func TestStorageOfOneProject(t *testing.T) {

@@ -6,10 +6,10 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// A scan is a repository whose tags have been listed, with where facts about them come from.
-type scan struct {
-	*pair
-	chosen
+// A scannedRepository is one whose tags have been listed, with where facts about them come from.
+type scannedRepository struct {
+	*projectRepository
+	sourceChoice
 	size int   // tags in the listing
 	err  error // why the listing is incomplete
 }
@@ -17,23 +17,23 @@ type scan struct {
 // A tag is what a listing says of one tag: the first of the three forms in which a tag
 // travels. A [decision] and a [candidate] follow.
 type tag struct {
-	*scan
+	*scannedRepository
 	listedTag
 }
 
 // tagStage is the tag fetcher: a pool of the given size. Each worker has one listing, which
 // bounds the listings in memory that are no counterpart's. The tags of a repository are sent
 // on when its listing has ended: deletions would shift the pages that are still to be read.
-func (r *run) tagStage(workers int) stage[*pair, tag] {
-	return stage[*pair, tag]{workers: workers, work: r.fetchTags}
+func (r *run) tagStage(workers int) stage[*projectRepository, tag] {
+	return stage[*projectRepository, tag]{workers: workers, work: r.fetchTags}
 }
 
 // fetchTags sends the tags of a repository on. Those of an incomplete listing are sent, too,
 // and accounted for; they are never deleted. After a stop the rest is left, since nothing has
 // been asked about it.
-func (r *run) fetchTags(ctx context.Context, p *pair, send emit[tag]) error {
+func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag]) error {
 	r.progress.repositories.begin(1)
-	s, tags, err := r.scan(ctx, p)
+	s, tags, err := r.listTags(ctx, p)
 	r.progress.tags.found.Add(int64(len(tags)))
 	r.progress.repositories.finish(1)
 	switch {
@@ -55,19 +55,19 @@ func (r *run) fetchTags(ctx context.Context, p *pair, send emit[tag]) error {
 	return runError(err)
 }
 
-// scan chooses where facts about a repository's tags come from, and lists them. Where the
-// repository is a counterpart, the listing is kept for its cache repository. Without a
-// source there is no scan.
-func (r *run) scan(ctx context.Context, p *pair) (*scan, listing, error) {
-	chosen, err := r.sources.choose(ctx, p.repository)
+// listTags chooses where facts about a repository's tags come from, and lists them. Where the
+// repository is a counterpart, the listing is kept for its cache repository. It returns no
+// repository where no source can be chosen.
+func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepository, listing, error) {
+	choice, err := r.sources.choose(ctx, p.repository)
 	if err != nil {
 		return nil, nil, err
 	}
 	var tags listing
 	if p.shared != nil {
-		tags, err = p.shared.get(ctx, chosen.source)
+		tags, err = p.shared.get(ctx, choice.source)
 	} else {
-		tags, err = chosen.source.list(ctx, p.repository)
+		tags, err = choice.source.list(ctx, p.repository)
 	}
-	return &scan{pair: p, chosen: chosen, size: len(tags), err: err}, tags, err
+	return &scannedRepository{projectRepository: p, sourceChoice: choice, size: len(tags), err: err}, tags, err
 }

@@ -104,13 +104,13 @@ func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag
 // needs more: see confirmLost. Of an orphan's counterpart the registry's own 404 is wanted, in
 // which it says that there is no such tag, and a fresh listing without it.
 func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []rechecked {
-	check := s.lookAgain(ctx, candidates, s)
+	check := s.recheckCounterparts(ctx, candidates, s)
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), s.options.Workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		result.finding = c.finding
 		if c.orphan != nil {
-			result.counterpart, result.err = s.counterpartAgain(ctx, c, check)
+			result.counterpart, result.err = s.recheckCounterpart(ctx, c, check)
 		}
 		if result.err != nil {
 			return
@@ -124,8 +124,8 @@ func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []r
 	return results
 }
 
-// counterpartAgain says whether an orphan's counterpart is still missing.
-func (s registryLegacy) counterpartAgain(ctx context.Context, c candidate, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
+// recheckCounterpart says whether an orphan's counterpart is still missing.
+func (s registryLegacy) recheckCounterpart(ctx context.Context, c candidate, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
 	found := check.of(c.tag)
 	if known, _ := found.Get(); known != policy.CounterpartTagMissing {
 		return found, check.err
@@ -143,8 +143,9 @@ func (s registryLegacy) counterpartAgain(ctx context.Context, c candidate, check
 	}
 }
 
-// maxSiblings is how many other tags of a repository are read to find one whose manifest can be.
-const maxSiblings = 10
+// maxSiblings is how many other tags of a repository are read to find one whose manifest can be:
+// more than may have lost theirs.
+const maxSiblings = fewLost + 5
 
 // confirmLost makes sure of the candidates whose manifest is missing. That the registry says so
 // is no ground alone: a storage that is not mounted, half restored or stale says it of any tag.
@@ -191,8 +192,8 @@ var (
 	errGoneFromList  = errors.New("the tag is not in its repository's list any more")
 )
 
-// readSibling returns nil when the manifest of a tag can be read that is not among those that
-// have lost theirs, or when there is no other tag.
+// readSibling returns nil when the manifest of another tag can be read than of those that have
+// lost theirs, or when there is no other: the run may have deleted them.
 func (s registryLegacy) readSibling(ctx context.Context, r *repository, tags listing, lost map[string]bool) error {
 	asked := 0
 	for _, t := range tags {

@@ -33,9 +33,9 @@ type counterpartCheck struct {
 	err    error
 }
 
-// lookAgain reads the tags of the counterpart of the candidates' repository afresh, or that
+// recheckCounterparts reads the tags of the counterpart of the candidates' repository afresh, or that
 // there is still no such repository. Without an orphan among the candidates it reads nothing.
-func (a api) lookAgain(ctx context.Context, candidates []candidate, src source) counterpartCheck {
+func (a api) recheckCounterparts(ctx context.Context, candidates []candidate, src source) counterpartCheck {
 	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
 	if i < 0 {
 		return counterpartCheck{}
@@ -65,7 +65,7 @@ func (c counterpartCheck) of(tag string) policy.Fact[policy.Counterpart] {
 // relist lists a counterpart again. The list has to have all that the first one had, but for
 // what the run has deleted since, or further ones have to agree with it; and where they agree
 // on nothing, the cache repository itself has to list something.
-func (a api) relist(ctx context.Context, cache *pair, src source) (listing, error) {
+func (a api) relist(ctx context.Context, cache *projectRepository, src source) (listing, error) {
 	counterpart := cache.counterpart
 	first, err := counterpart.get(ctx, src)
 	if err != nil {
@@ -104,7 +104,7 @@ func (a api) listsSomething(ctx context.Context, r *repository) error {
 
 // confirmRepositoryMissing lists the repositories of a project again. That list has to name
 // the cache repository itself and all that were there before, or a third has to agree.
-func (a api) confirmRepositoryMissing(ctx context.Context, cache *pair) error {
+func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectRepository) error {
 	second, err := a.repositoryIDs(ctx, cache)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (a api) confirmRepositoryMissing(ctx context.Context, cache *pair) error {
 
 // repositoryIDs lists the repositories of a project now, sorted by id. It is an error when the
 // cache repository is not among them or its counterpart is.
-func (a api) repositoryIDs(ctx context.Context, cache *pair) ([]int64, error) {
+func (a api) repositoryIDs(ctx context.Context, cache *projectRepository) ([]int64, error) {
 	repositories, err := a.client.ProjectRepositories(ctx, cache.ProjectID)
 	if err != nil {
 		return nil, err
@@ -142,9 +142,9 @@ func (a api) repositoryIDs(ctx context.Context, cache *pair) ([]int64, error) {
 	return ids, nil
 }
 
-// counterpartByAPI returns what a check and, where it found no tag, GitLab's details of the
+// counterpartDetails returns what a check and, where it found no tag, GitLab's details of the
 // counterpart say.
-func (a api) counterpartByAPI(ctx context.Context, c candidate, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
+func (a api) counterpartDetails(ctx context.Context, c candidate, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
 	found := check.of(c.tag)
 	if known, _ := found.Get(); known != policy.CounterpartTagMissing {
 		return found, check.err

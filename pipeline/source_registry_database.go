@@ -63,20 +63,20 @@ func listedFinding(t listedTag) finding {
 // asked for one by one.
 func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) []rechecked {
 	part, err := s.relistPart(ctx, candidates)
-	known, check := s.counterpartsIn(ctx, candidates, part)
+	known, check := s.readCounterpartPart(ctx, candidates, part)
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), s.options.Workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		result.finding = c.finding
 		if c.orphan != nil {
-			result.counterpart, result.err = s.counterpartAgain(ctx, c, known[c.tag], check)
+			result.counterpart, result.err = s.recheckCounterpart(ctx, c, known[c.tag], check)
 		}
 		switch {
 		case result.err != nil:
 		case err != nil:
 			result.finding, result.err = finding{}, err
 		default:
-			result.finding, result.err = s.same(ctx, c, part.rows[c.tag])
+			result.finding, result.err = s.recheckTag(ctx, c, part.rows[c.tag])
 		}
 	})
 	return results
@@ -138,17 +138,17 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 	return part, nil
 }
 
-// counterpartsIn says for the candidates in a part of the listing whether they have a counterpart,
+// readCounterpartPart says for the candidates in a part of the listing whether they have a counterpart,
 // as far as the same part of the counterpart's listing shows it. That it lacks a tag shows
 // something only when it goes on to a landmark behind it: lists are known to be cut short. Where
 // there is no counterpart repository, check says whether there still is none.
-func (s registryDatabase) counterpartsIn(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
+func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
 	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
 	switch {
 	case i < 0:
 		return nil, check
 	case candidates[i].orphan.counterpart == nil:
-		return nil, s.lookAgain(ctx, candidates, s)
+		return nil, s.recheckCounterparts(ctx, candidates, s)
 	}
 	counterpart := candidates[i].orphan.counterpart.repository
 	known = make(map[string]policy.Counterpart)
@@ -184,9 +184,9 @@ func (s registryDatabase) counterpartsIn(ctx context.Context, candidates []candi
 	return known, check
 }
 
-// counterpartAgain says whether an orphan's counterpart is still missing. What the listing does
+// recheckCounterpart says whether an orphan's counterpart is still missing. What the listing does
 // not show, the registry is asked for; its 404 says all, as no tag is without a manifest here.
-func (s registryDatabase) counterpartAgain(ctx context.Context, c candidate, known policy.Counterpart, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
+func (s registryDatabase) recheckCounterpart(ctx context.Context, c candidate, known policy.Counterpart, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
 	if c.orphan.counterpart == nil {
 		return check.of(c.tag), check.err
 	}
@@ -205,9 +205,9 @@ func (s registryDatabase) counterpartAgain(ctx context.Context, c candidate, kno
 	}
 }
 
-// same makes sure that a tag is still what it was, by its row or, without one, by asking for it:
+// recheckTag makes sure that a tag is still what it was, by its row or, without one, by asking for it:
 // a listing does not show that a tag is gone.
-func (s registryDatabase) same(ctx context.Context, c candidate, row registry.TagRow) (finding, error) {
+func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row registry.TagRow) (finding, error) {
 	if row.Name == "" {
 		head, err := s.at(c.repository).Head(ctx, c.Path, c.tag)
 		switch {
@@ -223,5 +223,8 @@ func (s registryDatabase) same(ctx context.Context, c candidate, row registry.Ta
 	}
 	f := listedFinding(c.listed)
 	f.digest, f.bytes = row.Digest, row.Bytes
+	if !row.PublishedAt.IsZero() {
+		f.newest = row.PublishedAt // it may have been pushed again with the same digest
+	}
 	return f, nil
 }
