@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"gitlabapi/gitlabtest": nil,
 	"gitlabapi/manifest":   nil,
 	"gitlabapi/registry":   {"gitlabapi/manifest", "gitlabapi/throttle", "internal/flight"},
-	"gitlabapi/throttle":   nil,
+	"gitlabapi/throttle":   {"internal/printable"},
 	"internal/flight":      nil,
 	"internal/printable":   nil,
 	"internal/redact":      nil,

@@ -72,7 +72,8 @@ type Client struct {
 	maxRetries int
 	log        *slog.Logger
 
-	requests, registryRequests, retries atomic.Int64
+	sent    [2]atomic.Int64 // requests, by Server
+	retries atomic.Int64
 }
 
 // Stats says what a client has done so far.
@@ -138,8 +139,8 @@ func (c *Client) Token() Secret { return c.token }
 // Stats returns what the client has done so far.
 func (c *Client) Stats() Stats {
 	return Stats{
-		Requests:         c.requests.Load(),
-		RegistryRequests: c.registryRequests.Load(),
+		Requests:         c.sent[Instance].Load(),
+		RegistryRequests: c.sent[Registry].Load(),
 		Retries:          c.retries.Load(),
 		Throttled:        c.limiter.throttledFor(time.Now()),
 	}

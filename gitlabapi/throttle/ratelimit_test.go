@@ -467,9 +467,9 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 	}
 }
 
-// FuzzReadHeaders: whatever the headers are, what is taken from them is sound, and no request
+// FuzzReadRateLimit: whatever the headers are, what is taken from them is sound, and no request
 // is held for longer than an hour or let go while nothing is left.
-func FuzzReadHeaders(f *testing.F) {
+func FuzzReadRateLimit(f *testing.F) {
 	now := time.Date(2026, 9, 1, 12, 0, 0, 5e8, time.UTC)
 	f.Add("api", "2000", "1990", "1788264060", now.Format(http.TimeFormat), 16)
 	for _, row := range oddHeaders {
@@ -482,16 +482,17 @@ func FuzzReadHeaders(f *testing.F) {
 			h.Set("RateLimit-"+field[0], field[1])
 		}
 		h.Set("Date", date)
-		said, ok := readHeaders(h, now, reads)
-		if !ok {
+		said := readRateLimit(h, now, reads)
+		if said == nil {
 			return
 		}
 		left := said.reset.Sub(now)
 		if said.remaining < 0 || said.size < 0 || size != "" && said.remaining > said.size || left <= 0 || left > maxPause {
 			t.Fatalf("%v gave %+v", h, said)
 		}
-		w := &rateLimit{rateLimitHeaders: said, last: now.Add(-time.Second)}
-		delay := w.delay(now, int64(inFlight&0xff), 20)
+		said.last = now.Add(-time.Second)
+		limits := rateLimits{of: [endpoints]*rateLimit{reads: said}, inFlight: [endpoints]int{reads: inFlight & 0xff}}
+		delay := limits.delay(now, reads, 20)
 		if delay < 0 || delay > left || said.remaining == 0 && delay != left {
 			t.Fatalf("%v holds for %v", h, delay)
 		}

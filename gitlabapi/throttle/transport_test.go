@@ -107,7 +107,7 @@ func TestAnswersOutOfACache(t *testing.T) {
 		})
 		c := newTestClient(t, network, Config{})
 		err := request(t.Context(), c, test.method, "x", "", Request{Immutable: test.immutable})
-		if _, stale := errors.AsType[*StaleError](err); stale != test.stale {
+		if _, stale := errors.AsType[*FormatError](err); stale != test.stale {
 			t.Errorf("%+v: got %v", test, err)
 		}
 	}
