@@ -117,7 +117,7 @@ func manifestRequest(method, path, tag string) (request, error) {
 	return request{
 		method: method, repository: path, path: "/v2/" + path + "/manifests/" + tag, tag: tag,
 		accept: manifestTypes, maxBody: manifest.MaxBytes, mediaTypes: throttle.AnyApplication,
-	}, errors.Join(checkPath(path), checkTag(tag))
+	}, errors.Join(checkPath(path), CheckTag(tag))
 }
 
 // ConfigCreated reads when an image was made from its config, a blob of the given

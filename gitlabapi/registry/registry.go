@@ -143,8 +143,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// checkTag refuses, before anything is sent, a name that no tag can have.
-func checkTag(tag string) error {
+// CheckTag returns an error for a name that no tag can have.
+func CheckTag(tag string) error {
 	if !tagForm.MatchString(tag) {
 		return &throttle.FormatError{Problem: "no tag can have this name"}
 	}
