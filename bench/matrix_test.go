@@ -37,6 +37,7 @@ type namedFault struct {
 // faults are those that every source is run through, on an instance of so many tags.
 func faults(tags int) []namedFault {
 	lists := regexp.MustCompile(`/tags(/list/?)?$`)
+	registry := regexp.MustCompile(`^/(v2|gitlab/v1)/`)
 	return []namedFault{
 		{"outage for a while", gitlabtest.Fault{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}},
 		{"outage from then on", gitlabtest.Fault{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}},
@@ -44,6 +45,12 @@ func faults(tags int) []namedFault {
 		{"1 in 20 requests fails", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.Status(500)}},
 		{"1 in 20 dates cannot be read", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.ConfigUnreadable()}},
 		{"first lists are cut short", gitlabtest.Fault{Path: lists, Skip: 1, Count: 1, PerPath: true, Effect: gitlabtest.CutListTo(0.5)}},
+		{"storage lost from the start", gitlabtest.Fault{Effect: gitlabtest.ManifestsLost()}},
+		{"storage lost from then on", gitlabtest.Fault{Skip: tags / 2, Effect: gitlabtest.ManifestsLost()}},
+		{"storage half restored", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.9)}},
+		{"1 backend of 3 lost", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.33)}},
+		{"storage flaps", gitlabtest.Fault{Alternate: tags / 50, Effect: gitlabtest.ManifestsLost()}},
+		{"registry is a stale copy", gitlabtest.Fault{Path: registry, Effect: gitlabtest.StaleRegistry()}},
 	}
 }
 

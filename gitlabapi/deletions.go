@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// maxDeletionTags is the most tags of one repository that GitLab deletes by one mutation.
-	maxDeletionTags = 20
+	// MaxDeletionTags is the most tags of one repository that GitLab deletes by one mutation.
+	MaxDeletionTags = 20
 	// maxMutations is the most mutations in one request. They run one after another within
 	// one time limit.
 	maxMutations = 10
-	maxNames     = maxDeletionTags * maxMutations
+	maxNames     = MaxDeletionTags * maxMutations
 )
 
 // DeleteTag deletes a tag by its name. That there is no such tag any more is no
@@ -58,13 +58,13 @@ func (c *Client) MaxDeletions() (deletions, tags int) {
 		return 0, 0
 	}
 	n := c.graphQL.names.get()
-	return max(n/maxDeletionTags, 1), min(n, maxDeletionTags)
+	return max(n/MaxDeletionTags, 1), min(n, MaxDeletionTags)
 }
 
 // DeleteTags asks GitLab in one request to delete tags, and returns for each deletion
 // and tag whether GitLab confirmed it by name. What is not confirmed may be gone or
 // not; [Client.DeleteTag] says why not. That goes, too, for names that no tag can have
-// and for what exceeds ten deletions, or twenty tags in one, which are not sent at all.
+// and for what exceeds ten deletions, or [MaxDeletionTags] in one, which are not sent at all.
 //
 // The error says why there was no answer, or no whole one; what is confirmed counts in
 // spite of it. It is of class [throttle.ErrNotSent] when before ended before it was sent; once
@@ -124,7 +124,7 @@ func newMutation(deletions []Deletion) *mutation {
 	for i, deletion := range deletions[:min(len(deletions), maxMutations)] {
 		var tags []string
 		for _, tag := range deletion.Tags {
-			if registry.CheckTag(tag) == nil && !slices.Contains(tags, tag) && len(tags) < maxDeletionTags {
+			if registry.CheckTag(tag) == nil && !slices.Contains(tags, tag) && len(tags) < MaxDeletionTags {
 				tags = append(tags, tag)
 			}
 		}

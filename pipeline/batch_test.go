@@ -35,6 +35,7 @@ func withOrphans(regime gitlabtest.Regime, pairs, orphans int) *gitlabtest.World
 		app.AddTag("a", gitlabtest.KindImage)
 		app.AddTag("z", gitlabtest.KindImage)
 		cache.AddTag("a", gitlabtest.KindCacheManifest)
+		cache.AddTag("z", gitlabtest.KindCacheManifest)
 		for j := range orphans {
 			cache.AddTag(fmt.Sprintf("o-%02d", j), gitlabtest.KindCacheManifest)
 		}
@@ -204,7 +205,7 @@ func TestOneListingConfirmsABatch(t *testing.T) {
 	}
 	tr = registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(cut))
 	got = tr.runInBubble(t)
-	if n := asked(tr.server.Stats()); got.Deleted != 0 || got.Reasons[policy.HasCounterpart] != 13 || n != 12 {
+	if n := asked(tr.server.Stats()); got.Deleted != 0 || got.Reasons[policy.HasCounterpart] != 14 || n != 13 {
 		t.Errorf("deleted %d, reasons %v, %d manifests were asked for", got.Deleted, got.Reasons, n)
 	}
 }

@@ -75,7 +75,7 @@ func (a api) relist(ctx context.Context, cache *pair, src source) (listing, erro
 	if err != nil {
 		return nil, err
 	}
-	if len(tags) > 0 && tags.covers(first, counterpart.deleted) {
+	if len(tags) > 0 && tags.covers(first, &counterpart.deleted) {
 		return tags, nil
 	}
 	for range furtherReadings {
@@ -83,7 +83,7 @@ func (a api) relist(ctx context.Context, cache *pair, src source) (listing, erro
 		switch {
 		case err != nil:
 			return nil, err
-		case !further.covers(tags, counterpart.deleted) || !tags.covers(further, counterpart.deleted):
+		case !further.covers(tags, &counterpart.deleted) || !tags.covers(further, &counterpart.deleted):
 			return nil, errReadingsDiffer
 		}
 	}

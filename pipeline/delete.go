@@ -277,7 +277,7 @@ func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
 func (d *deleter) send(ctx, fresh context.Context, batch []attempt) (unsent []attempt, err error) {
 	for _, a := range batch {
 		if a.shared != nil {
-			a.shared.deleted[a.tag] = true
+			a.shared.deleted.put(a.tag)
 		}
 	}
 	if deletions, tags := d.client.MaxDeletions(); len(batch) > 1 && deletions > 0 {

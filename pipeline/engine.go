@@ -112,32 +112,55 @@ func sender[T any](e *engine, out chan<- T) emit[T] {
 	}
 }
 
-// An addressed item is for one of several workers.
+// An addressed item is for one of several workers, or for any of them.
 type addressed[T any] struct {
-	worker int
+	worker int // or anyWorker
 	item   T
 }
 
-// startAddressed starts workers of which each gets the items that are addressed to it, in
-// their order. Each worker has a channel for one item; one that is busy holds back whoever
-// sends, and with it the others' items. work returns what stops the run.
+const anyWorker = -1
+
+// startAddressed starts workers of which each gets the items that are addressed to it, in their
+// order, and such that are for any. In each channel one item waits; workers that are busy hold
+// back the sender. work returns what stops the run.
 func startAddressed[T any](e *engine, workers int, in <-chan addressed[T], work func(ctx context.Context, worker int, item T) error) {
-	inputs := make([]chan T, workers)
-	for i := range inputs {
-		inputs[i] = make(chan T, 1)
+	shared := make(chan T, 1)
+	own := make([]chan T, workers)
+	for i := range own {
+		own[i] = make(chan T, 1)
 		e.group.Go(func() error {
-			for item := range inputs[i] {
-				e.failed(work(e.soft, i, item))
+			mine, others := own[i], shared
+			for mine != nil || others != nil {
+				var item T
+				var open bool
+				select {
+				case item, open = <-mine:
+					if !open {
+						mine = nil
+					}
+				case item, open = <-others:
+					if !open {
+						others = nil
+					}
+				}
+				if open {
+					e.failed(work(e.soft, i, item))
+				}
 			}
 			return nil
 		})
 	}
 	e.group.Go(func() error {
-		for a := range in {
-			inputs[a.worker] <- a.item // its worker reads on until the channel is closed
+		for a := range in { // workers read on until the channels are closed
+			if a.worker == anyWorker {
+				shared <- a.item
+			} else {
+				own[a.worker] <- a.item
+			}
 		}
-		for _, input := range inputs {
-			close(input)
+		close(shared)
+		for _, channel := range own {
+			close(channel)
 		}
 		return nil
 	})

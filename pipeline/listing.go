@@ -53,15 +53,11 @@ func (l listing) has(tag string) bool {
 	return found
 }
 
-// goesBeyond reports whether the listing names a tag that comes after the given name, so
-// that it was not cut off before it.
-func (l listing) goesBeyond(name string) bool { return len(l) > 0 && l[len(l)-1].name > name }
-
 // covers reports whether the listing names all tags of another, but for those that are
 // excepted.
-func (l listing) covers(other listing, except map[string]bool) bool {
+func (l listing) covers(other listing, except *names) bool {
 	for _, t := range other {
-		if !l.has(t.name) && !except[t.name] {
+		if !l.has(t.name) && !except.has(t.name) {
 			return false
 		}
 	}

@@ -210,6 +210,36 @@ func TestDeletionThatHangsIsCutOff(t *testing.T) {
 	}
 }
 
+// Promise 1, too: tags whose deletion was sent and cut off are in the sums and in the records,
+// since GitLab goes on with what it has begun.
+func TestDeletionsCutOffAreRecorded(t *testing.T) {
+	for _, option := range []gitlabtest.Option{gitlabtest.WithoutGraphQL(), gitlabtest.WithSeed(1)} {
+		tr := newTrial(withOrphans(gitlabtest.Legacy, 7, 40), option, gitlabtest.WithFaults(
+			gitlabtest.Fault{Effect: gitlabtest.SlowDeletions(700 * time.Millisecond)}))
+		tr.options.Workers = 16
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancelCause(t.Context())
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				if r.Operation == "mutation" || r.Method == "DELETE" {
+					stop(errors.New("stop"))
+				}
+			})
+			got := tr.run(ctx, t)
+			time.Sleep(time.Minute) // what the server has begun
+			checkSums(t, got)
+			gone := deleted(tr.server)
+			if len(gone) == 0 {
+				t.Error("nothing was deleted")
+			}
+			for name := range gone {
+				if d, recorded := got.decisions[name]; !recorded || d.Outcome != report.Deleted && d.Outcome != report.Failed {
+					t.Errorf("%s was deleted and is recorded as %+v", name, d)
+				}
+			}
+		})
+	}
+}
+
 // Promise 3: what changes between the first reading of a tag and the last moment keeps
 // the tag.
 func TestConfirmedAtTheLastMoment(t *testing.T) {

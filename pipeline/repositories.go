@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
@@ -47,14 +48,33 @@ type pair struct {
 // decisions, for its own tags and for those of the cache repository.
 type sharedListing struct {
 	*repository
-	cache *flight.Cache[listing]
-	// deleted are the tags that the run has deleted in the repository. The deleter that
-	// has the repository's candidates owns it.
-	deleted map[string]bool
+	cache   *flight.Cache[listing]
+	deleted names // that the run has sent deletions for
+}
+
+// names is a set of names that several deleters share.
+type names struct {
+	mu  sync.Mutex
+	set map[string]bool
+}
+
+func (n *names) put(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.set == nil {
+		n.set = make(map[string]bool)
+	}
+	n.set[name] = true
+}
+
+func (n *names) has(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.set[name]
 }
 
 func newSharedListing(r *repository) *sharedListing {
-	return &sharedListing{repository: r, cache: flight.NewCache[listing](1), deleted: make(map[string]bool)}
+	return &sharedListing{repository: r, cache: flight.NewCache[listing](1)}
 }
 
 // get returns the tags of the repository as they were when the run read them first. What an

@@ -2,14 +2,15 @@ package manifest
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The most that a document of a registry may hold. A BuildKit cache has a few thousand layers
@@ -24,30 +25,50 @@ const (
 // count in the case they are written in, and nothing follows the document. Registries and Docker
 // take names in any case: a document that says something else to them is refused. Two readers
 // that disagree about a document would disagree about whether it may be deleted.
-func read[T any](text []byte) (T, error) {
-	var strict, lenient, none T
+func read[T interface{ ambiguous() bool }](text []byte) (T, error) {
+	var value, none T
 	switch {
 	case len(text) > MaxBytes:
 		return none, fmt.Errorf("it is larger than %d MiB", MaxBytes>>20)
 	case bytes.Count(text, []byte("{")) > maxObjects:
 		return none, fmt.Errorf("it has more than %d objects", maxObjects)
-	case json.Unmarshal(text, &strict) != nil:
+	case json.Unmarshal(text, &value) != nil:
 		return none, errors.New("it is not valid JSON, or not of the form that it should have")
-	case stdjson.Unmarshal(text, &lenient) != nil || !reflect.DeepEqual(strict, lenient):
+	case value.ambiguous():
 		return none, errors.New("a name is written in an unusual case")
 	}
-	return strict, nil
+	return value, nil
+}
+
+// others are the members of an object that its struct does not name.
+type others map[string]jsontext.Value
+
+// name reports whether one of the members has one of these names in another case.
+func (o others) name(known ...string) bool {
+	for other := range o {
+		if slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, other) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // A document is a manifest or an index.
 type document struct {
-	SchemaVersion int64               `json:"schemaVersion"`
-	MediaType     *string             `json:"mediaType"`
-	ArtifactType  *stdjson.RawMessage `json:"artifactType"`
-	Subject       *stdjson.RawMessage `json:"subject"`
-	Config        *descriptor         `json:"config"`
-	Layers        *[]descriptor       `json:"layers"`
-	Manifests     *[]descriptor       `json:"manifests"`
+	SchemaVersion int64           `json:"schemaVersion"`
+	MediaType     *string         `json:"mediaType"`
+	ArtifactType  *jsontext.Value `json:"artifactType"`
+	Subject       *jsontext.Value `json:"subject"`
+	Config        *descriptor     `json:"config"`
+	Layers        *[]descriptor   `json:"layers"`
+	Manifests     *[]descriptor   `json:"manifests"`
+	Others        others          `json:",embed"`
+}
+
+func (d document) ambiguous() bool {
+	descriptors := func(list *[]descriptor) bool { return list != nil && slices.ContainsFunc(*list, descriptor.ambiguous) }
+	return d.Others.name("schemaVersion", "mediaType", "artifactType", "subject", "config", "layers", "manifests") ||
+		d.Config != nil && d.Config.ambiguous() || descriptors(d.Layers) || descriptors(d.Manifests)
 }
 
 // A descriptor is how manifests speak of other documents.
@@ -57,14 +78,25 @@ type descriptor struct {
 	Size        *int64            `json:"size"`
 	Platform    *platform         `json:"platform"`
 	Annotations map[string]string `json:"annotations"`
+	Others      others            `json:",embed"`
 
 	created time.Time // by the annotation; zero when not said
+}
+
+func (d descriptor) ambiguous() bool {
+	return d.Others.name("mediaType", "digest", "size", "platform", "annotations") ||
+		d.Platform != nil && d.Platform.Others.name("os", "architecture")
 }
 
 // A platform is what an image runs on; further details, such as a variant, do not matter here.
 type platform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
+	Others       others `json:",embed"`
+}
+
+func (p *platform) is(os, architecture string) bool {
+	return p.OS == os && p.Architecture == architecture
 }
 
 // Annotations with which BuildKit marks the attestations in an index and which image they are
@@ -144,17 +176,21 @@ var digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128
 // specification of OCI registers.
 func IsDigest(text string) bool { return digestForm.MatchString(text) }
 
+// A config is that of an image, as far as it is read.
+type config struct {
+	Created *string `json:"created"`
+	Others  others  `json:",embed"`
+}
+
+func (c config) ambiguous() bool { return c.Others.name("created") }
+
 // Created reads the date out of the config of an image, zero if it has none. A config that says
 // the zero time has a date all the same; since the two could not be told apart, it is an error.
-func Created(config []byte) (time.Time, error) {
-	c, err := read[*struct {
-		Created *string `json:"created"`
-	}](config)
+func Created(text []byte) (time.Time, error) {
+	c, err := read[config](text)
 	switch {
 	case err != nil:
 		return time.Time{}, err
-	case c == nil:
-		return time.Time{}, errors.New("it is no object")
 	case c.Created == nil:
 		return time.Time{}, nil
 	}

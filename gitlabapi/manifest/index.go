@@ -70,7 +70,7 @@ func (x *index) add(child descriptor) error {
 
 func (x *index) addManifest(child descriptor) error {
 	reference, refersTo := child.Annotations[annotationReferenceType], child.Annotations[annotationReferenceDigest]
-	nowhere := child.Platform != nil && *child.Platform == platform{"unknown", "unknown"}
+	nowhere := child.Platform != nil && child.Platform.is("unknown", "unknown")
 	switch {
 	case child.Platform == nil:
 		return errors.New("a manifest among its children has no platform")
@@ -125,7 +125,7 @@ func (x *index) kind() (Kind, error) {
 // amd64 returns the digest of the first image for linux/amd64, of any variant.
 func (x *index) amd64() string {
 	for _, child := range x.runnable {
-		if *child.Platform == (platform{"linux", "amd64"}) {
+		if child.Platform.is("linux", "amd64") {
 			return child.Digest
 		}
 	}

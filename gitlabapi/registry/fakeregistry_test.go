@@ -171,7 +171,7 @@ func sha256Of(body string) string { return fmt.Sprintf("sha256:%x", sha256.Sum25
 func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	errs := make(map[string]error)
 	_, errs["Tags"] = r.Tags(ctx, "group/app")
-	_, errs["TagRows"] = allRows(r.TagRows(ctx, "group/app"))
+	_, errs["TagRows"] = allRows(r.TagRows(ctx, "group/app", ""))
 	_, errs["Head"] = r.Head(ctx, "group/app", "tag")
 	_, errs["Manifest"] = r.Manifest(ctx, "group/app", "tag")
 	_, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))

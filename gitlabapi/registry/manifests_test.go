@@ -252,7 +252,7 @@ func TestNamesThatAreNeverSent(t *testing.T) {
 	r := h.connect(t, throttle.Config{})
 	for _, path := range []string{"", "/", ".", "..", "../x", "a/../b", "a//b", "/a", "a/", "A", "a b", "a?b", "a#b", "a%2fb", "a:pull,push", "a:b", "a\n", "a@b", "_a", "a/-b", strings.Repeat("a", 256)} {
 		_, tags := r.Tags(t.Context(), path)
-		_, rows := allRows(r.TagRows(t.Context(), path))
+		_, rows := allRows(r.TagRows(t.Context(), path, ""))
 		_, head := r.Head(t.Context(), path, "tag")
 		_, get := r.Manifest(t.Context(), path, "tag")
 		_, blob := r.ConfigCreated(t.Context(), path, digestOf(1))
@@ -332,7 +332,7 @@ func TestWhatIsRepeatedAtTheRegistry(t *testing.T) {
 			h := &fakeRegistry{serve: always(status, "<html>", "Content-Type", "text/html")}
 			r := h.connect(t, throttle.Config{MaxRetries: 3})
 			_, head := r.Head(t.Context(), "group/app", "tag")
-			_, list := allRows(r.TagRows(t.Context(), "group/app"))
+			_, list := allRows(r.TagRows(t.Context(), "group/app", ""))
 			want := int64(1 + 2)
 			if repeats {
 				want += 2 * 3

@@ -162,7 +162,7 @@ func TestListsOfTheStandIn(t *testing.T) {
 			if got, err := r.Tags(t.Context(), "group/app"); err != nil || !slices.Equal(got, want) {
 				t.Errorf("%v: Tags() of %d has %d, %v", regime, n, len(got), err)
 			}
-			rows, err := allRows(r.TagRows(t.Context(), "group/app"))
+			rows, err := allRows(r.TagRows(t.Context(), "group/app", ""))
 			if regime == gitlabtest.Legacy {
 				if !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, registry.ErrRepositoryNotFound) || rows != nil {
 					t.Errorf("rows without a database: %v", err)
@@ -196,7 +196,7 @@ func TestListsWithBadPages(t *testing.T) {
 		_, _, r := connect(t, w, option)
 		for lister, list := range map[string]func() error{
 			"Tags":    func() error { _, err := r.Tags(t.Context(), "group/app"); return err },
-			"TagRows": func() error { _, err := allRows(r.TagRows(t.Context(), "group/app")); return err },
+			"TagRows": func() error { _, err := allRows(r.TagRows(t.Context(), "group/app", "")); return err },
 		} {
 			if _, ok := errors.AsType[*throttle.ListingError](list()); !ok {
 				t.Errorf("%s, %s: %v", name, lister, list())
@@ -370,7 +370,7 @@ func TestOneTokenForAProject(t *testing.T) {
 	s, _, r := connect(t, w)
 	view := r.WithRepositories(paths)
 	for i, path := range paths {
-		_, err := allRows(view.TagRows(t.Context(), path))
+		_, err := allRows(view.TagRows(t.Context(), path, ""))
 		switch {
 		case i == 3 && !errors.Is(err, throttle.ErrForbidden):
 			t.Errorf("%s, which the token may not read: %v", path, err)

@@ -56,14 +56,16 @@ func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 }
 
 // TagRows lists the tags of a repository on a registry with the metadata database, page by page
-// as they come; a tag can come twice when the list changes meanwhile. The first error is the
+// as they come and in the order of the database's collation, which need not be that of bytes;
+// from the first that comes after a name, or all after "". A tag can come twice when the list
+// changes meanwhile. The first error is the
 // last thing that it yields, and means that the listing was not whole. It is
 // [ErrRepositoryNotFound] when the registry itself says that there is no such repository, and
 // says so before any row: one that vanishes half-way is a [throttle.ListingError].
-func (r *Registry) TagRows(ctx context.Context, path string) iter.Seq2[[]TagRow, error] {
+func (r *Registry) TagRows(ctx context.Context, path, after string) iter.Seq2[[]TagRow, error] {
 	mediaTypes := make(map[string]string)
 	list := listing[TagRow]{
-		registry: r, repository: path, path: "/gitlab/v1/repositories/" + path + "/tags/list/", paged: true,
+		registry: r, repository: path, path: "/gitlab/v1/repositories/" + path + "/tags/list/", paged: true, after: after,
 		decode: func(body []byte) ([]TagRow, error) { return decodeTagRows(mediaTypes, body) },
 		name:   func(row TagRow) string { return row.Name },
 	}
@@ -84,7 +86,8 @@ type listing[T any] struct {
 	registry   *Registry
 	repository string
 	path       string
-	paged      bool  // the list has no page longer than PageSize
+	paged      bool // the list has no page longer than PageSize
+	after      string
 	maxBody    int64 // 0 for the usual
 	decode     func(body []byte) ([]T, error)
 	name       func(T) string
@@ -102,7 +105,7 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 		}
 		q := request{
 			method: http.MethodGet, repository: l.repository, path: l.path, maxBody: l.maxBody,
-			query: url.Values{"n": {strconv.Itoa(PageSize)}}.Encode(),
+			query: pageAfter(l.after),
 		}
 		for seen := (throttle.SeenPages{}); ; {
 			items, next, err := l.page(ctx, q)
@@ -130,6 +133,15 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 	}
 }
 
+// pageAfter returns the query of the page that begins after a name.
+func pageAfter(name string) string {
+	query := url.Values{"n": {strconv.Itoa(PageSize)}}
+	if name != "" {
+		query.Set("last", name)
+	}
+	return query.Encode()
+}
+
 // page asks for one page and returns the query of the one after it, "" after the last.
 func (l listing[T]) page(ctx context.Context, q request) (items []T, next string, err error) {
 	resp, err := l.registry.do(ctx, q)
@@ -149,8 +161,7 @@ func (l listing[T]) page(ctx context.Context, q request) (items []T, next string
 	case link != nil:
 		return items, link.RawQuery, nil
 	case l.paged && !linked && len(items) == PageSize:
-		last := l.name(items[len(items)-1])
-		return items, url.Values{"last": {last}, "n": {strconv.Itoa(PageSize)}}.Encode(), nil
+		return items, pageAfter(l.name(items[len(items)-1])), nil
 	}
 	return items, "", nil
 }

@@ -68,7 +68,7 @@ var listers = map[string]struct {
 		return r.Tags(t.Context(), "group/app")
 	}},
 	"TagRows": {rowList, "/gitlab/v1/repositories/group/app/tags/list/", func(t *testing.T, r *Registry) ([]string, error) {
-		rows, err := allRows(r.TagRows(t.Context(), "group/app"))
+		rows, err := allRows(r.TagRows(t.Context(), "group/app", ""))
 		var all []string
 		for _, row := range rows {
 			all = append(all, row.Name)
@@ -215,7 +215,7 @@ func TestTagRows(t *testing.T) {
 		`[[]]`:                        nil,
 		`["a"]`:                       nil,
 	} {
-		got, err := allRows((&fakeRegistry{serve: always(200, body)}).connect(t, throttle.Config{}).TagRows(t.Context(), "group/app"))
+		got, err := allRows((&fakeRegistry{serve: always(200, body)}).connect(t, throttle.Config{}).TagRows(t.Context(), "group/app", ""))
 		if want == nil {
 			if err == nil {
 				t.Errorf("%s: got %+v", body, got)
@@ -232,7 +232,7 @@ func TestTagRows(t *testing.T) {
 // TestStoppingAListOfRows asks for no further page.
 func TestStoppingAListOfRows(t *testing.T) {
 	h := &fakeRegistry{serve: pagesOf([2]string{rowList("a"), `</gitlab/v1/repositories/group/app/tags/list/?last=a>; rel="next"`})}
-	for page, err := range h.connect(t, throttle.Config{}).TagRows(t.Context(), "group/app") {
+	for page, err := range h.connect(t, throttle.Config{}).TagRows(t.Context(), "group/app", "") {
 		if err != nil || len(page) != 1 {
 			t.Errorf("got %v, %v", page, err)
 		}

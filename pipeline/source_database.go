@@ -1,0 +1,220 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// registryDatabase is the registry's own word on an instance with the metadata database: a
+// thousand tags a request, with their dates.
+type registryDatabase struct {
+	registry *registry.Registry
+	api
+}
+
+// at returns the registry with the token for a repository.
+func (s registryDatabase) at(r *repository) *registry.Registry {
+	return s.registry.WithRepositories(r.sharesToken)
+}
+
+func (s registryDatabase) list(ctx context.Context, r *repository) (listing, error) {
+	var tags []listedTag
+	for rows, err := range s.at(r).TagRows(ctx, r.Path, "") {
+		if len(tags) == 0 && errors.Is(err, registry.ErrRepositoryNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			t := listedTag{name: row.Name, dated: true, digestHash: hashDigest(row.Digest), bytes: row.Bytes}
+			if !row.PublishedAt.IsZero() {
+				t.pushed = row.PublishedAt.Unix()
+			}
+			tags = append(tags, t)
+		}
+	}
+	return newListing(tags), nil
+}
+
+// find sends no request: the listing has said it all. The digest, of which the listing left a
+// hash, is read again before the deletion.
+func (s registryDatabase) find(_ context.Context, _ *repository, t listedTag, _ finding, _ policy.Need) (finding, error) {
+	return listedFinding(t), nil
+}
+
+// listedFinding is what a listing says of a tag by naming it.
+func listedFinding(t listedTag) finding {
+	f := finding{missing: policy.Known(false), dated: policy.Known(true), bytes: t.bytes}
+	if t.pushed != 0 {
+		f.newest = time.Unix(t.pushed, 0)
+	}
+	return f
+}
+
+// recheck makes sure that each candidate still exists and is what it was, and that the
+// counterpart of an orphan is still missing. Several candidates are close to each other in the
+// listing, so that a page or two of it show all of them. What pages do not show, the registry is
+// asked for one by one.
+func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) []rechecked {
+	part, err := s.relistPart(ctx, candidates)
+	known, check := s.counterparts(ctx, candidates, part)
+	results := make([]rechecked, len(candidates))
+	parallel(len(candidates), s.options.Workers, func(i int) {
+		c, result := candidates[i], &results[i]
+		result.finding = c.finding
+		if c.orphan != nil {
+			result.counterpart, result.err = s.counterpartAgain(ctx, c, known[c.tag], check)
+		}
+		switch {
+		case result.err != nil:
+		case err != nil:
+			result.finding, result.err = finding{}, err
+		default:
+			result.finding, result.err = s.same(ctx, c, part.rows[c.tag])
+		}
+	})
+	return results
+}
+
+// A listingPart is the part of a listing, read afresh, in which candidates are.
+type listingPart struct {
+	after string                     // the name after which it begins
+	rows  map[string]registry.TagRow // of the candidates that it has
+	// later are tags of the counterpart repository, by its first listing, whose namesakes the
+	// server lists here after all of these. The order is the server's: that of its database's
+	// collation, of which nothing needs to be known.
+	later map[string]bool
+}
+
+// relistPart reads the part of a repository's listing that has the candidates, in fewer requests
+// than asking for each. A single candidate is left to be asked for.
+func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate) (listingPart, error) {
+	part := listingPart{rows: make(map[string]registry.TagRow), later: make(map[string]bool)}
+	if len(candidates) == 1 {
+		return part, nil
+	}
+	wanted := make(map[string]bool, len(candidates))
+	lowest := candidates[0].tag
+	var counterpart listing
+	for _, c := range candidates {
+		wanted[c.tag] = true
+		lowest = min(lowest, c.tag)
+		if c.orphan != nil && c.orphan.counterpart != nil && counterpart == nil {
+			counterpart, _ = c.orphan.counterpart.get(ctx, s) // without it each is asked for
+		}
+	}
+	// A prefix comes before what it begins. Where some collation has it otherwise, the candidate
+	// is not in the part, and asked for.
+	part.after = lowest[:len(lowest)-1]
+	pages := 0
+	for rows, err := range s.at(candidates[0].repository).TagRows(ctx, candidates[0].Path, part.after) {
+		if err != nil {
+			return listingPart{}, err
+		}
+		for _, row := range rows {
+			if wanted[row.Name] {
+				part.rows[row.Name] = row
+				clear(part.later)
+			} else if counterpart.has(row.Name) {
+				part.later[row.Name] = true
+			}
+		}
+		pages++
+		complete := len(part.rows) == len(wanted) && (len(part.later) > 0 || counterpart == nil)
+		if complete || pages == len(candidates) {
+			break
+		}
+	}
+	return part, nil
+}
+
+// counterparts says for the candidates in a part of the listing whether they have a counterpart,
+// as far as the same part of the counterpart's listing shows it. That a tag is not in it shows
+// something only when the listing goes on to a tag that comes later in both repositories: lists
+// are known to be cut short. Where there is no counterpart repository, check says whether there
+// still is none.
+func (s registryDatabase) counterparts(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
+	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
+	switch {
+	case i < 0:
+		return nil, check
+	case candidates[i].orphan.counterpart == nil:
+		return nil, s.lookAgain(ctx, candidates, s)
+	case len(part.later) == 0:
+		return nil, check
+	}
+	counterpart := candidates[i].orphan.counterpart.repository
+	known = make(map[string]policy.Counterpart)
+	pages := 0
+	for rows, err := range s.at(counterpart).TagRows(ctx, counterpart.Path, part.after) {
+		if err != nil || pages == len(candidates) {
+			break
+		}
+		pages++
+		beyond := false
+		for _, row := range rows {
+			if _, candidate := part.rows[row.Name]; candidate {
+				known[row.Name] = policy.CounterpartPresent
+			}
+			beyond = beyond || part.later[row.Name]
+		}
+		if !beyond {
+			continue
+		}
+		for name := range part.rows {
+			if known[name] == 0 {
+				known[name] = policy.CounterpartTagMissing
+			}
+		}
+		break
+	}
+	return known, check
+}
+
+// counterpartAgain says whether an orphan's counterpart is still missing. What the listing does
+// not show, the registry is asked for; its 404 says all, as no tag is without a manifest here.
+func (s registryDatabase) counterpartAgain(ctx context.Context, c candidate, known policy.Counterpart, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
+	if c.orphan.counterpart == nil {
+		return check.of(c.tag), check.err
+	}
+	if known != 0 {
+		return policy.Known(known), nil
+	}
+	counterpart := c.orphan.counterpart.repository
+	err := s.at(counterpart).Exists(ctx, counterpart.Path, c.tag)
+	switch {
+	case err == nil:
+		return policy.Known(policy.CounterpartPresent), nil
+	case errors.Is(err, registry.ErrManifestNotFound):
+		return policy.Known(policy.CounterpartTagMissing), nil
+	default:
+		return policy.Unknown[policy.Counterpart](), err
+	}
+}
+
+// same makes sure that a tag is still what it was, by its row or, without one, by asking for it:
+// a listing does not show that a tag is gone.
+func (s registryDatabase) same(ctx context.Context, c candidate, row registry.TagRow) (finding, error) {
+	if row.Name == "" {
+		head, err := s.at(c.repository).Head(ctx, c.Path, c.tag)
+		switch {
+		case errors.Is(err, registry.ErrManifestNotFound):
+			return finding{missing: policy.Known(true)}, nil
+		case err != nil:
+			return finding{}, err
+		}
+		row.Digest, row.Bytes = head.Digest, c.listed.bytes
+	}
+	if hashDigest(row.Digest) != c.listed.digestHash {
+		return finding{}, errPushedAgain
+	}
+	f := listedFinding(c.listed)
+	f.digest, f.bytes = row.Digest, row.Bytes
+	return f, nil
+}
