@@ -6,16 +6,13 @@ import (
 	"strings"
 )
 
-// layerTypes are how the media types of layers begin.
-var layerTypes = []string{"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."}
-
 // index is the children of an index by what they are.
 type index struct {
 	runnable     []descriptor // an image for a platform
 	attestations []descriptor
-	nowhere      []descriptor // a manifest for the platform unknown/unknown that attests nothing
-	caches       []descriptor // a BuildKit cache's config
-	layers       []descriptor
+	nowhere      int // manifests for the platform unknown/unknown that attest nothing
+	caches       int // configs of BuildKit caches
+	layers       int
 }
 
 // classifyIndex tells the kind of an index by its children.
@@ -36,10 +33,9 @@ func classifyIndex(m Manifest, d document) (Manifest, error) {
 	if m.Kind, err = x.kind(); err != nil {
 		return m, err
 	}
-	m.Newest = newest(children)
-	m.Runnable = len(x.runnable)
-	if m.Kind == KindCacheIndex {
-		m.Bytes = sizeOf(children)
+	var size int64
+	if size, m.Newest = sum(children); m.Kind == KindCacheIndex {
+		m.Bytes = size
 	}
 	if m.MediaType == TypeDockerList {
 		m.Amd64 = x.amd64()
@@ -59,9 +55,9 @@ func (x *index) add(child descriptor) error {
 	case child.Platform != nil || child.Annotations[annotationReferenceType] != "":
 		return errors.New("a child that is no manifest has a platform or a reference")
 	case child.MediaType == typeCacheConfig:
-		x.caches = append(x.caches, child)
-	case isLayer(child.MediaType):
-		x.layers = append(x.layers, child)
+		x.caches++
+	case strings.HasPrefix(child.MediaType, "application/vnd.oci.image.layer."), strings.HasPrefix(child.MediaType, "application/vnd.docker.image.rootfs."):
+		x.layers++
 	default:
 		return errors.New("a child is neither manifest nor layer nor the config of a cache")
 	}
@@ -81,7 +77,7 @@ func (x *index) addManifest(child descriptor) error {
 	case reference != "":
 		x.attestations = append(x.attestations, child)
 	case nowhere:
-		x.nowhere = append(x.nowhere, child)
+		x.nowhere++
 	case child.Platform.OS == "unknown" || child.Platform.Architecture == "unknown":
 		return errors.New("the platform of a child is half known")
 	default:
@@ -98,17 +94,16 @@ func (x *index) addManifest(child descriptor) error {
 // attested if everything else in the index attests it. Without any image, an index is
 // of no kind.
 func (x *index) kind() (Kind, error) {
-	manifests := len(x.runnable) + len(x.attestations) + len(x.nowhere)
 	switch {
-	case len(x.caches) == 1 && manifests == 0:
+	case x.caches == 1 && len(x.runnable)+len(x.attestations)+x.nowhere == 0:
 		return KindCacheIndex, nil
-	case len(x.caches) > 0 || len(x.layers) > 0:
+	case x.caches+x.layers > 0:
 		return KindUnknown, errors.New("it mixes the parts of caches with others")
 	case len(x.runnable) == 0:
 		return KindUnknown, errors.New("none of its children is an image")
 	case len(x.runnable) > 1:
 		return KindMultiArch, nil
-	case len(x.nowhere) > 0:
+	case x.nowhere > 0:
 		return KindUnknown, errors.New("beside its image stands a manifest for no platform")
 	case len(x.attestations) == 0:
 		return KindMultiArch, nil
@@ -130,13 +125,4 @@ func (x *index) amd64() string {
 		}
 	}
 	return ""
-}
-
-func isLayer(mediaType string) bool {
-	for _, prefix := range layerTypes {
-		if strings.HasPrefix(mediaType, prefix) {
-			return true
-		}
-	}
-	return false
 }

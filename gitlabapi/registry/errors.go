@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -57,6 +58,13 @@ type ElsewhereError struct{ To string } // without query
 
 // Error implements error.
 func (e *ElsewhereError) Error() string { return "the registry keeps it elsewhere, at " + e.To }
+
+// wrap puts what was being done before an error, if there is one.
+func wrap(err *error, format string, args ...any) {
+	if *err != nil {
+		*err = fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), *err)
+	}
+}
 
 // refusal reads the registry's words out of an answer that is no success; the tag is the one
 // whose manifest was asked for, if any. A registry answers 401 to a token that does not allow

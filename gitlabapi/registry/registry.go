@@ -33,7 +33,7 @@ type Registry struct {
 	base     *url.URL // scheme and host
 	priority throttle.Priority
 
-	challenges *flight.Cache[challenge]
+	challenges *flight.Cache[bool]  // whether the registry wants no token
 	tokens     *flight.Cache[token] // by the repositories that they are for; "" for none
 	bans       *banGuard
 	shared     map[string][]string // for a repository, all that share its token
@@ -50,7 +50,7 @@ func New(client *throttle.Client, address string) (*Registry, error) {
 	return &Registry{
 		client:     client,
 		base:       base,
-		challenges: flight.NewCache[challenge](1),
+		challenges: flight.NewCache[bool](1),
 		tokens:     flight.NewCache[token](maxTokens),
 		bans:       newBanGuard(),
 	}, nil
