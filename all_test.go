@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/flight":      nil,
 	"internal/printable":   nil,
 	"internal/redact":      nil,
+	"internal/wiretest":    nil,
 	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
 	"pipeline/policy":      {"gitlabapi/manifest"},
 	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest", "internal/printable", "internal/redact"},
@@ -171,7 +172,7 @@ func TestArrows(t *testing.T) {
 				t.Errorf("%s must not import %s", p.name(), name)
 			}
 		}
-		allowed := slices.Clone(mayImport[p.name()])
+		allowed := append(slices.Clone(mayImport[p.name()]), "internal/wiretest")
 		if !slices.Contains(standalone, p.name()) {
 			allowed = append(allowed, "gitlabapi/gitlabtest")
 		}

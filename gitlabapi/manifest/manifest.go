@@ -43,7 +43,7 @@ type Manifest struct {
 	Kind      Kind
 	MediaType string
 	// Digest of the bytes; empty in the result of [Classify].
-	Digest string
+	Digest       string
 	ConfigDigest string // of a manifest's config; empty for an index
 	// Newest is the latest time at which BuildKit says that a layer was made: the age
 	// of a cache. Zero when it says so of none.

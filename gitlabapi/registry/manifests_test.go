@@ -296,7 +296,7 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 		}}
 		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			d.add()
+			d.Add()
 			if strings.HasPrefix(req.URL.Path, "/api/v4") {
 				return reply(req, 200, "[]"), nil
 			}
@@ -313,7 +313,7 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 		}
 		// Ping, token and HEAD at one a second; then the pause, and half the rate.
 		want := seconds(0, 1, 2, 32, 34)
-		got := d.times()
+		got := d.Times()
 		for i := range want {
 			if i >= len(got) || got[i] != want[i] {
 				t.Fatalf("sent at %v, want %v", got, want)

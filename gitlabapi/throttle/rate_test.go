@@ -24,7 +24,7 @@ func TestTheRateComesBackAfterAPause(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.add()
+					n := d.Add()
 					if n <= 30 {
 						time.Sleep(100 * time.Millisecond)
 					}
@@ -37,7 +37,7 @@ func TestTheRateComesBackAfterAPause(t *testing.T) {
 				for range 31 {
 					send(t, c, "GET", aRead)
 				}
-				until := time.Since(d.start)
+				until := time.Since(d.Start)
 				if want := 3100 * time.Millisecond; until != want {
 					t.Fatalf("refused after %v, want %v", until, want)
 				}
@@ -56,7 +56,7 @@ func TestTheRateComesBackAfterAPause(t *testing.T) {
 				for i := range 80 - 26 - 37 {
 					want = append(want, seconds(10.1+rest(i))...)
 				}
-				if diff := cmp.Diff(want, d.times()[31:]); diff != "" {
+				if diff := cmp.Diff(want, d.Times()[31:]); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})

@@ -172,10 +172,10 @@ func TestAWindowIsSpreadToTheMillisecond(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.add()
-					remaining, reset := 30-n, d.start.Add(10*time.Second)
+					n := d.Add()
+					remaining, reset := 30-n, d.Start.Add(10*time.Second)
 					if n >= 20 {
-						remaining, reset = 99-(n-20), d.start.Add(15*time.Second)
+						remaining, reset = 99-(n-20), d.Start.Add(15*time.Second)
 					}
 					resp := reply(req, 200, "[]", "RateLimit-Limit", "100", "RateLimit-Remaining", strconv.Itoa(remaining),
 						"RateLimit-Reset", strconv.FormatInt(reset.Add(test.skew).Unix(), 10))
@@ -202,7 +202,7 @@ func TestAWindowIsSpreadToTheMillisecond(t *testing.T) {
 				for i := range 5 {
 					want = append(want, seconds(test.then(i))...)
 				}
-				if diff := cmp.Diff(want, d.times()); diff != "" {
+				if diff := cmp.Diff(want, d.Times()); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})
@@ -267,7 +267,7 @@ func TestLimitsAreKeptApart(t *testing.T) {
 					if req.URL.Path == aListing {
 						d, q = listing, lists
 					}
-					d.add()
+					d.Add()
 					_, header := q.take()
 					return reply(req, 200, "[]", header...), nil
 				})
@@ -283,10 +283,10 @@ func TestLimitsAreKeptApart(t *testing.T) {
 				}
 				both.Wait()
 				// 1,800 in 600 s are 3 a second, less what they wait for a token then. All of them at 20 a second are 1,200.
-				if got := len(listing.times()); got < 170 || got > 182 {
+				if got := len(listing.Times()); got < 170 || got > 182 {
 					t.Errorf("%d listings in a minute, want 180", got)
 				}
-				if got := len(listing.times()) + len(rest.times()); got < 1200 || got > 1202 {
+				if got := len(listing.Times()) + len(rest.Times()); got < 1200 || got > 1202 {
 					t.Errorf("%d requests in a minute, want 1200", got)
 				}
 			})
@@ -334,9 +334,9 @@ func TestAnswersOutOfOrder(t *testing.T) {
 func TestRetryAfterIsABetterWordThanTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newArrivals()
-		reset := strconv.FormatInt(d.start.Add(50*time.Second).Unix(), 10)
+		reset := strconv.FormatInt(d.Start.Add(50*time.Second).Unix(), 10)
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.add() > 0 {
+			if d.Add() > 0 {
 				return reply(req, 200, "[]"), nil
 			}
 			return reply(req, 429, "", "Retry-After", "7", "RateLimit-Remaining", "0", "RateLimit-Reset", reset), nil
@@ -344,7 +344,7 @@ func TestRetryAfterIsABetterWordThanTheWindow(t *testing.T) {
 		c := newTestClient(t, network, Config{})
 		send(t, c, "GET", aRead)
 		send(t, c, "GET", aRead)
-		if diff := cmp.Diff(seconds(0, 7), d.times()); diff != "" {
+		if diff := cmp.Diff(seconds(0, 7), d.Times()); diff != "" {
 			t.Errorf("requests were sent at (-want +got):\n%s", diff)
 		}
 	})
@@ -448,7 +448,7 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					d.add()
+					d.Add()
 					resp := reply(req, 200, "[]")
 					for name, values := range oddly(row, time.Now()) {
 						resp.Header[name] = values
@@ -459,7 +459,7 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 				for range 5 {
 					send(t, c, "GET", aRead)
 				}
-				if diff := cmp.Diff(seconds(0, 0, 0.1, 0.2, 0.3), d.times()); diff != "" {
+				if diff := cmp.Diff(seconds(0, 0, 0.1, 0.2, 0.3), d.Times()); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})
