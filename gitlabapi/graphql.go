@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,17 +28,15 @@ const (
 // graphQL is what a client has found out about the GraphQL of its instance. What is not
 // available is asked for once.
 type graphQL struct {
-	off [operations]atomic.Bool
-	// doubted are those whose last answer was none of GraphQL's.
-	doubted [operations]atomic.Bool
-	// lacking are those of the optional fields that the version does not know.
-	lacking  [len(optionalFields)]atomic.Bool
-	projects requestSize // how many projects are listed by one request
-	names    requestSize // how many names of tags stand in one request, in all its mutations
+	off      [operations]atomic.Bool
+	doubted  [operations]atomic.Bool // the last answer was none of GraphQL's
+	lacking  sync.Map                // those of the optional fields that the version does not know
+	projects requestSize             // how many projects are listed by one request
+	names    requestSize             // how many names of tags stand in one request, in all its mutations
 }
 
 // optionalFields are those without which a query is still of use.
-var optionalFields = [...]string{countField, userField}
+var optionalFields = []string{countField, userField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{
@@ -93,17 +90,16 @@ func (g *graphQL) rememberLacking(err error) bool {
 	if !ok || !e.schema || e.essential {
 		return false
 	}
-	for i, field := range optionalFields {
-		if slices.Contains(e.lacking, field) {
-			g.lacking[i].Store(true)
-		}
+	for _, field := range e.lacking {
+		g.lacking.Store(field, true)
 	}
 	return true
 }
 
 // knows reports whether an optional field can be asked for.
 func (g *graphQL) knows(field string) bool {
-	return !g.lacking[slices.Index(optionalFields[:], field)].Load()
+	_, lacking := g.lacking.Load(field)
+	return !lacking
 }
 
 // rememberMissing remembers from an error what is not available, and gives it its class.

@@ -93,7 +93,7 @@ func (c *Client) graphQLError(entries []graphQLEntry, withoutData bool) *graphQL
 		}
 		e.tooComplex = e.tooComplex || complexityWords.MatchString(entry.Message)
 		e.schema = e.schema || slices.Contains(schemaCodes, entry.Extensions.Code) || schemaWords.MatchString(entry.Message)
-		i := slices.IndexFunc(optionalFields[:], func(field string) bool { return strings.Contains(entry.Message, "'"+field+"'") })
+		i := slices.IndexFunc(optionalFields, func(field string) bool { return strings.Contains(entry.Message, "'"+field+"'") })
 		if i >= 0 {
 			e.lacking = append(e.lacking, optionalFields[i])
 		} else {

@@ -23,23 +23,14 @@ type Repository struct {
 }
 
 func repositoryOf(r *gitlab.RegistryRepository) Repository {
-	return Repository{
-		ID:        r.ID,
-		ProjectID: r.ProjectID,
-		Name:      r.Name,
-		Path:      r.Path,
-		Host:      hostOf(r),
-		Deleting:  r.Status != nil && isDeleting(*r.Status),
-	}
-}
-
-// hostOf returns what stands before the path in a repository's location.
-func hostOf(r *gitlab.RegistryRepository) string {
 	host, found := strings.CutSuffix(r.Location, "/"+r.Path)
 	if !found || strings.Contains(host, "/") {
-		return ""
+		host = ""
 	}
-	return host
+	return Repository{
+		ID: r.ID, ProjectID: r.ProjectID, Name: r.Name, Path: r.Path, Host: host,
+		Deleting: r.Status != nil && isDeleting(*r.Status),
+	}
 }
 
 func isDeleting(status gitlab.ContainerRegistryStatus) bool {
@@ -49,9 +40,7 @@ func isDeleting(status gitlab.ContainerRegistryStatus) bool {
 // ProjectRepositories lists the repositories of a project. A listing that fails
 // half-way returns none.
 func (c *Client) ProjectRepositories(ctx context.Context, project int64) ([]Repository, error) {
-	options := &gitlab.ListProjectRegistryRepositoriesOptions{
-		ListOptions: gitlab.ListOptions{PerPage: pageSize},
-	}
+	options := &gitlab.ListProjectRegistryRepositoriesOptions{ListOptions: gitlab.ListOptions{PerPage: pageSize}}
 	return c.repositories(ctx, listing[*gitlab.RegistryRepository]{
 		path: fmt.Sprintf("/projects/%d/registry/repositories", project),
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.RegistryRepository, *gitlab.Response, error) {
@@ -63,9 +52,7 @@ func (c *Client) ProjectRepositories(ctx context.Context, project int64) ([]Repo
 // GroupRepositories lists the repositories of all projects of a group, by id or full
 // path, and of the groups below it. A listing that fails half-way returns none.
 func (c *Client) GroupRepositories(ctx context.Context, group string) ([]Repository, error) {
-	options := &gitlab.ListGroupRegistryRepositoriesOptions{
-		ListOptions: gitlab.ListOptions{PerPage: pageSize},
-	}
+	options := &gitlab.ListGroupRegistryRepositoriesOptions{ListOptions: gitlab.ListOptions{PerPage: pageSize}}
 	return c.repositories(ctx, listing[*gitlab.RegistryRepository]{
 		path: "/groups/" + url.PathEscape(group) + "/registry/repositories",
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.RegistryRepository, *gitlab.Response, error) {

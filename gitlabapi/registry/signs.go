@@ -21,16 +21,7 @@ const (
 )
 
 // String returns the sign as reports show it.
-func (s Sign) String() string {
-	switch s {
-	case SignLegacy:
-		return "legacy"
-	case SignDatabase:
-		return "database"
-	default:
-		return "unknown"
-	}
-}
+func (s Sign) String() string { return [...]string{"unknown", "legacy", "database"}[s] }
 
 // Signs is what a registry shows of itself.
 type Signs struct {

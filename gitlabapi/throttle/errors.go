@@ -151,10 +151,11 @@ type RedirectError struct {
 // Error implements error.
 func (e *RedirectError) Error() string {
 	variable, whose := e.Server.setting()
+	must := "be " + whose + "'s own address"
 	if e.secure {
-		return fmt.Sprintf("refused a redirect to %s: %s must begin with https://", e.To, variable)
+		must = "begin with https://"
 	}
-	return fmt.Sprintf("refused a redirect to %s: %s must be %s's own address", e.To, variable, whose)
+	return fmt.Sprintf("refused a redirect to %s: %s must %s", e.To, variable, must)
 }
 
 // A TimeoutError is an attempt that took longer than the configured time.
@@ -162,9 +163,6 @@ type TimeoutError struct{ After time.Duration }
 
 // Error implements error.
 func (e *TimeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.After) }
-
-// Timeout makes it a timeout in the sense of [net.Error].
-func (e *TimeoutError) Timeout() bool { return true }
 
 // A ListingError is a listing that cannot be relied upon although every page of it was
 // answered.
@@ -176,7 +174,7 @@ func (e *ListingError) Error() string { return e.Problem }
 // Scrub makes a text in which a server has a say fit to be shown: without the token, at most a
 // kilobyte, printable, on one line.
 func (c *Client) Scrub(text string) string {
-	return printable.Bound(printable.Replace(c.token.scrub(text), ' '), maxMessage)
+	return printable.Bound(printable.Replace(c.config.Token.scrub(text), ' '), maxMessage)
 }
 
 // scrub takes away, too, what a request has shown of its sender, which its answer may repeat.

@@ -59,7 +59,7 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 		default:
 			return resp, nil
 		}
-		if attempt >= c.maxRetries {
+		if attempt >= c.config.MaxRetries {
 			return resp, err
 		}
 		select {
@@ -73,7 +73,7 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 			}
 		}
 		c.retries.Add(1)
-		c.log.Info("trying again", "method", req.Method, "path", c.scrub(req, req.URL.EscapedPath()), "attempt", attempt+2, "cause", cause)
+		c.config.Log.Info("trying again", "method", req.Method, "path", c.scrub(req, req.URL.EscapedPath()), "attempt", attempt+2, "cause", cause)
 	}
 }
 

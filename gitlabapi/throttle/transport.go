@@ -5,11 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"time"
 )
 
 // maxRedirects is how many redirects of one request are followed.
 const maxRedirects = 3
+
+// redirectStatuses are those of redirects. Without an address they are no success like others.
+var redirectStatuses = []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
 
 // RoundTrip implements [http.RoundTripper]: it sends a request, follows redirects within its
 // host, and repeats what failed for a reason that may pass. What a [Request] says of it stands
@@ -17,14 +21,14 @@ const maxRedirects = 3
 func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	r := requestOf(req.Context())
 	req = req.Clone(req.Context())
-	if c.agent != "" {
-		req.Header.Set("User-Agent", c.agent)
+	if c.config.UserAgent != "" {
+		req.Header.Set("User-Agent", c.config.UserAgent)
 	}
 	req.Header.Set("Cache-Control", "no-cache") // evidence out of a cache is none
 	first := req
 	for redirects := 0; ; redirects++ {
 		resp, err := c.retry(req, r)
-		if err != nil || !isRedirect(resp) {
+		if err != nil || !slices.Contains(redirectStatuses, resp.StatusCode) || resp.Header.Get("Location") == "" {
 			return resp, err
 		}
 		to, err := resp.Location()
@@ -46,17 +50,6 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// isRedirect reports whether an answer leads elsewhere. Without an address it is no success
-// like any other.
-func isRedirect(resp *http.Response) bool {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return resp.Header.Get("Location") != ""
-	default:
-		return false
-	}
-}
-
 // attempt sends a request that has passed the limiter, and reads the whole answer within the
 // timeout.
 //
@@ -65,9 +58,9 @@ func isRedirect(resp *http.Response) bool {
 // moment in which it gets its connection, and is counted.
 func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http.Response, error) {
 	ctx := req.Context()
-	if c.timeout > 0 {
+	if c.config.RequestTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, c.timeout, &TimeoutError{c.timeout})
+		ctx, cancel = context.WithTimeoutCause(ctx, c.config.RequestTimeout, &TimeoutError{c.config.RequestTimeout})
 		defer cancel()
 	}
 	sent, inFlight := time.Now(), true
@@ -84,7 +77,7 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 			c.retries.Add(1)
 		}
 	}})
-	resp, err := c.network.RoundTrip(req.WithContext(ctx))
+	resp, err := c.config.Transport.RoundTrip(req.WithContext(ctx))
 	if err == nil {
 		resp.Request = req
 		if err = buffer(resp, r.MaxBody); err != nil {
@@ -93,7 +86,7 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 	}
 	if inFlight {
 		if pause := c.limiter.leave(endpoint, sent, resp); pause > 0 {
-			c.log.Info("GitLab asks to wait", "seconds", pause.Round(time.Millisecond).Seconds())
+			c.config.Log.Info("GitLab asks to wait", "seconds", pause.Round(time.Millisecond).Seconds())
 		}
 	}
 	if timeout, ok := errors.AsType[*TimeoutError](context.Cause(ctx)); err != nil && ok {
