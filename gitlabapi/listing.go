@@ -57,7 +57,7 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 			if resp.Header.Get("X-Total") != "" {
 				total = resp.TotalItems
 			}
-			next, err := l.next(resp, items, number)
+			next, err := l.nextPage(resp, items, number)
 			if !yield(page[T]{items, total}, nil) {
 				return
 			}
@@ -85,10 +85,10 @@ func (l listing[T]) problem(format string, args ...any) error {
 	return l.client.failure(http.MethodGet, l.path, nil, &throttle.ListingError{Problem: problem})
 }
 
-// next returns how to ask for the page after the one given, or nil after the last: it is where
+// nextPage returns how to ask for the page after the one given, or nil after the last: it is where
 // Link or X-Next-Page point to. Where a server or a proxy sends neither, a next page is asked
 // for as long as pages are full.
-func (l listing[T]) next(resp *gitlab.Response, items []T, number int64) (gitlab.RequestOptionFunc, error) {
+func (l listing[T]) nextPage(resp *gitlab.Response, items []T, number int64) (gitlab.RequestOptionFunc, error) {
 	link, linked, err := l.client.throttle.NextPage(resp.Response)
 	_, numbered := resp.Header["X-Next-Page"]
 	switch {

@@ -36,7 +36,7 @@ const (
 
 // challenge asks the registry whose tokens it wants, and reports whether it wants none. The
 // answer is good only if they are those of the instance's own /jwt/auth: anything else is a
-// [ChallengeError], as the registry's address, or the instance's, must be wrong then.
+// [throttle.FormatError], as the registry's address, or the instance's, must be wrong then.
 func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	q := request{method: http.MethodGet, path: "/v2/"}
 	resp, err := r.send(ctx, q, throttle.Secret{})
@@ -54,12 +54,12 @@ func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	realm := parameters["realm"]
 	switch {
 	case scheme != "bearer" || realm == "":
-		err = &ChallengeError{"the registry does not ask for a token, but for another proof"}
+		err = &throttle.FormatError{Problem: "the registry does not ask for a token, but for another proof"}
 	case !isRealm(realm, r.jwtAuth()):
-		err = &ChallengeError{"the registry asks for a token of " + r.client.Scrub(realm) +
+		err = &throttle.FormatError{Problem: "the registry asks for a token of " + r.client.Scrub(realm) +
 			", which is not the instance's own: is GITLAB_URL the address that the registry knows it by?"}
 	case parameters["service"] != service:
-		err = &ChallengeError{"the registry asks for a token of another service than " + service}
+		err = &throttle.FormatError{Problem: "the registry asks for a token of another service than " + service}
 	default:
 		return false, nil
 	}

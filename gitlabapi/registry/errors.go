@@ -45,13 +45,6 @@ func (e *LostManifestError) Error() string {
 // Unwrap returns the registry's answer.
 func (e *LostManifestError) Unwrap() error { return e.Err }
 
-// A ChallengeError is a registry that does not want a token of the instance's own, or wants
-// one from another address. Nothing was sent there.
-type ChallengeError struct{ Problem string }
-
-// Error implements error.
-func (e *ChallengeError) Error() string { return e.Problem }
-
 // An ElsewhereError is a blob that the registry keeps elsewhere, as a rule in an object store, to
 // which it redirects. The redirect was not followed: ask the API instead.
 type ElsewhereError struct{ To string } // without query

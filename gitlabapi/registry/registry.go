@@ -121,9 +121,6 @@ func (r *Registry) Recheck() *Registry {
 	return &view
 }
 
-// Host returns the registry's host, with a port if it has one.
-func (r *Registry) Host() string { return r.base.Host }
-
 // Format implements [fmt.Formatter], so that no verb shows what the registry holds.
 func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "registry at %s", r.base.Redacted()) }
 

@@ -45,7 +45,7 @@ func (r *Registry) Signs(ctx context.Context) (Signs, error) {
 	var signs Signs
 	resp, err := r.do(ctx, request{method: http.MethodGet, path: "/v2/"})
 	if err != nil {
-		return signs, fmt.Errorf("asking the registry at %s: %w", r.Host(), err)
+		return signs, fmt.Errorf("asking the registry at %s: %w", r.base.Host, err)
 	}
 	signs.InReach = true
 	switch strings.ToLower(resp.Header.Get(databaseHeader)) {
@@ -62,7 +62,7 @@ func (r *Registry) Signs(ctx context.Context) (Signs, error) {
 	case answered && status.Status == http.StatusNotFound && !strings.HasSuffix(status.Path, "/jwt/auth"):
 		signs.V1 = SignLegacy
 	default:
-		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.Host(), err)
+		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.base.Host, err)
 	}
 	return signs, nil
 }

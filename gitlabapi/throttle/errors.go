@@ -39,7 +39,6 @@ type StatusError struct {
 	Method  string
 	Path    string // escaped, without query
 	Status  int
-	Code    string // the registry's word for what is wrong, "MANIFEST_UNKNOWN"; "" elsewhere
 	Message string // the server's own, at most a kilobyte, printable, on one line
 	// Classes are what the error is, for [errors.Is]. The client that asked knows.
 	Classes []error
@@ -47,13 +46,7 @@ type StatusError struct {
 
 // Error implements error.
 func (e *StatusError) Error() string {
-	text := fmt.Sprintf("%s %s: status %d", e.Method, e.Path, e.Status)
-	for _, more := range []string{e.Code, e.Message} {
-		if more != "" {
-			text += ": " + more
-		}
-	}
-	return text
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: status %d: %s", e.Method, e.Path, e.Status, e.Message), ": ")
 }
 
 // Is reports whether the error is of a class.
@@ -92,7 +85,7 @@ func (c *Client) StatusError(resp *http.Response) *StatusError {
 		} `json:"errors"`
 	}
 	if json.Unmarshal(Body(resp), &registry) == nil && len(registry.Errors) > 0 && registry.Errors[0].Code != "" {
-		e.Code, e.Message = c.scrub(resp.Request, registry.Errors[0].Code), registry.Errors[0].Message
+		e.Message = strings.TrimSuffix(registry.Errors[0].Code+": "+registry.Errors[0].Message, ": ")
 	}
 	e.Message = c.scrub(resp.Request, e.Message)
 	return e

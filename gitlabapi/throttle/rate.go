@@ -52,7 +52,7 @@ func (r *ownRate) take(now time.Time) time.Duration {
 		r.limiter.SetLimitAt(due, limit)
 	}
 	if r.limiter.Limit() == rate.Inf {
-		r.meter.count(now)
+		r.meter.countRequest(now)
 		return 0
 	}
 	token := r.limiter.ReserveN(now, 1)
@@ -96,7 +96,7 @@ type meter struct {
 	last  rate.Limit // in the span before
 }
 
-func (m *meter) count(now time.Time) {
+func (m *meter) countRequest(now time.Time) {
 	if span := now.Sub(m.since); span >= time.Second {
 		m.last = rate.Limit(float64(m.n) / span.Seconds())
 		m.since, m.n = now, 0
