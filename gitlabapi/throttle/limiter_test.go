@@ -404,22 +404,22 @@ func TestAPauseHoldsEverybody(t *testing.T) {
 
 func TestThrottledCountsEachMomentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(0, 1, 1)
+		l := newLimiter(0, 1, 1)
 		told := 0
 		asked := func(s string) {
-			if g.leave(reads, time.Now(), reply(nil, 503, "", "Retry-After", s)) > 0 {
+			if l.leave(reads, time.Now(), reply(nil, 503, "", "Retry-After", s)) > 0 {
 				told++
 			}
 		}
 		asked("10")
 		asked("4") // within the first
 		time.Sleep(6 * time.Second)
-		if got := g.throttledFor(time.Now()); got != 6*time.Second {
+		if got := l.throttledFor(time.Now()); got != 6*time.Second {
 			t.Errorf("in the pause: %v, want 6s", got)
 		}
 		asked("10") // to 16 s
 		time.Sleep(time.Minute)
-		if got := g.throttledFor(time.Now()); got != 16*time.Second {
+		if got := l.throttledFor(time.Now()); got != 16*time.Second {
 			t.Errorf("after it: %v, want 16s", got)
 		}
 		if told != 1 {

@@ -68,19 +68,19 @@ func TestTheRateComesBackAfterAPause(t *testing.T) {
 // not what it is to come back to.
 func TestAPauseInASlowStartKeepsItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(0, 1, 1000)
+		l := newLimiter(0, 1, 1000)
 		for range 40 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 3 { // in the pause, and in the slow start after it
-			g.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
+			l.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
 			time.Sleep(600 * time.Millisecond)
 		}
 		start := time.Now()
 		for range 11 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -157,14 +157,14 @@ func TestFirstComeFirstServed(t *testing.T) {
 // admitted yet.
 func TestNoRequestOvertakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(1, 1, 10)
-		if !isAdmitted(g.enter(reads, Ordinary)) {
+		l := newLimiter(1, 1, 10)
+		if !isAdmitted(l.enter(reads, Ordinary)) {
 			t.Fatal("the first has to wait")
 		}
-		early := g.enter(reads, Ordinary)
-		g.timer.Stop()
+		early := l.enter(reads, Ordinary)
+		l.timer.Stop()
 		time.Sleep(time.Second)
-		late := g.enter(reads, Ordinary)
+		late := l.enter(reads, Ordinary)
 		if !isAdmitted(early) {
 			t.Error("the earlier request was not admitted")
 		}
@@ -188,17 +188,17 @@ func isAdmitted(w *waiter) bool {
 func TestGivingUpLeavesNoTrace(t *testing.T) {
 	for _, admitted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("admitted: %v", admitted), func(t *testing.T) {
-			g := newLimiter(0, 1, 1)
-			g.enter(reads, Ordinary)
-			w := g.enter(writes, Ordinary)
+			l := newLimiter(0, 1, 1)
+			l.enter(reads, Ordinary)
+			w := l.enter(writes, Ordinary)
 			if admitted {
-				g.leave(reads, time.Now(), nil)
-				g.giveUp(w)
+				l.leave(reads, time.Now(), nil)
+				l.giveUp(w)
 			} else {
-				g.giveUp(w)
-				g.leave(reads, time.Now(), nil)
+				l.giveUp(w)
+				l.leave(reads, time.Now(), nil)
 			}
-			if !isAdmitted(g.enter(reads, Ordinary)) || g.limits.inFlight[writes] != 0 {
+			if !isAdmitted(l.enter(reads, Ordinary)) || l.limits.inFlight[writes] != 0 {
 				t.Error("a request is still in the way")
 			}
 		})

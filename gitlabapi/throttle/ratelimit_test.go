@@ -298,18 +298,18 @@ func TestLimitsAreKeptApart(t *testing.T) {
 // old window does not come back, and requests in flight count as sent.
 func TestAnswersOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(0, 1, 100)
+		l := newLimiter(0, 1, 100)
 		now := time.Now()
 		answer := func(remaining, after int) {
-			g.leave(reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
+			l.leave(reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
 				"RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(after), 10)))
 		}
 		for range 5 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
-		delay := func() time.Duration { return g.limits.delay(time.Now(), reads, g.rate.limit) }
+		delay := func() time.Duration { return l.limits.delay(time.Now(), reads, l.rate.limit) }
 		steps := []struct {
 			remaining, after int
 			want             time.Duration
@@ -357,17 +357,17 @@ func TestTheEarliestResetCounts(t *testing.T) {
 		start := time.Now()
 		q := &quota{size: 1, period: 10 * time.Second}
 		q.take()
-		g := newLimiter(0, 1, 2)
+		l := newLimiter(0, 1, 2)
 		answer := func() {
 			_, header := q.take()
-			g.leave(reads, start, reply(nil, 200, "", header...))
+			l.leave(reads, start, reply(nil, 200, "", header...))
 		}
 		for _, at := range []time.Duration{1900 * time.Millisecond, 2001 * time.Millisecond, 3500 * time.Millisecond} {
 			time.Sleep(time.Until(start.Add(at)))
-			g.limits.inFlight[reads]++
+			l.limits.inFlight[reads]++
 			answer()
 		}
-		if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := time.Since(start), 10001*time.Millisecond; got != want {
