@@ -63,7 +63,7 @@ func listedFinding(t listedTag) finding {
 // asked for one by one.
 func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) []rechecked {
 	part, err := s.relistPart(ctx, candidates)
-	known, check := s.counterparts(ctx, candidates, part)
+	known, check := s.counterpartsIn(ctx, candidates, part)
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), s.options.Workers, func(i int) {
 		c, result := candidates[i], &results[i]
@@ -86,16 +86,17 @@ func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) [
 type listingPart struct {
 	after string                     // the name after which it begins
 	rows  map[string]registry.TagRow // of the candidates that it has
-	// later are tags of the counterpart repository, by its first listing, whose namesakes the
-	// server lists here after all of these. The order is the server's: that of its database's
-	// collation, of which nothing needs to be known.
-	later map[string]bool
+	// landmarks are tags of this repository whose namesakes the counterpart repository had,
+	// each with the candidates that the server lists between the one before and this one. The
+	// order is the server's: that of its database's collation, of which nothing needs to be
+	// known.
+	landmarks map[string][]string
 }
 
 // relistPart reads the part of a repository's listing that has the candidates, in fewer requests
 // than asking for each. A single candidate is left to be asked for.
 func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate) (listingPart, error) {
-	part := listingPart{rows: make(map[string]registry.TagRow), later: make(map[string]bool)}
+	part := listingPart{rows: make(map[string]registry.TagRow), landmarks: make(map[string][]string)}
 	if len(candidates) == 1 {
 		return part, nil
 	}
@@ -112,21 +113,24 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 	// A prefix comes before what it begins. Where some collation has it otherwise, the candidate
 	// is not in the part, and asked for.
 	part.after = lowest[:len(lowest)-1]
+	var passed []string // candidates since the last landmark
 	pages := 0
 	for rows, err := range s.at(candidates[0].repository).TagRows(ctx, candidates[0].Path, part.after) {
 		if err != nil {
 			return listingPart{}, err
 		}
 		for _, row := range rows {
-			if wanted[row.Name] {
+			switch {
+			case wanted[row.Name]:
 				part.rows[row.Name] = row
-				clear(part.later)
-			} else if counterpart.has(row.Name) {
-				part.later[row.Name] = true
+				passed = append(passed, row.Name)
+			case len(passed) > 0 && counterpart.has(row.Name):
+				part.landmarks[row.Name] = passed
+				passed = nil
 			}
 		}
 		pages++
-		complete := len(part.rows) == len(wanted) && (len(part.later) > 0 || counterpart == nil)
+		complete := len(part.rows) == len(wanted) && (len(passed) == 0 || counterpart == nil)
 		if complete || pages == len(candidates) {
 			break
 		}
@@ -134,45 +138,48 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 	return part, nil
 }
 
-// counterparts says for the candidates in a part of the listing whether they have a counterpart,
-// as far as the same part of the counterpart's listing shows it. That a tag is not in it shows
-// something only when the listing goes on to a tag that comes later in both repositories: lists
-// are known to be cut short. Where there is no counterpart repository, check says whether there
-// still is none.
-func (s registryDatabase) counterparts(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
+// counterpartsIn says for the candidates in a part of the listing whether they have a counterpart,
+// as far as the same part of the counterpart's listing shows it. That it lacks a tag shows
+// something only when it goes on to a landmark behind it: lists are known to be cut short. Where
+// there is no counterpart repository, check says whether there still is none.
+func (s registryDatabase) counterpartsIn(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
 	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
 	switch {
 	case i < 0:
 		return nil, check
 	case candidates[i].orphan.counterpart == nil:
 		return nil, s.lookAgain(ctx, candidates, s)
-	case len(part.later) == 0:
-		return nil, check
 	}
 	counterpart := candidates[i].orphan.counterpart.repository
 	known = make(map[string]policy.Counterpart)
+	left := len(part.landmarks)
+	if left == 0 {
+		return known, check
+	}
 	pages := 0
 	for rows, err := range s.at(counterpart).TagRows(ctx, counterpart.Path, part.after) {
-		if err != nil || pages == len(candidates) {
+		if err != nil {
 			break
 		}
-		pages++
-		beyond := false
 		for _, row := range rows {
 			if _, candidate := part.rows[row.Name]; candidate {
 				known[row.Name] = policy.CounterpartPresent
 			}
-			beyond = beyond || part.later[row.Name]
-		}
-		if !beyond {
-			continue
-		}
-		for name := range part.rows {
-			if known[name] == 0 {
-				known[name] = policy.CounterpartTagMissing
+			behind, landmark := part.landmarks[row.Name]
+			if !landmark {
+				continue
+			}
+			left--
+			for _, name := range behind {
+				if known[name] == 0 {
+					known[name] = policy.CounterpartTagMissing
+				}
 			}
 		}
-		break
+		pages++
+		if left == 0 || pages == len(candidates) {
+			break
+		}
 	}
 	return known, check
 }
