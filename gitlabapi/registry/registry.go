@@ -58,23 +58,17 @@ func New(client *throttle.Client, address string) (*Registry, error) {
 
 // ParseURL checks the address of a registry and adds the scheme that it lacks.
 func ParseURL(address string) (*url.URL, error) {
-	bare := !strings.Contains(address, "://")
-	if bare {
-		address = "https://" + address
+	scheme, host, hasScheme := strings.Cut(strings.TrimSuffix(address, "/"), "://")
+	if !hasScheme {
+		scheme, host = "https", scheme
 	}
-	u, err := url.Parse(strings.TrimSuffix(address, "/"))
+	u, err := throttle.ParseURL(scheme + "://" + host)
 	switch {
 	case err != nil:
-		return nil, errors.New("it is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New("it must be an address such as https://registry.example.com")
-	case u.User != nil:
-		return nil, errors.New("it must not hold a user name or a password")
-	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, err
+	case u.Host != host:
 		return nil, errors.New("it must end with the host: a registry has no path")
-	}
-	ip := net.ParseIP(u.Hostname())
-	if bare && (ip != nil && ip.IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")) {
+	case !hasScheme && (net.ParseIP(u.Hostname()).IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")):
 		u.Scheme = "http"
 	}
 	return u, nil

@@ -100,7 +100,7 @@ func ParseURL(address string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("it is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New("it must be an address such as https://gitlab.example.com")
+		return nil, errors.New("it must begin with https:// or http:// and name a host")
 	case u.User != nil:
 		return nil, errors.New("it must not hold a user name or a password")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
