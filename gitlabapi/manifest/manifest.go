@@ -1,5 +1,6 @@
-// Package manifest tells what a tag is from the bytes of its manifest, see [Classify]. It is
-// pure: it neither reads nor asks for anything.
+// Package manifest tells what a tag is from the bytes of its manifest, see [Classify], and says
+// that it does not know of all that is not beyond doubt. It is pure: it neither reads nor asks
+// for anything.
 package manifest
 
 import (

@@ -28,8 +28,8 @@ func (r *Registry) askForManifest(ctx context.Context, method, path, tag string)
 		return request{}, nil, err
 	}
 	q := request{
-		method: method, repository: path, path: "/v2/" + path + "/manifests/" + tag, tag: tag,
-		accept: manifestTypes, maxBody: manifest.MaxBytes, mediaTypes: throttle.AnyApplication,
+		method: method, repository: path, path: "/v2/" + path + "/manifests/" + tag, tag: tag, accept: manifestTypes,
+		options: throttle.Request{MaxBody: manifest.MaxBytes, Accepts: throttle.AnyApplication},
 	}
 	resp, err := r.do(ctx, q)
 	return q, resp, err
@@ -105,7 +105,7 @@ func (r *Registry) ConfigCreated(ctx context.Context, path, digest string) (crea
 	}
 	q := request{
 		method: http.MethodGet, repository: path, path: "/v2/" + path + "/blobs/" + digest,
-		maxBody: manifest.MaxBytes, mediaTypes: throttle.AnythingButHTML, immutable: true,
+		options: throttle.Request{MaxBody: manifest.MaxBytes, Accepts: throttle.AnythingButHTML, Immutable: true},
 	}
 	resp, err := r.do(ctx, q)
 	if redirect, ok := errors.AsType[*throttle.RedirectError](err); ok && redirect.Server == throttle.Registry {

@@ -149,10 +149,8 @@ type request struct {
 	path       string // used as it is
 	query      string
 	accept     string
-	maxBody    int64
-	mediaTypes throttle.MediaTypes
-	immutable  bool
-	tag        string // whose manifest is asked for, "" for other things
+	tag        string           // whose manifest is asked for, "" for other things
+	options    throttle.Request // its MaxBody, Accepts and Immutable
 }
 
 // failed puts what is wrong with the answer to a request into an error.
@@ -169,16 +167,15 @@ func (r *Registry) do(ctx context.Context, q request) (*http.Response, error) {
 	}
 	resp, err := r.send(ctx, q, bearer)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && !bearer.IsZero() {
-		if bearer, err = r.bearer(ctx, q.repository, bearer); err != nil {
-			return nil, err
+		if bearer, err = r.bearer(ctx, q.repository, bearer); err == nil {
+			resp, err = r.send(ctx, q, bearer)
 		}
-		resp, err = r.send(ctx, q, bearer)
+	}
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = r.refusal(resp, q.tag)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, r.refusal(resp, q.tag)
 	}
 	return resp, nil
 }
@@ -196,8 +193,6 @@ func (r *Registry) send(ctx context.Context, q request, bearer throttle.Secret) 
 	if !bearer.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
 	}
-	return r.client.Do(req, throttle.Request{
-		Server: throttle.Registry, Priority: r.priority, NoRedirect: true,
-		MaxBody: q.maxBody, Accepts: q.mediaTypes, Immutable: q.immutable,
-	})
+	q.options.Server, q.options.Priority, q.options.NoRedirect = throttle.Registry, r.priority, true
+	return r.client.Do(req, q.options)
 }

@@ -96,7 +96,7 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 			return
 		}
 		q := request{
-			method: http.MethodGet, repository: l.repository, path: l.path, maxBody: l.maxBody,
+			method: http.MethodGet, repository: l.repository, path: l.path, options: throttle.Request{MaxBody: l.maxBody},
 			query: pageAfter(l.after),
 		}
 		for seen := (throttle.SeenPages{}); ; {
