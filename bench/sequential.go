@@ -102,7 +102,7 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 	}
 	facts.Missing = policy.Known(missing)
 	if !missing {
-		facts.Dated = policy.Known(!details.CreatedAt.IsZero())
+		facts.Dated = policy.Known(details.Dated)
 	}
 	verdict, need := s.rules.Decide(facts)
 	if verdict.Action == policy.Undecided && need == policy.NeedCounterpart {

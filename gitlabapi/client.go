@@ -29,17 +29,12 @@ type Client struct {
 	priority throttle.Priority
 }
 
-// New returns a client with a [throttle.Client] of its own. It sends nothing yet.
+// New returns a client. It sends nothing yet.
 func New(config Config) (*Client, error) {
 	t, err := throttle.New(config)
 	if err != nil {
 		return nil, err
 	}
-	return NewWith(t)
-}
-
-// NewWith returns a client whose requests go through t. It sends nothing yet.
-func NewWith(t *throttle.Client) (*Client, error) {
 	c, err := gitlab.NewClient(t.Token().Reveal(),
 		gitlab.WithBaseURL(t.URL().String()),
 		gitlab.WithHTTPClient(&http.Client{Transport: t}),
@@ -85,8 +80,8 @@ func deleting(ctx, before context.Context) gitlab.RequestOptionFunc {
 // repository that it has. It is also [throttle.ErrNotFound].
 var ErrTagNotFound = errors.New("tag not found")
 
-// failure turns what GitLab's client returned into a [throttle.StatusError] or a
-// [throttle.RequestError].
+// failure turns what GitLab's client returned, or a [throttle.FormatError] about it, into a
+// [throttle.StatusError] or a [throttle.RequestError].
 func (c *Client) failure(method, path string, resp *gitlab.Response, err error) error {
 	if resp != nil && resp.Response != nil && resp.StatusCode >= http.StatusMultipleChoices {
 		e := c.throttle.StatusError(resp.Response)
@@ -102,10 +97,12 @@ func (c *Client) failure(method, path string, resp *gitlab.Response, err error) 
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, told := errors.AsType[*throttle.FormatError](err)
+	switch {
+	case syntax:
 		err = &throttle.FormatError{Problem: "the answer is not valid JSON"}
-	} else if resp != nil {
-		// What the decoder says may quote the answer at any length.
+	case resp != nil && !told: // what the decoder says may quote the answer at any length
 		err = &throttle.FormatError{Problem: "the answer is not of the form that GitLab's API gives it"}
 	}
 	return &throttle.RequestError{Method: method, Path: path, Err: err}

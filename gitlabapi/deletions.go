@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
@@ -28,7 +29,7 @@ const (
 // It is not sent once before has ended, which is an error of class [throttle.ErrNotSent]; once
 // sent, it may take until ctx ends.
 func (c *Client) DeleteTag(ctx, before context.Context, repository Repository, tag string) error {
-	if err := checkTagName(tag); err != nil {
+	if err := registry.CheckTag(tag); err != nil {
 		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
 	}
 	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
@@ -60,38 +61,34 @@ func (c *Client) MaxDeletions() (deletions, tags int) {
 	return max(n/MaxDeletionTags, 1), min(n, MaxDeletionTags)
 }
 
-// deletedTags is what a mutation answers. GitLab drops protected names without a word:
-// only what is named here is gone.
-type deletedTags struct {
-	DeletedTagNames []string `json:"deletedTagNames"`
-}
-
 // DeleteTags asks GitLab in one request to delete tags, and returns for each deletion
 // and tag whether GitLab confirmed it by name. What is not confirmed may be gone or
 // not; [Client.DeleteTag] says why not. That goes, too, for names that no tag can have
 // and for what exceeds ten deletions, or [MaxDeletionTags] in one, which are not sent at all.
 //
 // The error says why there was no answer, or no whole one; what is confirmed counts in
-// spite of it. It is of class [ErrNoGraphQL] or [ErrTooComplex] when GitLab deleted
-// nothing for that reason, and of class [throttle.ErrNotSent] when before ended before
-// it was sent; once sent, it may take until ctx ends.
+// spite of it. It is of class [throttle.ErrNotSent] when before ended before it was sent; once
+// sent, it may take until ctx ends.
 func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (confirmed [][]bool, err error) {
 	confirmed = make([][]bool, len(deletions))
 	for i := range deletions {
 		confirmed[i] = make([]bool, len(deletions[i].Tags))
 	}
 	m := newMutation(deletions)
-	if len(m.fields) == 0 {
+	if m.deletions == 0 {
 		return confirmed, nil
 	}
+	// GitLab drops protected names without a word: only what is named here is gone.
+	type deletedTags struct {
+		DeletedTagNames []string `json:"deletedTagNames"`
+	}
 	data, err := queryGraphQL[map[string]*deletedTags](c, deleting(ctx, before), deletingTags, m.text, m.variables)
-	if len(m.fields) == 1 && errors.Is(err, ErrTooComplex) {
+	if m.deletions == 1 && errors.Is(err, errTooComplex) {
 		c.graphQL.off[deletingTags].Store(true) // it takes none at all
 	} else {
 		c.graphQL.names.observe(m.names, err)
 	}
-	for i, deletion := range deletions {
-		sent := m.tags[alias(i)]
+	for i, sent := range m.tags {
 		if data == nil || len(sent) == 0 {
 			continue
 		}
@@ -100,12 +97,12 @@ func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (
 			err = cmp.Or(err, error(&throttle.FormatError{Problem: "the answer does not speak of all that was to be deleted"}))
 			continue
 		}
-		for j, tag := range deletion.Tags {
+		for j, tag := range deletions[i].Tags {
 			confirmed[i][j] = slices.Contains(sent, tag) && slices.Contains(field.DeletedTagNames, tag)
 		}
 	}
 	if err != nil {
-		return confirmed, fmt.Errorf("deleting tags of %d repositories: %w", len(m.fields), err)
+		return confirmed, fmt.Errorf("deleting tags of %d repositories: %w", m.deletions, err)
 	}
 	return confirmed, nil
 }
@@ -113,40 +110,38 @@ func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (
 // A mutation deletes tags of some repositories. What is to be deleted stands in its variables
 // alone, never in its text.
 type mutation struct {
-	fields    []string            // their aliases
-	tags      map[string][]string // by alias
-	names     int                 // how many tags these are
-	variables map[string]any
+	tags             [][]string // what is sent of each deletion
+	deletions, names int        // how many deletions have any, and how many tags these are
+	declared, fields strings.Builder
+	variables        map[string]any
 }
+
+func alias(i int) string { return fmt.Sprintf("d%d", i) }
 
 // newMutation makes the mutation for deletions, less what cannot be sent.
 func newMutation(deletions []Deletion) *mutation {
-	m := &mutation{tags: make(map[string][]string), variables: make(map[string]any)}
+	m := &mutation{variables: make(map[string]any)}
 	for i, deletion := range deletions[:min(len(deletions), maxMutations)] {
 		var tags []string
 		for _, tag := range deletion.Tags {
-			if checkTagName(tag) == nil && !slices.Contains(tags, tag) && len(tags) < MaxDeletionTags {
+			if registry.CheckTag(tag) == nil && !slices.Contains(tags, tag) && len(tags) < MaxDeletionTags {
 				tags = append(tags, tag)
 			}
 		}
+		m.tags = append(m.tags, tags)
 		if len(tags) == 0 {
 			continue
 		}
+		m.deletions, m.names = m.deletions+1, m.names+len(tags)
 		name := alias(i)
-		m.fields, m.tags[name], m.names = append(m.fields, name), tags, m.names+len(tags)
+		fmt.Fprintf(&m.declared, "$%[1]sid: ContainerRepositoryID!, $%[1]snames: [String!]!, ", name)
+		fmt.Fprintf(&m.fields, " %[1]s: destroyContainerRepositoryTags(input: {id: $%[1]sid, tagNames: $%[1]snames}) { deletedTagNames }", name)
 		m.variables[name+"id"] = globalID(repositoryIDs, deletion.Repository.ID)
 		m.variables[name+"names"] = tags
 	}
 	return m
 }
 
-func alias(i int) string { return fmt.Sprintf("d%d", i) }
-
 func (m *mutation) text() string {
-	var declared, fields strings.Builder
-	for _, name := range m.fields {
-		fmt.Fprintf(&declared, "$%[1]sid: ContainerRepositoryID!, $%[1]snames: [String!]!, ", name)
-		fmt.Fprintf(&fields, " %[1]s: destroyContainerRepositoryTags(input: {id: $%[1]sid, tagNames: $%[1]snames}) { deletedTagNames }", name)
-	}
-	return "mutation(" + strings.TrimSuffix(declared.String(), ", ") + ") {" + fields.String() + " }"
+	return "mutation(" + strings.TrimSuffix(m.declared.String(), ", ") + ") {" + m.fields.String() + " }"
 }

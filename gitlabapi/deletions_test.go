@@ -53,7 +53,7 @@ func TestDeleteTags(t *testing.T) {
 	}
 	names := func(names ...string) object { return object{"errors": []string{}, "deletedTagNames": names} }
 	var format *throttle.FormatError
-	var says *GraphQLError
+	var says *graphQLError
 	for _, test := range []struct {
 		name      string
 		spoil     func(*query, object)
@@ -75,13 +75,13 @@ func TestDeleteTags(t *testing.T) {
 		{name: "another form", spoil: replace(object{"data": object{"d0": "t0", "d1": 7}}), want: []int{0, 0}, as: &format, deletions: 10},
 		{name: "an error alone", spoil: replace(object{"errors": saying("odd")}), want: []int{0, 0}, as: &says, deletions: 10},
 		{name: "too complex", spoil: replace(object{"errors": saying("Query has complexity of 301, which exceeds max complexity of 250")}),
-			want: []int{0, 0}, class: ErrTooComplex, as: &says, deletions: 1},
+			want: []int{0, 0}, class: errTooComplex, as: &says, deletions: 1},
 		{name: "a timeout half-way", spoil: replace(object{"data": object{"d0": names("t0", "t1"), "d1": nil}, "errors": saying("Timeout on Mutation.destroyContainerRepositoryTags")}),
 			want: []int{2, 0}, as: &says, deletions: 1},
-		{name: "another schema", spoil: replace(unknown("destroyContainerRepositoryTags")), want: []int{0, 0}, class: ErrNoGraphQL, as: &says},
-		{name: "no endpoint", status: 404, want: []int{0, 0}, class: ErrNoGraphQL},
+		{name: "another schema", spoil: replace(unknown("destroyContainerRepositoryTags")), want: []int{0, 0}, class: errNoGraphQL, as: &says},
+		{name: "no endpoint", status: 404, want: []int{0, 0}, class: errNoGraphQL},
 		{name: "forbidden", status: 403, want: []int{0, 0}, class: throttle.ErrForbidden},
-		{name: "forbidden, by class", status: 403, want: []int{0, 0}, class: ErrNoGraphQL},
+		{name: "forbidden, by class", status: 403, want: []int{0, 0}, class: errNoGraphQL},
 		{name: "an unknown token", status: 401, want: []int{0, 0}, class: throttle.ErrUnauthorized, deletions: 10},
 		{name: "an outage", status: 503, want: []int{0, 0}, as: new(*throttle.StatusError), deletions: 1},
 	} {
@@ -99,7 +99,7 @@ func TestDeleteTags(t *testing.T) {
 			switch {
 			case test.class == nil && test.as == nil && err != nil, test.class != nil && !errors.Is(err, test.class), test.as != nil && !errors.As(err, test.as):
 				t.Errorf("got %v", err)
-			case test.class != ErrNoGraphQL && test.status != 403 && errors.Is(err, ErrNoGraphQL):
+			case test.class != errNoGraphQL && test.status != 403 && errors.Is(err, errNoGraphQL):
 				t.Errorf("%v claims that nothing was done", err)
 			}
 			if got := deletionsAtOnce(c); got != test.deletions {
@@ -111,7 +111,7 @@ func TestDeleteTags(t *testing.T) {
 			if test.deletions > 0 {
 				return
 			}
-			if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3)); !errors.Is(err, ErrNoGraphQL) || k.requests() != "" {
+			if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(2, 3)); !errors.Is(err, errNoGraphQL) || k.requests() != "" {
 				t.Errorf("the second time: %v", err)
 			}
 			if reads := !c.graphQL.off[listingProjects].Load(); reads != (test.name == "another schema" || test.status == 403) {
@@ -178,7 +178,7 @@ func TestMaxDeletions(t *testing.T) {
 		if got := deletionsAtOnce(c); got != want {
 			t.Fatalf("%d: %d deletions at once, want %d", i, got, want)
 		}
-		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(c.MaxDeletions())); want > 0 && !errors.Is(err, ErrTooComplex) {
+		if _, err := c.DeleteTags(t.Context(), t.Context(), deletionsOf(c.MaxDeletions())); want > 0 && !errors.Is(err, errTooComplex) {
 			t.Errorf("%d: got %v", i, err)
 		}
 	}

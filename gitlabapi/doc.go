@@ -3,7 +3,7 @@
 //
 //   - a listing is returned whole or with an error, never silently short;
 //   - page links that lead to another host are refused;
-//   - what GraphQL does not give whole comes over REST, and so does everything where GraphQL is
-//     not available. It says in one answer what REST says in many, and is asked for projects,
-//     for the repositories of several, and to delete tags of several repositories.
+//   - GraphQL says in one answer what REST says in many: it is asked for projects, for the
+//     repositories of several, and to delete tags of several repositories. What it does not give
+//     whole comes over REST, and everything where it is not available.
 package gitlabapi

@@ -18,9 +18,9 @@ func FuzzProjectsIn(f *testing.F) {
 		if json.Unmarshal(body, &data) != nil {
 			return
 		}
-		w := &projectWalk{last: 5, cursors: map[string]bool{"seen": true}}
-		page, problem := w.read(&data)
-		last := w.last
+		at := &projectPosition{last: 5, cursors: map[string]bool{"seen": true}}
+		page, problem := at.read(&data)
+		last := at.last
 		for _, project := range page.projects {
 			if project.ID <= last || project.Path == "" || project.Repositories < -1 {
 				t.Fatalf("%+v follows %d", project, last)
@@ -56,7 +56,7 @@ func FuzzRepositoriesIn(f *testing.F) {
 		if json.Unmarshal(body, &data) != nil {
 			return
 		}
-		for id, repositories := range data.repositories(k.projects, nil) {
+		for id, repositories := range data.byProject(k.projects, nil) {
 			page, _ := k.page(id-1, 1)
 			if len(page) == 0 || page[0].ID != id {
 				t.Fatalf("project was not asked for: %d", id)

@@ -252,7 +252,7 @@ func TestTenDeletionsFitOneRequest(t *testing.T) {
 	for i := range 10 {
 		r := w.AddProject(fmt.Sprintf("group/p%d", i)).AddRepository("")
 		given = append(given, gitlabapi.Deletion{Repository: repositoryOf(r)})
-		for j := range gitlabapi.MaxDeletionTags {
+		for j := range 20 {
 			r.AddTag(fmt.Sprintf("v%d", j), gitlabtest.KindImage)
 			given[i].Tags = append(given[i].Tags, fmt.Sprintf("v%d", j))
 		}

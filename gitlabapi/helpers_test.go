@@ -2,12 +2,11 @@ package gitlabapi
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"strings"
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/internal/wiretest"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.
@@ -16,27 +15,13 @@ const secretToken = "glpat-Very_Secret.Token-0123456789"
 // somewhere is a repository to ask about where it does not matter which.
 var somewhere = Repository{ID: 2, ProjectID: 1, Path: "group/app"}
 
-// wire is a network in which a function answers.
-type wire func(*http.Request) (*http.Response, error)
+// What these tests need of package wiretest.
+type wire = wiretest.Network
 
-func (w wire) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
-
-// reply makes an answer; headers are given as names and values in turn.
-func reply(req *http.Request, status int, body string, header ...string) *http.Response {
-	resp := &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: req,
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		resp.Header.Set(header[i], header[i+1])
-	}
-	return resp
-}
-
-// answering is a network in which every request gets the same answer.
-func answering(status int, body string, header ...string) wire {
-	return func(req *http.Request) (*http.Response, error) { return reply(req, status, body, header...), nil }
-}
+var (
+	reply     = wiretest.Reply
+	answering = wiretest.Answering
+)
 
 // newTestClient returns a client of an instance that is behind the wire.
 func newTestClient(t testing.TB, network http.RoundTripper, config Config) *Client {

@@ -26,19 +26,20 @@ type listing[T comparable] struct {
 	after func(T) gitlab.RequestOptionFunc
 }
 
-// pages yields one page after the other with the number of items that the server
-// says there are in all, or -1 where it does not say. The first error is the last
-// thing that it yields.
-//
-// The next page is where Link or X-Next-Page point to. Where a server or a proxy
-// sends neither, it is asked for as long as pages are full.
+// A page is a part of a listing.
+type page[T any] struct {
+	items []T
+	total int64 // items in the whole listing, -1 where the server does not say
+}
+
+// pages yields one page after the other. The first error is the last thing that it yields.
 func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 	return func(yield func(page[T], error) bool) {
 		seen := make(throttle.SeenPages)
 		for number, options := int64(1), []gitlab.RequestOptionFunc{}; ; number++ {
 			items, resp, err := l.fetch(append(options, l.client.reading(ctx))...)
 			if err == nil && slices.ContainsFunc(items, l.isBlank) {
-				err, resp = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
+				err = errBlankEntry
 			}
 			if err != nil {
 				yield(page[T]{}, l.client.failure(http.MethodGet, l.path, resp, err))
@@ -52,14 +53,18 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 				yield(page[T]{}, l.problem("page %d of the listing repeats an earlier one", number))
 				return
 			}
-			next, err := l.next(resp, items, number)
-			if !yield(page[T]{items, total(resp)}, nil) {
+			total := int64(-1)
+			if resp.Header.Get("X-Total") != "" {
+				total = resp.TotalItems
+			}
+			next, err := l.nextPage(resp, items, number)
+			if !yield(page[T]{items, total}, nil) {
 				return
 			}
 			if err != nil {
 				yield(page[T]{}, err)
 			}
-			if err != nil || next == nil {
+			if next == nil {
 				return
 			}
 			options = []gitlab.RequestOptionFunc{next}
@@ -67,92 +72,75 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 	}
 }
 
+var errBlankEntry = &throttle.FormatError{Problem: "the listing has an entry that is none"}
+
 // isBlank reports whether an item is null, or without what identifies it.
 func (l listing[T]) isBlank(item T) bool {
 	var none T
 	return item == none || l.key(item) == "" || l.key(item) == "0"
 }
 
-// A page is a part of a listing.
-type page[T any] struct {
-	items []T
-	total int64 // items in the whole listing, -1 if unknown
-}
-
 func (l listing[T]) problem(format string, args ...any) error {
-	return &throttle.RequestError{Method: http.MethodGet, Path: l.path, Err: &throttle.ListingError{Problem: l.client.throttle.Scrub(fmt.Sprintf(format, args...))}}
+	problem := l.client.throttle.Scrub(fmt.Sprintf(format, args...))
+	return l.client.failure(http.MethodGet, l.path, nil, &throttle.ListingError{Problem: problem})
 }
 
-// next returns how to ask for the page after the one given, or nil after the last.
-func (l listing[T]) next(resp *gitlab.Response, items []T, number int64) (gitlab.RequestOptionFunc, error) {
+// nextPage returns how to ask for the page after the one given, or nil after the last: it is where
+// Link or X-Next-Page point to. Where a server or a proxy sends neither, a next page is asked
+// for as long as pages are full.
+func (l listing[T]) nextPage(resp *gitlab.Response, items []T, number int64) (gitlab.RequestOptionFunc, error) {
 	link, linked, err := l.client.throttle.NextPage(resp.Response)
-	if err != nil {
-		return nil, &throttle.RequestError{Method: http.MethodGet, Path: l.path, Err: err}
-	}
-	if link != nil {
+	_, numbered := resp.Header["X-Next-Page"]
+	switch {
+	case err != nil:
+		return nil, l.client.failure(http.MethodGet, l.path, nil, err)
+	case link != nil:
 		return gitlab.WithKeysetPaginationParameters(link.String()), nil
-	}
-	if _, sent := resp.Header["X-Next-Page"]; sent {
-		switch {
-		case resp.Header.Get("X-Next-Page") == "":
-			return nil, nil
-		case resp.NextPage != number+1:
-			return nil, l.problem("page %d does not name the one after it as its next", number)
-		}
-		return gitlab.WithOffsetPaginationParameters(resp.NextPage), nil
-	}
-	if linked || len(items) < pageSize {
+	case numbered && resp.Header.Get("X-Next-Page") == "":
 		return nil, nil
-	}
-	if l.after != nil {
+	case numbered && resp.NextPage != number+1:
+		return nil, l.problem("page %d does not name the one after it as its next", number)
+	case numbered:
+		return gitlab.WithOffsetPaginationParameters(resp.NextPage), nil
+	case linked || len(items) < pageSize:
+		return nil, nil
+	case l.after != nil:
 		return l.after(items[len(items)-1]), nil
+	default:
+		return gitlab.WithOffsetPaginationParameters(number + 1), nil
 	}
-	return gitlab.WithOffsetPaginationParameters(number + 1), nil
-}
-
-// total returns how many items a server says that a listing has.
-func total(resp *gitlab.Response) int64 {
-	if resp.Header.Get("X-Total") == "" {
-		return -1
-	}
-	return resp.TotalItems
 }
 
 // collect reads a listing to its end, each item once, and compares what came with the
 // number that the server stated. Items come twice, or not at all, when a list changes
 // between two of its pages; then it is read once more from the start. What could be
 // read is returned beside an error.
-func collect[S comparable, T any, K comparable](ctx context.Context, list listing[S], convert func(S) T, key func(T) K) ([]T, error) {
-	items, stated, err := readAll(ctx, list, convert, key)
-	if err == nil && stated >= 0 && stated != int64(len(items)) {
-		items, stated, err = readAll(ctx, list, convert, key)
-	}
-	if err == nil && stated >= 0 && stated != int64(len(items)) {
+//
+// The largest number that a page stated counts: when entries go while the list is read, others
+// move to pages that have been read already, and only the number of the first page shows the
+// loss.
+func collect[S comparable, T any](ctx context.Context, list listing[S], convert func(S) T) (items []T, err error) {
+	for range 2 {
+		items = nil
+		seen, stated := make(map[string]bool), int64(-1)
+		for page, err := range list.pages(ctx) {
+			if err != nil {
+				return items, err
+			}
+			stated = max(stated, page.total)
+			for _, source := range page.items {
+				if key := list.key(source); !seen[key] {
+					seen[key] = true
+					items = append(items, convert(source))
+				}
+			}
+		}
+		if stated < 0 || stated == int64(len(items)) {
+			return items, nil
+		}
 		err = list.problem("the listing has %d entries where it states %d", len(items), stated)
 	}
 	return items, err
-}
-
-// readAll reads a listing once. stated is the largest number of entries that one of
-// its pages stated, or -1: when entries go while the list is read, others move to pages
-// that have been read already, and only the number of the first page shows the loss.
-func readAll[S comparable, T any, K comparable](ctx context.Context, list listing[S], convert func(S) T, key func(T) K) (items []T, stated int64, err error) {
-	seen := make(map[K]struct{})
-	stated = -1
-	for page, err := range list.pages(ctx) {
-		if err != nil {
-			return items, stated, err
-		}
-		stated = max(stated, page.total)
-		for _, source := range page.items {
-			item := convert(source)
-			if _, again := seen[key(item)]; !again {
-				seen[key(item)] = struct{}{}
-				items = append(items, item)
-			}
-		}
-	}
-	return items, stated, nil
 }
 
 // withQuery sets a query parameter of a request.

@@ -316,7 +316,7 @@ func TestProjectPagesStopWhenTheyAreToldTo(t *testing.T) {
 		k := instanceWith(500)
 		c := newTestClient(t, k, Config{})
 		if noGraphQL {
-			c.graphQL.switchOff(listingProjects, false)
+			c.graphQL.switchOff()
 		}
 		for range c.ProjectPages(t.Context(), false) {
 			break

@@ -48,10 +48,10 @@ func (c *Client) projectsAfter(ctx context.Context, membership bool, id int64) i
 		Sort:        new("asc"),
 	}
 	if membership {
-		options.Membership = new(true)
+		options.Membership = &membership
 	}
 	if id > 0 {
-		options.IDAfter = new(id)
+		options.IDAfter = &id
 	}
 	return c.projectPages(ctx, listing[*gitlab.Project]{
 		path: "/projects",
@@ -124,7 +124,7 @@ func eachProject(pages iter.Seq2[[]Project, error]) iter.Seq2[Project, error] {
 func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 	project, resp, err := c.gitlab.Projects.GetProject(name, nil, c.reading(ctx))
 	if err == nil && (project == nil || project.ID == 0) {
-		err, resp = &throttle.FormatError{Problem: "the answer is no project"}, nil
+		err = &throttle.FormatError{Problem: "the answer is no project"}
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, "/projects/"+url.PathEscape(name), resp, err)
@@ -139,7 +139,7 @@ func (c *Client) Group(ctx context.Context, name string) error {
 	options := &gitlab.GetGroupOptions{WithProjects: new(false)}
 	group, resp, err := c.gitlab.Groups.GetGroup(name, options, c.reading(ctx))
 	if err == nil && (group == nil || group.ID == 0) {
-		err, resp = &throttle.FormatError{Problem: "the answer is no group"}, nil
+		err = &throttle.FormatError{Problem: "the answer is no group"}
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, "/groups/"+url.PathEscape(name), resp, err)

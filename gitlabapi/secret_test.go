@@ -1,40 +1,15 @@
 package gitlabapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
-)
 
-// shows reports in how many ways a value gives the token away.
-func shows(value any) []string {
-	var ways []string
-	look := func(how, text string) {
-		if strings.Contains(text, secretToken) || strings.Contains(text, fmt.Sprintf("%x", secretToken)) {
-			ways = append(ways, how+": "+text)
-		}
-	}
-	for _, verb := range []string{"v", "+v", "#v", "s", "q", "x", "X", "d", "b", "T", "p", "t", "z"} {
-		look("%"+verb, fmt.Sprintf("%"+verb, value))
-	}
-	if text, err := json.Marshal(value); err == nil {
-		look("JSON", string(text))
-	}
-	var logs bytes.Buffer
-	for _, logger := range []*slog.Logger{
-		slog.New(slog.NewTextHandler(&logs, nil)), slog.New(slog.NewJSONHandler(&logs, nil)),
-	} {
-		logs.Reset()
-		logger.Info("x", "value", value, slog.Group("in", "value", []any{value}))
-		look("slog", logs.String())
-	}
-	return ways
-}
+	"gitlab.com/registry-gc/registry-gc/internal/wiretest"
+)
 
 // TestNoErrorHoldsTheToken has a server that puts the token wherever its answers end
 // up in an error.
@@ -82,7 +57,7 @@ func TestNoErrorHoldsTheToken(t *testing.T) {
 			c := newTestClient(t, network, Config{})
 			for _, err := range everyMethod(t, c) {
 				for ; err != nil; err = errors.Unwrap(err) {
-					for _, way := range shows(err) {
+					for _, way := range wiretest.Shows(err, secretToken) {
 						t.Errorf("%T shows the token: %s", err, way)
 					}
 					if len(err.Error()) > 2*maxMessage {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
@@ -28,9 +27,12 @@ type TagDetails struct {
 	Digest string // of its manifest, "sha256:…"; "" when not said
 	// Revision is the digest of its config, without "sha256:"; "" when not said. GitLab 19.2
 	// says the digest of an index, and neither revision nor date nor size.
-	Revision  string
-	CreatedAt time.Time // zero when GitLab cannot date the tag
-	Bytes     int64     // of config and layers; 0 when not said
+	Revision string
+	// Dated is true when GitLab can date the tag: CreatedAt may be the zero time and a date all
+	// the same, that of images which are built to be reproducible.
+	Dated     bool
+	CreatedAt time.Time
+	Bytes     int64 // of config and layers; 0 when not said
 }
 
 // Tags lists the tags of a repository, in the server's order, each name once. What
@@ -60,7 +62,7 @@ func (c *Client) tags(ctx context.Context, repository Repository, pages gitlab.L
 	if pages.Pagination == "keyset" {
 		list.after = func(last *gitlab.RegistryRepositoryTag) gitlab.RequestOptionFunc { return withQuery("last", last.Name) }
 	}
-	tags, err := collect(ctx, list, tagOf, func(t Tag) string { return t.Name })
+	tags, err := collect(ctx, list, func(t *gitlab.RegistryRepositoryTag) Tag { return Tag{Name: t.Name, Dated: t.CreatedAt != nil} })
 	if err != nil {
 		return tags, fmt.Errorf("listing the tags of %s: %w", repository.Path, err)
 	}
@@ -76,40 +78,16 @@ func (c *Client) HasTags(ctx context.Context, repository Repository) (bool, erro
 	return len(tags) > 0, nil
 }
 
-func tagOf(t *gitlab.RegistryRepositoryTag) Tag {
-	return Tag{Name: t.Name, Dated: t.CreatedAt != nil}
-}
-
-// tagName is what a registry allows as the name of a tag (the distribution
-// specification of OCI). Anything else in a path could name another thing than a tag.
-var tagName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-
-// IsTagName reports whether a tag can have this name at all.
-func IsTagName(name string) bool { return tagName.MatchString(name) }
-
-// checkTagName refuses, before anything is sent, a name that no tag can have.
-func checkTagName(tag string) error {
-	if !IsTagName(tag) {
-		return &throttle.FormatError{Problem: "no tag can have this name"}
-	}
-	return nil
-}
-
 // TagDetails asks for one tag. The error is [ErrTagNotFound] when GitLab itself says
 // that it has no such tag; what that proves depends on the regime.
 func (c *Client) TagDetails(ctx context.Context, repository Repository, tag string) (TagDetails, error) {
-	if err := checkTagName(tag); err != nil {
+	if err := registry.CheckTag(tag); err != nil {
 		return TagDetails{}, fmt.Errorf("reading the details of %s:%q: %w", repository.Path, tag, err)
 	}
 	answer, resp, err := c.gitlab.ContainerRegistry.GetRegistryRepositoryTagDetail(
 		repository.ProjectID, repository.ID, tag, c.reading(ctx))
 	if err == nil && (answer == nil || answer.Name != tag) {
 		err = &throttle.FormatError{Problem: "the answer is not about the tag that was asked for"}
-		resp = nil
-	}
-	if err == nil && answer.CreatedAt != nil && answer.CreatedAt.IsZero() {
-		// Neither a date nor the lack of one, which TagDetails could not tell apart.
-		err, resp = &throttle.FormatError{Problem: "the date of the tag cannot be one"}, nil
 	}
 	if err != nil {
 		err = c.failure(http.MethodGet, tagPath(repository, tag), resp, err)
@@ -117,7 +95,7 @@ func (c *Client) TagDetails(ctx context.Context, repository Repository, tag stri
 	}
 	details := TagDetails{Digest: answer.Digest, Revision: answer.Revision, Bytes: max(answer.TotalSize, 0)}
 	if answer.CreatedAt != nil {
-		details.CreatedAt = *answer.CreatedAt
+		details.Dated, details.CreatedAt = true, *answer.CreatedAt
 	}
 	return details, nil
 }
@@ -143,23 +121,23 @@ func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Si
 	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
 		return registry.SignLegacy, nil
 	}
-	if err != nil {
+	if err == nil {
+		if resp.Header.Get("X-Page") != "" {
+			return registry.SignLegacy, nil
+		}
+		if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
+			return registry.SignDatabase, nil
+		}
+		_, resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
+	}
+	switch {
+	case err != nil:
 		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
-	}
-	if resp.Header.Get("X-Page") != "" {
-		return registry.SignLegacy, nil
-	}
-	if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
+	case resp.Header.Get("X-Page") != "":
 		return registry.SignDatabase, nil
+	default:
+		return registry.SignUnknown, nil
 	}
-	_, resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
-	if err != nil {
-		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
-	}
-	if resp.Header.Get("X-Page") != "" {
-		return registry.SignDatabase, nil
-	}
-	return registry.SignUnknown, nil
 }
 
 // onePage asks for one page of a repository's tags.
@@ -167,12 +145,11 @@ func (c *Client) onePage(ctx context.Context, repository Repository, page gitlab
 	options := &gitlab.ListRegistryRepositoryTagsOptions{ListOptions: page}
 	tags, resp, err := c.gitlab.ContainerRegistry.ListRegistryRepositoryTags(
 		repository.ProjectID, repository.ID, options, c.reading(ctx))
-	failed := resp
 	if err == nil && len(tags) > 0 && (tags[0] == nil || tags[0].Name == "") {
-		err, failed = &throttle.FormatError{Problem: "the listing has an entry that is none"}, nil
+		err = errBlankEntry
 	}
 	if err != nil {
-		return nil, nil, c.failure(http.MethodGet, tagsPath(repository), failed, err)
+		return nil, nil, c.failure(http.MethodGet, tagsPath(repository), resp, err)
 	}
 	return tags, resp, nil
 }

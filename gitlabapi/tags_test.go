@@ -31,12 +31,14 @@ func isFormatError(err error) bool {
 	return ok
 }
 
-// TestZeroDate: a date that cannot be one is no lack of a date, for which a cache could
-// go.
+// TestZeroDate: images that are built to be reproducible have the zero time as their date, which
+// is no lack of one.
 func TestZeroDate(t *testing.T) {
-	zero := `{"name":"x","created_at":"0001-01-01T00:00:00Z"}`
-	client := newTestClient(t, answering(200, zero, "Content-Type", "application/json"), Config{})
-	if details, err := client.TagDetails(t.Context(), somewhere, "x"); !isFormatError(err) {
-		t.Errorf("got %+v, %v", details, err)
+	for created, dated := range map[string]bool{`"0001-01-01T00:00:00Z"`: true, `"0001-01-01T00:00:00.000+00:00"`: true, "null": false} {
+		client := newTestClient(t, answering(200, `{"name":"x","created_at":`+created+`}`), Config{})
+		details, err := client.TagDetails(t.Context(), somewhere, "x")
+		if err != nil || details.Dated != dated || !details.CreatedAt.IsZero() {
+			t.Errorf("created_at %s: got %+v, %v", created, details, err)
+		}
 	}
 }

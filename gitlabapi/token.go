@@ -27,10 +27,7 @@ func (c *Client) CheckToken(ctx context.Context, toDelete bool) error {
 		}
 		return fmt.Errorf("checking the token: %w", err)
 	}
-	if slices.Contains(token.Scopes, "api") || !toDelete && slices.Contains(token.Scopes, "read_api") {
-		return nil
-	}
-	if len(token.Scopes) == 0 {
+	if len(token.Scopes) == 0 || slices.Contains(token.Scopes, "api") || !toDelete && slices.Contains(token.Scopes, "read_api") {
 		return nil
 	}
 	return fmt.Errorf("checking the token: it has the scopes %q: %w", token.Scopes, throttle.ErrInsufficientScope)

@@ -52,7 +52,7 @@ func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, 
 	}
 	return finding{
 		missing: policy.Known(false),
-		dated:   policy.Known(t.dated || !answer.CreatedAt.IsZero()),
+		dated:   policy.Known(t.dated || answer.Dated),
 		digest:  answer.Digest,
 		bytes:   answer.Bytes,
 	}, nil

@@ -85,12 +85,12 @@ var errDateElsewhere = errors.New("the date is in an object store, and GitLab sh
 func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag, m manifest.Manifest) (policy.Fact[bool], error) {
 	unknown := policy.Unknown[bool]()
 	if !m.IsIndex() {
-		created, err := s.at(r).ConfigCreated(ctx, r.Path, m.ConfigDigest)
+		_, dated, err := s.at(r).ConfigCreated(ctx, r.Path, m.ConfigDigest)
 		if _, elsewhere := errors.AsType[*registry.ElsewhereError](err); !elsewhere {
 			if err != nil {
 				return unknown, err
 			}
-			return policy.Known(!created.IsZero()), nil
+			return policy.Known(dated), nil
 		}
 	}
 	f, err := s.details(ctx, r, t)

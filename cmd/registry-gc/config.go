@@ -14,7 +14,6 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
@@ -100,7 +99,7 @@ func isNoKind(name string) bool { return !slices.Contains(kinds, manifest.Kind(n
 
 // isNoTag reports that no tag can have a name. Taken for one, such as "release-*", it
 // would protect nothing, which would show when the tags are deleted.
-func isNoTag(name string) bool { return !gitlabapi.IsTagName(name) }
+func isNoTag(name string) bool { return registry.CheckTag(name) != nil }
 
 // loadConfig reads the configuration. All that is wrong is in the error, each a
 // [*problem].

@@ -148,26 +148,18 @@ func checkAll(list *[]descriptor) ([]descriptor, error) {
 	return *list, nil
 }
 
-// sizeOf returns the bytes of what descriptors stand for, 0 for a sum that no registry holds.
-func sizeOf(all []descriptor) int64 {
-	var sum int64
+// sum returns the bytes of what descriptors stand for, 0 for a sum that no registry holds, and
+// the latest time of making that they are annotated with.
+func sum(all []descriptor) (size int64, newest time.Time) {
 	for _, d := range all {
-		if sum += *d.Size; sum < 0 {
-			return 0
+		if size >= 0 {
+			size += *d.Size
+		}
+		if d.created.After(newest) {
+			newest = d.created
 		}
 	}
-	return sum
-}
-
-// newest returns the latest time of making that descriptors are annotated with.
-func newest(all []descriptor) time.Time {
-	var latest time.Time
-	for _, d := range all {
-		if d.created.After(latest) {
-			latest = d.created
-		}
-	}
-	return latest
+	return max(size, 0), newest
 }
 
 var digestForm = regexp.MustCompile(`^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$`)
@@ -184,19 +176,15 @@ type config struct {
 
 func (c config) ambiguous() bool { return c.Others.name("created") }
 
-// Created reads the date out of the config of an image, zero if it has none. A config that says
-// the zero time has a date all the same; since the two could not be told apart, it is an error.
-func Created(text []byte) (time.Time, error) {
+// Created reads the date out of the config of an image, and whether it has one: the zero time
+// is a date like any other, that of images which are built to be reproducible.
+func Created(text []byte) (created time.Time, dated bool, err error) {
 	c, err := read[config](text)
-	switch {
-	case err != nil:
-		return time.Time{}, err
-	case c.Created == nil:
-		return time.Time{}, nil
+	if err != nil || c.Created == nil {
+		return time.Time{}, false, err
 	}
-	created, err := time.Parse(time.RFC3339Nano, *c.Created)
-	if err != nil || created.IsZero() {
-		return time.Time{}, errors.New("its date cannot be read")
+	if created, err = time.Parse(time.RFC3339Nano, *c.Created); err != nil {
+		return time.Time{}, false, errors.New("its date cannot be read")
 	}
-	return created, nil
+	return created, true, nil
 }

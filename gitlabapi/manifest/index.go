@@ -6,16 +6,13 @@ import (
 	"strings"
 )
 
-// layerTypes are how the media types of layers begin.
-var layerTypes = []string{"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."}
-
 // index is the children of an index by what they are.
 type index struct {
 	runnable     []descriptor // an image for a platform
 	attestations []descriptor
-	nowhere      []descriptor // a manifest for the platform unknown/unknown that attests nothing
-	caches       []descriptor // a BuildKit cache's config
-	layers       []descriptor
+	nowhere      int // manifests for the platform unknown/unknown that attest nothing
+	caches       int // configs of BuildKit caches
+	layers       int
 }
 
 // classifyIndex tells the kind of an index by its children.
@@ -27,48 +24,47 @@ func classifyIndex(m Manifest, d document) (Manifest, error) {
 	if err != nil {
 		return m, fmt.Errorf("its children: %w", err)
 	}
-	var x index
+	var idx index
 	for _, child := range children {
-		if err := x.add(child); err != nil {
+		if err := idx.addChild(child); err != nil {
 			return m, err
 		}
 	}
-	if m.Kind, err = x.kind(); err != nil {
+	if m.Kind, err = idx.kind(); err != nil {
 		return m, err
 	}
-	m.Newest = newest(children)
-	m.Runnable = len(x.runnable)
-	if m.Kind == KindCacheIndex {
-		m.Bytes = sizeOf(children)
+	var size int64
+	if size, m.Newest = sum(children); m.Kind == KindCacheIndex {
+		m.Bytes = size
 	}
 	if m.MediaType == TypeDockerList {
-		m.Amd64 = x.amd64()
+		m.Amd64 = idx.amd64()
 	}
 	return m, nil
 }
 
-// add sorts a child in. One that could be more than one thing makes the whole index
+// addChild sorts a child in. One that could be more than one thing makes the whole index
 // doubtful: an index among the children hides how many images there are, and so does
 // an image for a platform that is not said or half known.
-func (x *index) add(child descriptor) error {
+func (idx *index) addChild(child descriptor) error {
 	switch {
 	case child.MediaType == TypeOCIIndex || child.MediaType == TypeDockerList:
 		return errors.New("an index is among its children")
 	case child.MediaType == TypeOCIManifest || child.MediaType == TypeDockerManifest:
-		return x.addManifest(child)
+		return idx.addManifest(child)
 	case child.Platform != nil || child.Annotations[annotationReferenceType] != "":
 		return errors.New("a child that is no manifest has a platform or a reference")
 	case child.MediaType == typeCacheConfig:
-		x.caches = append(x.caches, child)
-	case isLayer(child.MediaType):
-		x.layers = append(x.layers, child)
+		idx.caches++
+	case strings.HasPrefix(child.MediaType, "application/vnd.oci.image.layer."), strings.HasPrefix(child.MediaType, "application/vnd.docker.image.rootfs."):
+		idx.layers++
 	default:
 		return errors.New("a child is neither manifest nor layer nor the config of a cache")
 	}
 	return nil
 }
 
-func (x *index) addManifest(child descriptor) error {
+func (idx *index) addManifest(child descriptor) error {
 	reference, refersTo := child.Annotations[annotationReferenceType], child.Annotations[annotationReferenceDigest]
 	nowhere := child.Platform != nil && child.Platform.is("unknown", "unknown")
 	switch {
@@ -79,13 +75,13 @@ func (x *index) addManifest(child descriptor) error {
 	case reference != "" && !nowhere:
 		return errors.New("an attestation among its children has a platform")
 	case reference != "":
-		x.attestations = append(x.attestations, child)
+		idx.attestations = append(idx.attestations, child)
 	case nowhere:
-		x.nowhere = append(x.nowhere, child)
+		idx.nowhere++
 	case child.Platform.OS == "unknown" || child.Platform.Architecture == "unknown":
 		return errors.New("the platform of a child is half known")
 	default:
-		x.runnable = append(x.runnable, child)
+		idx.runnable = append(idx.runnable, child)
 	}
 	return nil
 }
@@ -97,24 +93,23 @@ func (x *index) addManifest(child descriptor) error {
 // since only its author knows what else is meant to join it. One image is
 // attested if everything else in the index attests it. Without any image, an index is
 // of no kind.
-func (x *index) kind() (Kind, error) {
-	manifests := len(x.runnable) + len(x.attestations) + len(x.nowhere)
+func (idx *index) kind() (Kind, error) {
 	switch {
-	case len(x.caches) == 1 && manifests == 0:
+	case idx.caches == 1 && len(idx.runnable)+len(idx.attestations)+idx.nowhere == 0:
 		return KindCacheIndex, nil
-	case len(x.caches) > 0 || len(x.layers) > 0:
+	case idx.caches+idx.layers > 0:
 		return KindUnknown, errors.New("it mixes the parts of caches with others")
-	case len(x.runnable) == 0:
+	case len(idx.runnable) == 0:
 		return KindUnknown, errors.New("none of its children is an image")
-	case len(x.runnable) > 1:
+	case len(idx.runnable) > 1:
 		return KindMultiArch, nil
-	case len(x.nowhere) > 0:
+	case idx.nowhere > 0:
 		return KindUnknown, errors.New("beside its image stands a manifest for no platform")
-	case len(x.attestations) == 0:
+	case len(idx.attestations) == 0:
 		return KindMultiArch, nil
 	}
-	image := x.runnable[0].Digest
-	for _, a := range x.attestations {
+	image := idx.runnable[0].Digest
+	for _, a := range idx.attestations {
 		if a.Annotations[annotationReferenceDigest] != image || a.Digest == image {
 			return KindUnknown, errors.New("an attestation is not about its image")
 		}
@@ -123,20 +118,11 @@ func (x *index) kind() (Kind, error) {
 }
 
 // amd64 returns the digest of the first image for linux/amd64, of any variant.
-func (x *index) amd64() string {
-	for _, child := range x.runnable {
+func (idx *index) amd64() string {
+	for _, child := range idx.runnable {
 		if child.Platform.is("linux", "amd64") {
 			return child.Digest
 		}
 	}
 	return ""
-}
-
-func isLayer(mediaType string) bool {
-	for _, prefix := range layerTypes {
-		if strings.HasPrefix(mediaType, prefix) {
-			return true
-		}
-	}
-	return false
 }

@@ -1,5 +1,6 @@
-// Package manifest tells what a tag is from the bytes of its manifest, see [Classify]. It is
-// pure: it neither reads nor asks for anything.
+// Package manifest tells what a tag is from the bytes of its manifest, see [Classify], and says
+// that it does not know of all that is not beyond doubt. It is pure: it neither reads nor asks
+// for anything.
 package manifest
 
 import (
@@ -43,11 +44,8 @@ type Manifest struct {
 	Kind      Kind
 	MediaType string
 	// Digest of the bytes; empty in the result of [Classify].
-	Digest string
-	// ConfigDigest and ConfigMediaType are those of a manifest's config, empty for an
-	// index.
-	ConfigDigest    string
-	ConfigMediaType string
+	Digest       string
+	ConfigDigest string // of a manifest's config; empty for an index
 	// Newest is the latest time at which BuildKit says that a layer was made: the age
 	// of a cache. Zero when it says so of none.
 	Newest time.Time
@@ -57,21 +55,19 @@ type Manifest struct {
 	// Amd64 is the digest of a Docker manifest list's first child for linux/amd64, which
 	// GitLab takes for the whole list. Empty if there is none, and for an OCI index.
 	Amd64 string
-	// Runnable is the number of an index's children that are images.
-	Runnable int
 }
 
 // IsIndex reports whether the manifest stands for several.
 func (m Manifest) IsIndex() bool { return m.MediaType == TypeOCIIndex || m.MediaType == TypeDockerList }
 
-// A Error is a manifest that is of no kind that this package is sure of.
+// An Error is a manifest that is of no kind that this package is sure of.
 type Error struct{ Problem string }
 
 // Error implements error.
 func (e *Error) Error() string { return "the manifest is of no known kind: " + e.Problem }
 
 // Classify tells the kind of a manifest from its bytes and the Content-Type with which
-// it came. It returns a [Error], and a kind unknown, unless the manifest is
+// it came. It returns an [Error], and a kind unknown, unless the manifest is
 // well-formed and of one kind beyond doubt, since tags are deleted for their kind:
 //
 //   - one of the four media types of Docker's and OCI's manifests and indexes, the one
@@ -82,8 +78,7 @@ func (e *Error) Error() string { return "the manifest is of no known kind: " + e
 //   - neither subject nor artifact type in an index or a cache, which make it
 //     something that BuildKit does not write.
 //
-// The kinds of an index are told by its children, see [Kind] and index.kind. It is
-// pure.
+// The kinds of an index are told by its children, see [Kind].
 func Classify(contentType string, body []byte) (Manifest, error) {
 	m, err := classify(contentType, body)
 	if err != nil {
@@ -144,9 +139,9 @@ func classifyManifest(m Manifest, d document) (Manifest, error) {
 	if err != nil {
 		return m, fmt.Errorf("its layers: %w", err)
 	}
-	m.ConfigDigest, m.ConfigMediaType = d.Config.Digest, d.Config.MediaType
-	m.Newest = newest(layers)
-	m.Bytes = sizeOf(append(layers, *d.Config))
+	m.ConfigDigest = d.Config.Digest
+	_, m.Newest = sum(layers)
+	m.Bytes, _ = sum(append(layers, *d.Config))
 	special := d.ArtifactType != nil || d.Subject != nil
 	switch d.Config.MediaType {
 	case typeCacheConfig:

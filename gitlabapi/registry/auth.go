@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/internal/flight"
 )
 
 const (
@@ -32,41 +34,36 @@ const (
 	deniedFor = 5 * time.Minute
 )
 
-// challenge is what the registry answers to a request without a token.
-type challenge struct {
-	open bool // it wants no token
-}
-
-// challenge asks the registry whose tokens it wants. The answer is good only if they are those
-// of the instance's own /jwt/auth: anything else is a [ChallengeError], as the registry's
-// address, or the instance's, must be wrong then.
-func (r *Registry) challenge(ctx context.Context) (challenge, error) {
+// challenge asks the registry whose tokens it wants, and reports whether it wants none. The
+// answer is good only if they are those of the instance's own /jwt/auth: anything else is a
+// [throttle.FormatError], as the registry's address, or the instance's, must be wrong then.
+func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	q := request{method: http.MethodGet, path: "/v2/"}
 	resp, err := r.send(ctx, q, throttle.Secret{})
 	if err != nil {
-		return challenge{}, err
+		return false, err
 	}
 	header := resp.Header.Get("WWW-Authenticate")
 	switch {
 	case resp.StatusCode == http.StatusOK:
-		return challenge{open: true}, nil
+		return true, nil
 	case resp.StatusCode != http.StatusUnauthorized || header == "":
-		return challenge{}, r.refusal(resp, "")
+		return false, r.refusal(resp, "")
 	}
 	scheme, parameters := parseChallenge(header)
 	realm := parameters["realm"]
 	switch {
 	case scheme != "bearer" || realm == "":
-		err = &ChallengeError{"the registry does not ask for a token, but for another proof"}
+		err = &throttle.FormatError{Problem: "the registry does not ask for a token, but for another proof"}
 	case !isRealm(realm, r.jwtAuth()):
-		err = &ChallengeError{"the registry asks for a token of " + r.client.Scrub(realm) +
+		err = &throttle.FormatError{Problem: "the registry asks for a token of " + r.client.Scrub(realm) +
 			", which is not the instance's own: is GITLAB_URL the address that the registry knows it by?"}
 	case parameters["service"] != service:
-		err = &ChallengeError{"the registry asks for a token of another service than " + service}
+		err = &throttle.FormatError{Problem: "the registry asks for a token of another service than " + service}
 	default:
-		return challenge{}, nil
+		return false, nil
 	}
-	return challenge{}, q.failed(err)
+	return false, q.failed(err)
 }
 
 // parameterForm is a parameter of a challenge (RFC 9110, section 11.2).
@@ -97,20 +94,11 @@ func isRealm(realm string, own *url.URL) bool {
 	if err != nil || u.User != nil || u.Opaque != "" || strings.ContainsAny(realm, "?#\\") {
 		return false
 	}
-	return u.Scheme == own.Scheme && strings.EqualFold(u.Hostname(), own.Hostname()) &&
-		portOf(u) == portOf(own) && u.EscapedPath() == own.EscapedPath()
-}
-
-// portOf returns the port of an address, that of its scheme if it names none.
-func portOf(u *url.URL) string {
-	switch {
-	case u.Port() != "":
-		return u.Port()
-	case u.Scheme == "http":
-		return "80"
-	default:
-		return "443"
+	port := func(u *url.URL) string {
+		return cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
 	}
+	return u.Scheme == own.Scheme && strings.EqualFold(u.Hostname(), own.Hostname()) &&
+		port(u) == port(own) && u.EscapedPath() == own.EscapedPath()
 }
 
 // token is a token of the registry for one repository or several.
@@ -147,10 +135,9 @@ func (r *Registry) bearer(ctx context.Context, repository string, refused thrott
 
 // fetchToken asks the instance for a token for the repositories, or one without any scope.
 // Other requests wait for the token, so it has the priority of a recheck.
-func (r *Registry) fetchToken(ctx context.Context, repositories []string) (token, error) {
-	never := func(challenge) bool { return false }
-	wanted, err := r.challenges.Get(ctx, "", never, r.Recheck().challenge)
-	if err != nil || wanted.open {
+func (r *Registry) fetchToken(ctx context.Context, repositories []string) (t token, err error) {
+	open, err := r.challenges.Get(ctx, "", flight.Never, r.Recheck().challenge)
+	if err != nil || open {
 		return token{}, err
 	}
 	query := url.Values{"service": {service}}
@@ -164,7 +151,6 @@ func (r *Registry) fetchToken(ctx context.Context, repositories []string) (token
 		return token{}, errors.New("the request for a token cannot be made")
 	}
 	req.SetBasicAuth(userName, r.client.Token().Reveal())
-	var t token
 	err = r.bans.try(ctx, func() error {
 		asked := time.Now()
 		resp, err := r.client.Do(req, throttle.Request{Priority: throttle.Recheck, NoRedirect: true})
@@ -190,49 +176,24 @@ func (r *Registry) fetchToken(ctx context.Context, repositories []string) (token
 var tokenForm = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // readToken reads the answer of /jwt/auth. What the token allows, and how long it lives where
-// the answer does not say so, stands in its claims; to check its signature is up to the
-// registry. Its life is a difference of two of the server's times, as its clock may differ from
-// ours.
+// the answer does not say so, stands in its claims. Its life is a difference of two of the
+// server's times, as its clock may differ from ours.
 func readToken(body []byte, repositories []string, asked time.Time) (token, error) {
 	var answer struct {
 		Token       string `json:"token"`
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return token{}, &throttle.FormatError{Problem: "the answer holds no token"}
-	}
-	text := answer.Token
-	if text == "" {
-		text = answer.AccessToken
-	}
-	if !tokenForm.MatchString(text) {
+	err := json.Unmarshal(body, &answer)
+	text := cmp.Or(answer.Token, answer.AccessToken)
+	if err != nil || !tokenForm.MatchString(text) {
 		return token{}, &throttle.FormatError{Problem: "the answer holds no token"}
 	}
 	t := token{bearer: throttle.NewSecret(text)}
-	var claims struct {
-		IssuedAt int64 `json:"iat"`
-		Expires  int64 `json:"exp"`
-		Access   *[]struct {
-			Type    string   `json:"type"`
-			Name    string   `json:"name"`
-			Actions []string `json:"actions"` // without those that are denied
-		} `json:"access"`
-	}
-	if parts := strings.Split(text, "."); len(parts) == 3 {
-		if payload, err := base64.RawURLEncoding.DecodeString(parts[1]); err != nil || json.Unmarshal(payload, &claims) != nil {
-			claims.IssuedAt, claims.Expires, claims.Access = 0, 0, nil
-		}
-	}
-	if claims.Access != nil {
-		allowed := make(map[string]bool)
-		for _, a := range *claims.Access {
-			allowed[a.Name] = allowed[a.Name] || a.Type == "repository" && (slices.Contains(a.Actions, "pull") || slices.Contains(a.Actions, "*"))
-		}
-		for _, repository := range repositories {
-			if !allowed[repository] {
-				t.denied = append(t.denied, repository)
-			}
+	claims := readClaims(text)
+	for _, repository := range repositories {
+		if claims.Access != nil && !claims.allow(repository) {
+			t.denied = append(t.denied, repository)
 		}
 	}
 	seconds := answer.ExpiresIn
@@ -247,6 +208,42 @@ func readToken(body []byte, repositories []string, asked time.Time) (token, erro
 		t.until = asked.Add(deniedFor)
 	}
 	return t, nil
+}
+
+// claims are what a token says of itself, as far as that matters here.
+type claims struct {
+	IssuedAt int64 `json:"iat"`
+	Expires  int64 `json:"exp"`
+	Access   []struct {
+		Type    string   `json:"type"`
+		Name    string   `json:"name"`
+		Actions []string `json:"actions"` // without those that are denied
+	} `json:"access"`
+}
+
+// readClaims reads the claims of a token, none where it has none that can be read. To check its
+// signature is up to the registry.
+func readClaims(text string) claims {
+	var c claims
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return c
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &c) != nil {
+		return claims{}
+	}
+	return c
+}
+
+// allow reports whether a repository may be read.
+func (c claims) allow(repository string) bool {
+	for _, a := range c.Access {
+		if a.Type == "repository" && a.Name == repository && (slices.Contains(a.Actions, "pull") || slices.Contains(a.Actions, "*")) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxAttempts is how many tokens are asked for at once. GitLab bans an address for an hour

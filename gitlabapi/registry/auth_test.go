@@ -179,7 +179,7 @@ func TestARefusedPasswordIsShownOnce(t *testing.T) {
 		if !errors.Is(err, ErrDenied) || errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrForbidden) {
 			t.Errorf("%d: got %v", i, err)
 		}
-		if status, ok := errors.AsType[*throttle.StatusError](err); !ok || status.Path != "/jwt/auth" || status.Code != "UNAUTHORIZED" || status.Message != "HTTP Basic: Access denied." {
+		if status, ok := errors.AsType[*throttle.StatusError](err); !ok || status.Path != "/jwt/auth" || status.Message != "UNAUTHORIZED: HTTP Basic: Access denied." {
 			t.Errorf("%d: got %v", i, err)
 		}
 	}

@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,19 +45,19 @@ func (e *LostManifestError) Error() string {
 // Unwrap returns the registry's answer.
 func (e *LostManifestError) Unwrap() error { return e.Err }
 
-// A ChallengeError is a registry that does not want a token of the instance's own, or wants
-// one from another address. Nothing was sent there.
-type ChallengeError struct{ Problem string }
-
-// Error implements error.
-func (e *ChallengeError) Error() string { return e.Problem }
-
 // An ElsewhereError is a blob that the registry keeps elsewhere, as a rule in an object store, to
 // which it redirects. The redirect was not followed: ask the API instead.
 type ElsewhereError struct{ To string } // without query
 
 // Error implements error.
 func (e *ElsewhereError) Error() string { return "the registry keeps it elsewhere, at " + e.To }
+
+// wrap puts what was being done before an error, if there is one.
+func wrap(err *error, format string, args ...any) {
+	if *err != nil {
+		*err = fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), *err)
+	}
+}
 
 // refusal reads the registry's words out of an answer that is no success; the tag is the one
 // whose manifest was asked for, if any. A registry answers 401 to a token that does not allow

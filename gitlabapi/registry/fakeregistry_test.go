@@ -174,7 +174,7 @@ func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	_, errs["TagRows"] = allRows(r.TagRows(ctx, "group/app", ""))
 	_, errs["Head"] = r.Head(ctx, "group/app", "tag")
 	_, errs["Manifest"] = r.Manifest(ctx, "group/app", "tag")
-	_, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))
+	_, _, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))
 	_, errs["Signs"] = r.Signs(ctx)
 	return errs
 }

@@ -217,7 +217,7 @@ func TestAllMediaTypesAreAccepted(t *testing.T) {
 func TestBlobsInAnObjectStore(t *testing.T) {
 	for _, to := range []string{"https://store.example/bucket/x?signature=secret", "https://registry.example/elsewhere", "http://registry.example/v2/"} {
 		h := &fakeRegistry{serve: always(307, "", "Location", to)}
-		_, err := h.connect(t, throttle.Config{MaxRetries: 3}).ConfigCreated(t.Context(), "group/app", digestOf(1))
+		_, _, err := h.connect(t, throttle.Config{MaxRetries: 3}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 		elsewhere, ok := errors.AsType[*ElsewhereError](err)
 		if !ok || strings.Contains(err.Error(), "signature") || !strings.HasPrefix(to, elsewhere.To) {
 			t.Errorf("%s: got %v", to, err)
@@ -227,7 +227,7 @@ func TestBlobsInAnObjectStore(t *testing.T) {
 		}
 	}
 	h := &fakeRegistry{login: always(307, "", "Location", "https://evil.example/")}
-	_, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
+	_, _, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 	if _, ok := errors.AsType[*ElsewhereError](err); ok || err == nil {
 		t.Errorf("a redirect of /jwt/auth: %v", err)
 	}
@@ -236,11 +236,11 @@ func TestBlobsInAnObjectStore(t *testing.T) {
 		"a page":       always(200, "<html>", "Content-Type", "text/html"),
 		"too large":    document("application/octet-stream", strings.Repeat(" ", manifest.MaxBytes+1)),
 	} {
-		if _, err := (&fakeRegistry{serve: serve}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1)); !isFormat(err) {
+		if _, _, err := (&fakeRegistry{serve: serve}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1)); !isFormat(err) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	_, err = (&fakeRegistry{serve: always(404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
+	_, _, err = (&fakeRegistry{serve: always(404, `{"errors":[{"code":"NAME_UNKNOWN"}]}`)}).connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", digestOf(1))
 	if !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, ErrManifestNotFound) {
 		t.Errorf("a blob that is missing says of the manifest: %v", err)
 	}
@@ -255,7 +255,7 @@ func TestNamesThatAreNeverSent(t *testing.T) {
 		_, rows := allRows(r.TagRows(t.Context(), path, ""))
 		_, head := r.Head(t.Context(), path, "tag")
 		_, get := r.Manifest(t.Context(), path, "tag")
-		_, blob := r.ConfigCreated(t.Context(), path, digestOf(1))
+		_, _, blob := r.ConfigCreated(t.Context(), path, digestOf(1))
 		for _, err := range []error{tags, rows, head, get, blob} {
 			if !isFormat(err) {
 				t.Errorf("%q: %v", path, err)
@@ -268,7 +268,7 @@ func TestNamesThatAreNeverSent(t *testing.T) {
 		}
 	}
 	for _, digest := range []string{"", "x", "sha256:", "sha256:../../..", "tag"} {
-		if _, err := r.ConfigCreated(t.Context(), "group/app", digest); !isFormat(err) {
+		if _, _, err := r.ConfigCreated(t.Context(), "group/app", digest); !isFormat(err) {
 			t.Errorf("digest %q: %v", digest, err)
 		}
 	}
@@ -296,7 +296,7 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 		}}
 		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			d.add()
+			d.Add()
 			if strings.HasPrefix(req.URL.Path, "/api/v4") {
 				return reply(req, 200, "[]"), nil
 			}
@@ -313,7 +313,7 @@ func TestTheRegistrySharesTheGate(t *testing.T) {
 		}
 		// Ping, token and HEAD at one a second; then the pause, and half the rate.
 		want := seconds(0, 1, 2, 32, 34)
-		got := d.times()
+		got := d.Times()
 		for i := range want {
 			if i >= len(got) || got[i] != want[i] {
 				t.Fatalf("sent at %v, want %v", got, want)

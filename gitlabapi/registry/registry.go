@@ -33,7 +33,7 @@ type Registry struct {
 	base     *url.URL // scheme and host
 	priority throttle.Priority
 
-	challenges *flight.Cache[challenge]
+	challenges *flight.Cache[bool]  // whether the registry wants no token
 	tokens     *flight.Cache[token] // by the repositories that they are for; "" for none
 	bans       *banGuard
 	shared     map[string][]string // for a repository, all that share its token
@@ -50,7 +50,7 @@ func New(client *throttle.Client, address string) (*Registry, error) {
 	return &Registry{
 		client:     client,
 		base:       base,
-		challenges: flight.NewCache[challenge](1),
+		challenges: flight.NewCache[bool](1),
 		tokens:     flight.NewCache[token](maxTokens),
 		bans:       newBanGuard(),
 	}, nil
@@ -58,23 +58,17 @@ func New(client *throttle.Client, address string) (*Registry, error) {
 
 // ParseURL checks the address of a registry and adds the scheme that it lacks.
 func ParseURL(address string) (*url.URL, error) {
-	bare := !strings.Contains(address, "://")
-	if bare {
-		address = "https://" + address
+	scheme, host, hasScheme := strings.Cut(strings.TrimSuffix(address, "/"), "://")
+	if !hasScheme {
+		scheme, host = "https", scheme
 	}
-	u, err := url.Parse(strings.TrimSuffix(address, "/"))
+	u, err := throttle.ParseURL(scheme + "://" + host)
 	switch {
 	case err != nil:
-		return nil, errors.New("it is not a URL")
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New("it must be an address such as https://registry.example.com")
-	case u.User != nil:
-		return nil, errors.New("it must not hold a user name or a password")
-	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, err
+	case u.Host != host:
 		return nil, errors.New("it must end with the host: a registry has no path")
-	}
-	ip := net.ParseIP(u.Hostname())
-	if bare && (ip != nil && ip.IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")) {
+	case !hasScheme && (net.ParseIP(u.Hostname()).IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")):
 		u.Scheme = "http"
 	}
 	return u, nil
@@ -121,9 +115,6 @@ func (r *Registry) Recheck() *Registry {
 	return &view
 }
 
-// Host returns the registry's host, with a port if it has one.
-func (r *Registry) Host() string { return r.base.Host }
-
 // Format implements [fmt.Formatter], so that no verb shows what the registry holds.
 func (r *Registry) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "registry at %s", r.base.Redacted()) }
 
@@ -143,8 +134,8 @@ func checkPath(path string) error {
 	return nil
 }
 
-// checkTag refuses, before anything is sent, a name that no tag can have.
-func checkTag(tag string) error {
+// CheckTag returns an error for a name that no tag can have.
+func CheckTag(tag string) error {
 	if !tagForm.MatchString(tag) {
 		return &throttle.FormatError{Problem: "no tag can have this name"}
 	}
@@ -158,10 +149,8 @@ type request struct {
 	path       string // used as it is
 	query      string
 	accept     string
-	maxBody    int64
-	mediaTypes throttle.MediaTypes
-	immutable  bool
-	tag        string // whose manifest is asked for, "" for other things
+	tag        string           // whose manifest is asked for, "" for other things
+	options    throttle.Request // its MaxBody, Accepts and Immutable
 }
 
 // failed puts what is wrong with the answer to a request into an error.
@@ -178,16 +167,15 @@ func (r *Registry) do(ctx context.Context, q request) (*http.Response, error) {
 	}
 	resp, err := r.send(ctx, q, bearer)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && !bearer.IsZero() {
-		if bearer, err = r.bearer(ctx, q.repository, bearer); err != nil {
-			return nil, err
+		if bearer, err = r.bearer(ctx, q.repository, bearer); err == nil {
+			resp, err = r.send(ctx, q, bearer)
 		}
-		resp, err = r.send(ctx, q, bearer)
+	}
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = r.refusal(resp, q.tag)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, r.refusal(resp, q.tag)
 	}
 	return resp, nil
 }
@@ -205,8 +193,6 @@ func (r *Registry) send(ctx context.Context, q request, bearer throttle.Secret) 
 	if !bearer.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
 	}
-	return r.client.Do(req, throttle.Request{
-		Server: throttle.Registry, Priority: r.priority, NoRedirect: true,
-		MaxBody: q.maxBody, Accepts: q.mediaTypes, Immutable: q.immutable,
-	})
+	q.options.Server, q.options.Priority, q.options.NoRedirect = throttle.Registry, r.priority, true
+	return r.client.Do(req, q.options)
 }

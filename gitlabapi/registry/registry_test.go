@@ -24,7 +24,7 @@ func TestARegistryFromEndToEnd(t *testing.T) {
 		t.Fatalf("Manifest() = %+v, %v", m, err)
 	}
 	d, err := r.Head(t.Context(), "group/app", "tag")
-	if err != nil || d != (Descriptor{MediaType: manifest.TypeOCIIndex, Digest: sha256Of(body)}) {
+	if err != nil || d != (manifest.Manifest{MediaType: manifest.TypeOCIIndex, Digest: sha256Of(body)}) {
 		t.Fatalf("Head() = %+v, %v", d, err)
 	}
 	want := []string{
@@ -81,18 +81,19 @@ func TestSharedTokensAreBounded(t *testing.T) {
 func TestConfigCreated(t *testing.T) {
 	for body, want := range map[string]struct {
 		created time.Time
+		undated bool
 		fails   bool
 	}{
 		string(fixture(t, "image-config-blob.json")): {created: time.Date(2026, 11, 23, 9, 8, 29, 576920831, time.UTC)},
-		string(fixture(t, "cache-config-blob.json")): {},
-		`{}`:                                 {},
-		`{"created":null}`:                   {},
+		string(fixture(t, "cache-config-blob.json")): {undated: true},
+		`{}`:                                 {undated: true},
+		`{"created":null}`:                   {undated: true},
 		`{"Created":"2026-11-23T09:08:29Z"}`: {fails: true}, // Docker would say that it has a date
-		`{"config":{"created":"2026-11-23T09:08:29Z"}}`: {},
+		`{"config":{"created":"2026-11-23T09:08:29Z"}}`: {undated: true},
 		`{"created":""}`:                                    {fails: true},
 		`{"created":7}`:                                     {fails: true},
 		`{"created":"yesterday"}`:                           {fails: true},
-		`{"created":"0001-01-01T00:00:00Z"}`:                {fails: true},
+		`{"created":"0001-01-01T00:00:00Z"}`:                {}, // a date all the same
 		`{"created":null,"created":"2026-11-23T09:08:29Z"}`: {fails: true},
 		`{"created":"2026-11-23T09:08:29Z"`:                 {fails: true},
 		`[]`:                                                {fails: true},
@@ -101,9 +102,9 @@ func TestConfigCreated(t *testing.T) {
 		`{"created":"1970-01-01T00:00:00Z"}`:      {created: time.Unix(0, 0)},
 	} {
 		h := &fakeRegistry{serve: document("application/octet-stream", body)}
-		got, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", sha256Of(body))
-		if (err != nil) != want.fails || !got.Equal(want.created) {
-			t.Errorf("%.60s: got %v, %v; want %+v", body, got, err, want)
+		got, dated, err := h.connect(t, throttle.Config{}).ConfigCreated(t.Context(), "group/app", sha256Of(body))
+		if (err != nil) != want.fails || !got.Equal(want.created) || dated == (want.undated || want.fails) {
+			t.Errorf("%.60s: got %v, dated: %v, %v; want %+v", body, got, dated, err, want)
 		}
 	}
 }

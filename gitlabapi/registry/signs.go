@@ -21,16 +21,7 @@ const (
 )
 
 // String returns the sign as reports show it.
-func (s Sign) String() string {
-	switch s {
-	case SignLegacy:
-		return "legacy"
-	case SignDatabase:
-		return "database"
-	default:
-		return "unknown"
-	}
-}
+func (s Sign) String() string { return [...]string{"unknown", "legacy", "database"}[s] }
 
 // Signs is what a registry shows of itself.
 type Signs struct {
@@ -54,7 +45,7 @@ func (r *Registry) Signs(ctx context.Context) (Signs, error) {
 	var signs Signs
 	resp, err := r.do(ctx, request{method: http.MethodGet, path: "/v2/"})
 	if err != nil {
-		return signs, fmt.Errorf("asking the registry at %s: %w", r.Host(), err)
+		return signs, fmt.Errorf("asking the registry at %s: %w", r.base.Host, err)
 	}
 	signs.InReach = true
 	switch strings.ToLower(resp.Header.Get(databaseHeader)) {
@@ -71,7 +62,7 @@ func (r *Registry) Signs(ctx context.Context) (Signs, error) {
 	case answered && status.Status == http.StatusNotFound && !strings.HasSuffix(status.Path, "/jwt/auth"):
 		signs.V1 = SignLegacy
 	default:
-		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.Host(), err)
+		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.base.Host, err)
 	}
 	return signs, nil
 }

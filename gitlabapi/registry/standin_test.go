@@ -141,9 +141,9 @@ func checkDates(t *testing.T, r *registry.Registry, tag string, m manifest.Manif
 	if m.ConfigDigest == "" {
 		return
 	}
-	created, err := r.ConfigCreated(t.Context(), "group/app/web", m.ConfigDigest)
-	if dated := m.Kind == manifest.KindImage; err != nil || created.IsZero() == dated {
-		t.Errorf("%s: created %v, %v", tag, created, err)
+	created, dated, err := r.ConfigCreated(t.Context(), "group/app/web", m.ConfigDigest)
+	if err != nil || dated != (m.Kind == manifest.KindImage) {
+		t.Errorf("%s: created %v, dated: %v, %v", tag, created, dated, err)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestNoFaultOfTheRegistryProvesAnything(t *testing.T) {
 				_, tags := r.Tags(t.Context(), "group/app/web")
 				_, head := r.Head(t.Context(), "group/app/web", "image")
 				_, manifest := r.Manifest(t.Context(), "group/app/web", "cache-index")
-				_, created := r.ConfigCreated(t.Context(), "group/app/web", "sha256:"+strings.Repeat("0", 64))
+				_, _, created := r.ConfigCreated(t.Context(), "group/app/web", "sha256:"+strings.Repeat("0", 64))
 				for method, err := range map[string]error{"Tags": tags, "Head": head, "Manifest": manifest, "ConfigCreated": created} {
 					if errors.Is(err, registry.ErrManifestNotFound) || errors.Is(err, registry.ErrRepositoryNotFound) || errors.Is(err, throttle.ErrUnauthorized) {
 						t.Errorf("%s, %v, %s: %v", name, regime, method, err)

@@ -47,7 +47,7 @@ func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 	var tags []string
 	for page, err := range list.pages(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("listing the tags of %s at the registry: %w", path, err)
+			return nil, err
 		}
 		tags = append(tags, page...)
 	}
@@ -58,10 +58,8 @@ func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
 // TagRows lists the tags of a repository on a registry with the metadata database, page by page
 // as they come and in the order of the database's collation, which need not be that of bytes;
 // from the first that comes after a name, or all after "". A tag can come twice when the list
-// changes meanwhile. The first error is the
-// last thing that it yields, and means that the listing was not whole. It is
-// [ErrRepositoryNotFound] when the registry itself says that there is no such repository, and
-// says so before any row: one that vanishes half-way is a [throttle.ListingError].
+// changes meanwhile. The first error is the last thing that it yields, and means that the
+// listing was not whole; its classes are those of [Registry.Tags].
 func (r *Registry) TagRows(ctx context.Context, path, after string) iter.Seq2[[]TagRow, error] {
 	mediaTypes := make(map[string]string)
 	list := listing[TagRow]{
@@ -69,16 +67,7 @@ func (r *Registry) TagRows(ctx context.Context, path, after string) iter.Seq2[[]
 		decode: func(body []byte) ([]TagRow, error) { return decodeTagRows(mediaTypes, body) },
 		name:   func(row TagRow) string { return row.Name },
 	}
-	return func(yield func([]TagRow, error) bool) {
-		for page, err := range list.pages(ctx) {
-			if err != nil {
-				err = fmt.Errorf("listing the tags of %s at the registry: %w", path, err)
-			}
-			if !yield(page, err) {
-				return
-			}
-		}
-	}
+	return list.pages(ctx)
 }
 
 // A listing walks the pages of one of the registry's lists of tags.
@@ -99,12 +88,15 @@ type listing[T any] struct {
 // empty one that is not the last, is an error: a list that goes on like this has no end.
 func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
+		fail := func(err error) {
+			yield(nil, fmt.Errorf("listing the tags of %s at the registry: %w", l.repository, err))
+		}
 		if err := checkPath(l.repository); err != nil {
-			yield(nil, err)
+			fail(err)
 			return
 		}
 		q := request{
-			method: http.MethodGet, repository: l.repository, path: l.path, maxBody: l.maxBody,
+			method: http.MethodGet, repository: l.repository, path: l.path, options: throttle.Request{MaxBody: l.maxBody},
 			query: pageAfter(l.after),
 		}
 		for seen := (throttle.SeenPages{}); ; {
@@ -122,7 +114,7 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 				err = q.failed(&throttle.ListingError{Problem: "a page of the listing brings nothing new"})
 			}
 			if err != nil {
-				yield(nil, err)
+				fail(err)
 				return
 			}
 			if !yield(items, nil) || next == "" {

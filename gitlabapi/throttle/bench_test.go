@@ -9,10 +9,10 @@ import (
 
 // BenchmarkLimiterWithoutLimit is what every request pays for the limiter.
 func BenchmarkLimiterWithoutLimit(b *testing.B) {
-	g := newLimiter(0, 1, math.MaxInt)
+	l := newLimiter(0, 1, math.MaxInt)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := g.wait(b.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(b.Context(), reads, Ordinary); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -20,28 +20,28 @@ func BenchmarkLimiterWithoutLimit(b *testing.B) {
 
 // BenchmarkLimiterShared has all processors at one limiter.
 func BenchmarkLimiterShared(b *testing.B) {
-	g := newLimiter(0, 1, math.MaxInt)
+	l := newLimiter(0, 1, math.MaxInt)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := g.wait(b.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(b.Context(), reads, Ordinary); err != nil {
 				b.Error(err)
 			}
 		}
 	})
 }
 
-// told what is left of a limit.
+// BenchmarkLimiterAndBack is a request and its answer, which says what is left of a limit.
 func BenchmarkLimiterAndBack(b *testing.B) {
-	g := newLimiter(1, math.MaxInt32, math.MaxInt)
+	l := newLimiter(1, math.MaxInt32, math.MaxInt)
 	resp := reply(nil, 200, "", "RateLimit-Name", "api", "RateLimit-Limit", "2000", "RateLimit-Remaining", "1990",
 		"RateLimit-Reset", "4000000000", "Date", "Tue, 02 Oct 2096 07:06:00 GMT")
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := g.wait(b.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(b.Context(), reads, Ordinary); err != nil {
 			b.Fatal(err)
 		}
-		g.leave(reads, time.Now(), resp)
+		l.leave(reads, time.Now(), resp)
 	}
 }
 

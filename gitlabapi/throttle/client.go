@@ -40,12 +40,9 @@ type Config struct {
 	// Concurrency bounds the requests in flight; less than 1 counts as 1.
 	Concurrency int
 	// RateLimit is the number of requests a second, 0 for no limit; RateBurst how many may
-	// go at once after a quiet time, less than 1 counting as 1. Requests to the instance
-	// come slower, never faster, while its answers say that less is left: what
-	// RateLimit-Remaining leaves, but for a tenth of RateLimit-Limit, is spread over the
-	// time to RateLimit-Reset. That holds without a limit too. After a pause that a server
-	// asked for, everything begins at half the rate, without a limit at half of what it was
-	// before, and is back after ten seconds.
+	// go at once after a quiet time, less than 1 counting as 1. With and without a limit,
+	// requests come slower while GitLab's RateLimit headers say that less is left, of which a
+	// tenth is left to others, and for ten seconds after a pause that a server asked for.
 	RateLimit float64
 	RateBurst int
 	// RequestTimeout bounds one attempt of a request, from sending it to the last byte of
@@ -63,16 +60,11 @@ type Config struct {
 
 // A Client sends requests. It is safe for concurrent use.
 type Client struct {
-	base       *url.URL
-	token      Secret
-	agent      string
-	network    http.RoundTripper
-	limiter    *limiter
-	timeout    time.Duration
-	maxRetries int
-	log        *slog.Logger
-
-	requests, registryRequests, retries atomic.Int64
+	config  Config // with Log and Transport
+	base    *url.URL
+	limiter *limiter
+	sent    [2]atomic.Int64 // requests, by Server
+	retries atomic.Int64
 }
 
 // Stats says what a client has done so far.
@@ -91,22 +83,14 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	network := config.Transport
-	if network == nil {
-		ordinary := http.DefaultTransport.(*http.Transport).Clone()
-		ordinary.MaxIdleConnsPerHost = max(config.Concurrency, 1)
-		network = ordinary
+	config.Log = cmp.Or(config.Log, slog.New(slog.DiscardHandler))
+	if config.Transport == nil {
+		network := http.DefaultTransport.(*http.Transport).Clone()
+		network.MaxIdleConnsPerHost = max(config.Concurrency, 1)
+		config.Transport = network
 	}
-	return &Client{
-		base:       base,
-		token:      config.Token,
-		agent:      config.UserAgent,
-		network:    network,
-		limiter:    newLimiter(config.RateLimit, config.RateBurst, config.Concurrency),
-		timeout:    config.RequestTimeout,
-		maxRetries: config.MaxRetries,
-		log:        cmp.Or(config.Log, slog.New(slog.DiscardHandler)),
-	}, nil
+	limiter := newLimiter(config.RateLimit, config.RateBurst, config.Concurrency)
+	return &Client{config: config, base: base, limiter: limiter}, nil
 }
 
 // ParseURL checks the address of an instance.
@@ -116,7 +100,7 @@ func ParseURL(address string) (*url.URL, error) {
 	case err != nil:
 		return nil, errors.New("it is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, errors.New("it must be an address such as https://gitlab.example.com")
+		return nil, errors.New("it must begin with https:// or http:// and name a host")
 	case u.User != nil:
 		return nil, errors.New("it must not hold a user name or a password")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
@@ -133,13 +117,13 @@ func (c *Client) URL() *url.URL {
 }
 
 // Token returns the access token.
-func (c *Client) Token() Secret { return c.token }
+func (c *Client) Token() Secret { return c.config.Token }
 
 // Stats returns what the client has done so far.
 func (c *Client) Stats() Stats {
 	return Stats{
-		Requests:         c.requests.Load(),
-		RegistryRequests: c.registryRequests.Load(),
+		Requests:         c.sent[Instance].Load(),
+		RegistryRequests: c.sent[Registry].Load(),
 		Retries:          c.retries.Load(),
 		Throttled:        c.limiter.throttledFor(time.Now()),
 	}

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // maxMessage bounds what an error keeps of a server's answer, in bytes.
@@ -39,35 +39,32 @@ type StatusError struct {
 	Method  string
 	Path    string // escaped, without query
 	Status  int
-	Code    string // the registry's word for what is wrong, "MANIFEST_UNKNOWN"; "" elsewhere
 	Message string // the server's own, at most a kilobyte, printable, on one line
 	// Classes are what the error is, for [errors.Is]. The client that asked knows.
 	Classes []error
-	// LacksScope is set when the answer says that the token lacks a scope.
-	LacksScope bool
 }
 
 // Error implements error.
 func (e *StatusError) Error() string {
-	text := fmt.Sprintf("%s %s: status %d", e.Method, e.Path, e.Status)
-	for _, more := range []string{e.Code, e.Message} {
-		if more != "" {
-			text += ": " + more
-		}
-	}
-	return text
+	return strings.TrimSuffix(fmt.Sprintf("%s %s: status %d: %s", e.Method, e.Path, e.Status, e.Message), ": ")
 }
 
 // Is reports whether the error is of a class.
 func (e *StatusError) Is(class error) bool { return slices.Contains(e.Classes, class) }
 
 // StatusError reads the server's own words out of an answer that is no success: those of
-// GitLab's API, of GraphQL, or of a registry. Status 403 and 404 have their classes already.
+// GitLab's API, of GraphQL, or of a registry. Those of status 403 and 404 have their classes.
 func (c *Client) StatusError(resp *http.Response) *StatusError {
 	e := &StatusError{
 		Method: resp.Request.Method,
 		Path:   c.scrub(resp.Request, resp.Request.URL.EscapedPath()), // a redirect may have chosen it
 		Status: resp.StatusCode,
+	}
+	switch e.Status {
+	case http.StatusForbidden:
+		e.Classes = append(e.Classes, ErrForbidden)
+	case http.StatusNotFound:
+		e.Classes = append(e.Classes, ErrNotFound)
 	}
 	var answer struct {
 		Message     any    `json:"message"`
@@ -76,8 +73,10 @@ func (c *Client) StatusError(resp *http.Response) *StatusError {
 		Errors      any    `json:"errors"`
 	}
 	if json.Unmarshal(Body(resp), &answer) == nil {
-		e.LacksScope = answer.Error == "insufficient_scope" && e.Status == http.StatusForbidden
 		e.Message = firstText(answer.Message, answer.Description, answer.Error, answer.Errors)
+		if answer.Error == "insufficient_scope" && e.Status == http.StatusForbidden {
+			e.Classes = append(e.Classes, ErrInsufficientScope)
+		}
 	}
 	var registry struct {
 		Errors []struct {
@@ -86,41 +85,27 @@ func (c *Client) StatusError(resp *http.Response) *StatusError {
 		} `json:"errors"`
 	}
 	if json.Unmarshal(Body(resp), &registry) == nil && len(registry.Errors) > 0 && registry.Errors[0].Code != "" {
-		e.Code, e.Message = c.scrub(resp.Request, registry.Errors[0].Code), registry.Errors[0].Message
+		e.Message = strings.TrimSuffix(registry.Errors[0].Code+": "+registry.Errors[0].Message, ": ")
 	}
 	e.Message = c.scrub(resp.Request, e.Message)
-	switch e.Status {
-	case http.StatusForbidden:
-		e.Classes = append(e.Classes, ErrForbidden)
-	case http.StatusNotFound:
-		e.Classes = append(e.Classes, ErrNotFound)
-	}
-	if e.LacksScope {
-		e.Classes = append(e.Classes, ErrInsufficientScope)
-	}
 	return e
 }
 
 // firstText returns the first value that says something. GitLab's message is a string, or an
 // object of lists of strings after a failed validation.
 func firstText(values ...any) string {
-	for _, value := range values {
-		switch value := value.(type) {
-		case nil:
-		case string:
-			if value != "" {
-				return value
-			}
-		default:
-			var text strings.Builder
-			encoder := json.NewEncoder(&text)
-			encoder.SetEscapeHTML(false)
-			if encoder.Encode(value) == nil {
-				return strings.TrimSpace(text.String())
-			}
-		}
+	i := slices.IndexFunc(values, func(value any) bool { return value != nil && value != "" })
+	if i < 0 {
+		return ""
 	}
-	return ""
+	if text, ok := values[i].(string); ok {
+		return text
+	}
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(values[i]) // what came out of JSON goes into it
+	return strings.TrimSpace(text.String())
 }
 
 // A RequestError is a request that got no answer, or none that can be used.
@@ -142,20 +127,12 @@ func (e *RequestError) Error() string {
 // Unwrap returns what went wrong.
 func (e *RequestError) Unwrap() error { return e.Err }
 
-// A FormatError is an answer that is not what the server gives: HTML instead of JSON, say, or
-// details of another tag than the one asked for.
+// A FormatError is an answer that is not what the server gives: HTML instead of JSON, details
+// of another tag than the one asked for, what a cache remembers of an earlier answer.
 type FormatError struct{ Problem string }
 
 // Error implements error.
 func (e *FormatError) Error() string { return e.Problem }
-
-// A StaleError is an answer out of a cache, which says nothing about now.
-type StaleError struct{ Age int } // in seconds
-
-// Error implements error.
-func (e *StaleError) Error() string {
-	return fmt.Sprintf("a cache between here and the server answered, with what it was told %d seconds ago: it must let requests with Cache-Control: no-cache pass", e.Age)
-}
 
 // A RedirectError is a redirect that was not followed.
 type RedirectError struct {
@@ -167,10 +144,11 @@ type RedirectError struct {
 // Error implements error.
 func (e *RedirectError) Error() string {
 	variable, whose := e.Server.setting()
+	must := "be " + whose + "'s own address"
 	if e.secure {
-		return fmt.Sprintf("refused a redirect to %s: %s must begin with https://", e.To, variable)
+		must = "begin with https://"
 	}
-	return fmt.Sprintf("refused a redirect to %s: %s must be %s's own address", e.To, variable, whose)
+	return fmt.Sprintf("refused a redirect to %s: %s must %s", e.To, variable, must)
 }
 
 // A TimeoutError is an attempt that took longer than the configured time.
@@ -179,9 +157,6 @@ type TimeoutError struct{ After time.Duration }
 // Error implements error.
 func (e *TimeoutError) Error() string { return fmt.Sprintf("no answer within %s", e.After) }
 
-// Timeout makes it a timeout in the sense of [net.Error].
-func (e *TimeoutError) Timeout() bool { return true }
-
 // A ListingError is a listing that cannot be relied upon although every page of it was
 // answered.
 type ListingError struct{ Problem string }
@@ -189,28 +164,14 @@ type ListingError struct{ Problem string }
 // Error implements error.
 func (e *ListingError) Error() string { return e.Problem }
 
-// Scrub makes a text in which a server has a say fit to be shown: without the token, bounded,
-// and without the control characters that could forge a log line or steer a terminal.
-func (c *Client) Scrub(text string) string { return oneLine(c.token.scrub(text)) }
+// Scrub makes a text in which a server has a say fit to be shown: without the token, at most a
+// kilobyte, printable, on one line.
+func (c *Client) Scrub(text string) string {
+	return printable.Bound(printable.Replace(c.config.Token.scrub(text), ' '), maxMessage)
+}
 
 // scrub takes away, too, what a request has shown of its sender, which its answer may repeat.
 func (c *Client) scrub(req *http.Request, text string) string {
 	_, credential, _ := strings.Cut(req.Header.Get("Authorization"), " ")
 	return c.Scrub(NewSecret(credential).scrub(text))
-}
-
-func oneLine(text string) string {
-	text = strings.ToValidUTF8(text, string(utf8.RuneError))
-	if len(text) > maxMessage {
-		text = text[:maxMessage]
-		for !utf8.ValidString(text) && len(text) > maxMessage-utf8.UTFMax {
-			text = text[:len(text)-1]
-		}
-	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
 }

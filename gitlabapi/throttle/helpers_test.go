@@ -2,39 +2,25 @@ package throttle
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"gitlab.com/registry-gc/registry-gc/internal/wiretest"
 )
 
 // secretToken is the token of these tests, to be looked for where it must not be.
 const secretToken = "glpat-Very_Secret.Token-0123456789"
 
-// wire is a network in which a function answers.
-type wire func(*http.Request) (*http.Response, error)
+// What these tests need of package wiretest.
+type wire = wiretest.Network
 
-func (w wire) RoundTrip(req *http.Request) (*http.Response, error) { return w(req) }
-
-// reply makes an answer; headers are given as names and values in turn.
-func reply(req *http.Request, status int, body string, header ...string) *http.Response {
-	resp := &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(strings.NewReader(body)), Request: req,
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		resp.Header.Set(header[i], header[i+1])
-	}
-	return resp
-}
-
-// answering is a network in which every request gets the same answer.
-func answering(status int, body string, header ...string) wire {
-	return func(req *http.Request) (*http.Response, error) { return reply(req, status, body, header...), nil }
-}
+var (
+	reply       = wiretest.Reply
+	answering   = wiretest.Answering
+	newArrivals = wiretest.NewArrivals
+	seconds     = wiretest.Seconds
+)
 
 // newTestClient returns a client of an instance that is behind the wire.
 func newTestClient(t testing.TB, network http.RoundTripper, config Config) *Client {
@@ -73,42 +59,4 @@ func request(ctx context.Context, c *Client, method, path, body string, options 
 // ask sends one GET.
 func ask(ctx context.Context, c *Client) error {
 	return request(ctx, c, http.MethodGet, aRead, "", Request{})
-}
-
-// arrivals notes when requests were sent, counted from when it was made.
-type arrivals struct {
-	start time.Time
-	mu    sync.Mutex
-	sent  []time.Duration
-}
-
-func newArrivals() *arrivals { return &arrivals{start: time.Now()} }
-
-// add notes a request and returns how many there were before it.
-func (d *arrivals) add() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.sent = append(d.sent, time.Since(d.start))
-	return len(d.sent) - 1
-}
-
-// times returns when requests were sent, to the millisecond, in order.
-func (d *arrivals) times() []time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	times := make([]time.Duration, len(d.sent))
-	for i, at := range d.sent {
-		times[i] = at.Round(time.Millisecond)
-	}
-	slices.Sort(times)
-	return times
-}
-
-// seconds makes durations.
-func seconds(s ...float64) []time.Duration {
-	times := make([]time.Duration, len(s))
-	for i := range s {
-		times[i] = time.Duration(s[i] * float64(time.Second)).Round(time.Millisecond)
-	}
-	return times
 }

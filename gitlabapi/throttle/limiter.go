@@ -19,11 +19,11 @@ import (
 //
 // Requests pass by priority and, within one, in the order in which they came, so that no stage
 // of a run starves another one. A request overtakes only those of a lower priority and those
-// that are held by a limit that is not its own. For each that has passed, [limiter.leave] must be called.
+// that are held by a limit that is not its own.
 type limiter struct {
 	mu    sync.Mutex
 	queue []*waiter   // by priority, then by arrival
-	timer *time.Timer // admits whatever is due next; nil until something had to wait
+	timer *time.Timer // serves the queue when its next request is due
 
 	slots  int // how many more requests may be in flight
 	pauses pauses
@@ -45,18 +45,23 @@ const untilAnAnswer = time.Duration(math.MaxInt64)
 // newLimiter returns a limiter for so many requests a second, 0 or less meaning no limit, and
 // so many in flight.
 func newLimiter(perSecond float64, burst, inFlight int) *limiter {
-	return &limiter{slots: max(inFlight, 1), rate: newOwnRate(perSecond, burst)}
+	l := &limiter{slots: max(inFlight, 1), rate: newOwnRate(perSecond, burst)}
+	l.timer = time.AfterFunc(untilAnAnswer, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.serve(time.Now())
+	})
+	l.timer.Stop()
+	return l
 }
 
-// wait returns when a request may be sent, or with the context's error.
+// wait returns when a request may be sent, or with the context's error. After nil,
+// [limiter.leave] must be called.
 func (l *limiter) wait(ctx context.Context, e endpoint, p Priority) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	w := l.enter(e, p)
-	if w == nil {
-		return nil
-	}
 	select {
 	case <-w.admitted:
 	case <-ctx.Done():
@@ -68,23 +73,17 @@ func (l *limiter) wait(ctx context.Context, e endpoint, p Priority) error {
 	return nil
 }
 
-// enter admits a request at once, or returns its place in the queue.
+// enter puts a request into the queue, and admits it if nothing holds it.
 func (l *limiter) enter(e endpoint, p Priority) *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if len(l.queue) == 0 {
-		if delay, _ := l.admit(now, e); delay == 0 {
-			return nil
-		}
-	}
 	w := &waiter{endpoint: e, priority: p, admitted: make(chan struct{})}
 	i := len(l.queue)
 	for i > 0 && l.queue[i-1].priority < p {
 		i--
 	}
 	l.queue = slices.Insert(l.queue, i, w)
-	l.serve(now)
+	l.serve(time.Now())
 	return w
 }
 
@@ -104,13 +103,12 @@ func (l *limiter) giveUp(w *waiter) {
 // leave is told of every request that has passed, once its exchange is over: when it was sent
 // and, unless it failed, its answer. It returns the length of a pause that begins with that
 // answer, else 0.
-func (l *limiter) leave(e endpoint, sent time.Time, resp *http.Response) time.Duration {
+func (l *limiter) leave(e endpoint, sent time.Time, resp *http.Response) (began time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.slots++
 	l.limits.inFlight[e]--
-	var began time.Duration
 	if resp != nil {
 		wasPaused := l.pauses.left(now) > 0
 		if length := l.pauses.observe(now, sent, resp); length > 0 {
@@ -129,37 +127,26 @@ func (l *limiter) leave(e endpoint, sent time.Time, resp *http.Response) time.Du
 }
 
 // serve admits all requests that may be sent, the first in the queue first, and sets the timer
-// for the next.
+// for the next. A timer that was set for an earlier moment finds nothing to do.
 func (l *limiter) serve(now time.Time) {
 	next := untilAnAnswer
-	for i := 0; i < len(l.queue); {
-		delay, alone := l.admit(now, l.queue[i].endpoint)
-		switch {
-		case delay == 0:
-			close(l.queue[i].admitted)
-			l.queue = slices.Delete(l.queue, i, i+1)
-			continue
-		case alone:
+	for i, alone := 0, true; alone && i < len(l.queue); {
+		var delay time.Duration
+		if delay, alone = l.admit(now, l.queue[i].endpoint); delay > 0 {
+			next = min(next, delay)
 			i++
-		default:
-			i = len(l.queue)
+			continue
 		}
-		next = min(next, delay)
+		close(l.queue[i].admitted)
+		l.queue = slices.Delete(l.queue, i, i+1)
 	}
-	switch {
-	case next == untilAnAnswer: // a timer that is set finds nothing to do
-	case l.timer == nil:
-		l.timer = time.AfterFunc(next, func() {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.serve(time.Now())
-		})
-	default:
+	if next < untilAnAnswer {
 		l.timer.Reset(next)
 	}
 }
 
-// admit lets a request pass, or returns when to ask again, and whether it alone is held.
+// admit lets a request pass, or returns when to ask again. Requests behind one that is held
+// may pass if it is held alone.
 func (l *limiter) admit(now time.Time, e endpoint) (delay time.Duration, alone bool) {
 	if left := l.pauses.left(now); left > 0 {
 		return left, false
@@ -177,12 +164,10 @@ func (l *limiter) admit(now time.Time, e endpoint) (delay time.Duration, alone b
 	if l.limits.pass(now, e) {
 		l.rate.dropBurst(now)
 	}
-	return 0, false
+	return 0, true
 }
 
-// throttledFor returns how long servers have had everything held back so far. That a short
-// limit or the rate parted requests does not count: it is not the server that asked for it,
-// and others may have gone meanwhile.
+// throttledFor returns how long servers have had everything held back so far.
 func (l *limiter) throttledFor(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,13 +61,14 @@ func FuzzNextLink(f *testing.F) {
 	})
 }
 
-func TestOneLineIsBounded(t *testing.T) {
+func TestScrubIsBounded(t *testing.T) {
+	c := newTestClient(t, nil, Config{})
 	for _, text := range []string{
 		"", "x", strings.Repeat("\xff", 5000), strings.Repeat("日", 5000), strings.Repeat("\xe6", 5000), strings.Repeat("x", 1023) + "日",
 	} {
-		got := oneLine(text)
+		got := c.Scrub(text)
 		if len(got) > maxMessage || !utf8.ValidString(got) {
-			t.Errorf("oneLine(%.10q…) has %d bytes, valid: %v", text, len(got), utf8.ValidString(got))
+			t.Errorf("Scrub(%.10q…) has %d bytes, valid: %v", text, len(got), utf8.ValidString(got))
 		}
 	}
 }

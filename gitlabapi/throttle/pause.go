@@ -28,28 +28,18 @@ type pauses struct {
 // left returns how long the pause lasts that is on.
 func (p *pauses) left(now time.Time) time.Duration { return max(p.until.Sub(now), 0) }
 
-// observe learns from an answer to a request that was sent at the given time. It
-// returns the length of the pause that the answer began, or made longer.
+// observe learns from an answer to a request that was sent at the given time. It returns the
+// length of the pause that the answer began, or made longer; 0 if it did neither.
 func (p *pauses) observe(now, sent time.Time, resp *http.Response) time.Duration {
-	wait, asked := askedPause(resp, now)
+	length := askedPause(resp, now)
 	switch {
-	case asked:
-		return p.hold(now, wait)
-	case sent.Before(p.until): // belongs to the pause that is on
+	case length > 0 || sent.Before(p.until): // what was sent before a pause belongs to it
 	case resp.StatusCode == http.StatusTooManyRequests:
-		wait = min(firstPause<<p.doubled, maxOwnPause)
+		length = min(firstPause<<p.doubled, maxOwnPause)
 		p.doubled = min(p.doubled+1, 10)
-		return p.hold(now, wait)
 	default:
 		p.doubled = 0
 	}
-	return 0
-}
-
-// hold holds every request for so long from now, and returns that, or 0 if they are
-// held for as long already.
-func (p *pauses) hold(now time.Time, length time.Duration) time.Duration {
-	length = min(length, maxPause)
 	left := p.left(now)
 	if length <= left {
 		return 0
@@ -59,26 +49,23 @@ func (p *pauses) hold(now time.Time, length time.Duration) time.Duration {
 	return length
 }
 
-// askedPause returns how long an answer asks its client to wait. Retry-After counts
-// on any status that is no success, RateLimit-Reset on a 429 alone, since GitLab
-// sends it with every answer.
-func askedPause(resp *http.Response, now time.Time) (time.Duration, bool) {
+// askedPause returns how long an answer asks its client to wait, 0 if it does not and an hour
+// at most. Retry-After counts on any status that is no success, RateLimit-Reset on a 429
+// alone, since GitLab sends it with every answer.
+func askedPause(resp *http.Response, now time.Time) time.Duration {
 	if resp.StatusCode < http.StatusBadRequest {
-		return 0, false
+		return 0
 	}
-	if text := resp.Header.Get("Retry-After"); text != "" {
-		if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
-			wait := time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second
-			return wait, wait > 0
-		}
-		if at, err := http.ParseTime(text); err == nil && at.After(now) {
-			return at.Sub(now), true
-		}
+	text := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 {
+		return time.Duration(min(seconds, int(maxPause/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil && at.After(now) {
+		return min(at.Sub(now), maxPause)
 	}
 	if resp.StatusCode == http.StatusTooManyRequests {
-		if _, left, ok := untilReset(resp.Header, now); ok && left > 0 {
-			return left, true
-		}
+		_, left := untilReset(resp.Header, now)
+		return min(max(left, 0), maxPause)
 	}
-	return 0, false
+	return 0
 }

@@ -1,7 +1,6 @@
 package throttle
 
 import (
-	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -26,13 +25,11 @@ const minTarget rate.Limit = 2
 // ownRate is RATE_LIMIT: in any second at most the limit plus the burst. After a pause it
 // begins with one request, without a burst, and a slow start.
 type ownRate struct {
-	limit   rate.Limit // what RATE_LIMIT allows; [rate.Inf] for no limit
-	burst   int
-	limiter *rate.Limiter
-	current rate.Limit // what the limiter allows just now
-	target  rate.Limit // of a slow start: the limit, or without one the rate before the pause
-	step    int        // of the slow start; len(slowStart) when there is none
-	until   time.Time  // when the step ends
+	limit   rate.Limit    // what RATE_LIMIT allows; [rate.Inf] for no limit
+	limiter *rate.Limiter // of what is allowed just now
+	target  rate.Limit    // of a slow start: the limit, or without one the rate before the pause
+	step    int           // of the slow start; len(slowStart) when there is none
+	until   time.Time     // when the step ends
 	meter   meter
 }
 
@@ -41,27 +38,30 @@ func newOwnRate(perSecond float64, burst int) *ownRate {
 	if perSecond <= 0 {
 		limit = rate.Inf
 	}
-	burst = max(burst, 1)
-	return &ownRate{
-		limit: limit, burst: burst, target: limit,
-		limiter: rate.NewLimiter(limit, burst), current: limit, step: len(slowStart),
-	}
+	return &ownRate{limit: limit, limiter: rate.NewLimiter(limit, max(burst, 1)), target: limit, step: len(slowStart)}
 }
 
-// take takes the token for a request, or returns when to try again.
+// take takes the token for a request, or returns when to try again. Steps of the slow start
+// are taken at the moments when they were due, not when a request comes.
 func (r *ownRate) take(now time.Time) time.Duration {
 	for r.step < len(slowStart) && !now.Before(r.until) {
-		r.nextStep()
+		due, limit := r.until, r.limit
+		if r.step++; r.step < len(slowStart) {
+			limit, r.until = r.target*slowStart[r.step].share, due.Add(slowStart[r.step].lasts)
+		}
+		r.limiter.SetLimitAt(due, limit)
 	}
-	if r.current == rate.Inf {
-		r.meter.count(now)
+	if r.limiter.Limit() == rate.Inf {
+		r.meter.countRequest(now)
 		return 0
 	}
-	if r.limiter.AllowN(now, 1) {
+	token := r.limiter.ReserveN(now, 1)
+	delay := token.DelayFrom(now)
+	if delay == 0 {
 		return 0
 	}
-	missing := 1 - r.limiter.TokensAt(now)
-	delay := max(time.Duration(math.Ceil(missing/float64(r.current)*float64(time.Second))), 1)
+	token.CancelAt(now)
+	delay++                      // it is rounded down to the nanosecond
 	if r.step < len(slowStart) { // the next step may have it sooner
 		delay = min(delay, r.until.Sub(now))
 	}
@@ -71,7 +71,7 @@ func (r *ownRate) take(now time.Time) time.Duration {
 // dropBurst gives up the burst: what gathered while something else held requests back must
 // not let them go all at once.
 func (r *ownRate) dropBurst(now time.Time) {
-	if r.current != rate.Inf {
+	if r.limiter.Limit() != rate.Inf {
 		r.limiter.AllowN(now, int(r.limiter.TokensAt(now)))
 	}
 }
@@ -84,23 +84,8 @@ func (r *ownRate) startSlowly(now, pauseEnds time.Time) {
 		r.target = max(r.meter.rate(now), minTarget)
 	}
 	r.step, r.until = 0, pauseEnds.Add(slowStart[0].lasts)
-	r.current = r.target * slowStart[0].share
-	r.limiter = rate.NewLimiter(r.current, r.burst)
-	r.limiter.ReserveN(pauseEnds, r.burst-1)
-}
-
-// nextStep takes the next step of the slow start at the moment when it was due, not when a
-// request comes.
-func (r *ownRate) nextStep() {
-	r.step++
-	r.current = r.limit
-	if r.step < len(slowStart) {
-		r.current = r.target * slowStart[r.step].share
-	}
-	r.limiter.SetLimitAt(r.until, r.current)
-	if r.step < len(slowStart) {
-		r.until = r.until.Add(slowStart[r.step].lasts)
-	}
+	r.limiter = rate.NewLimiter(r.target*slowStart[0].share, r.limiter.Burst())
+	r.limiter.ReserveN(pauseEnds, r.limiter.Burst()-1)
 }
 
 // meter tells how fast a run is that has no limit. It counts by the second: long
@@ -111,7 +96,7 @@ type meter struct {
 	last  rate.Limit // in the span before
 }
 
-func (m *meter) count(now time.Time) {
+func (m *meter) countRequest(now time.Time) {
 	if span := now.Sub(m.since); span >= time.Second {
 		m.last = rate.Limit(float64(m.n) / span.Seconds())
 		m.since, m.n = now, 0

@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTheRateClimbsBackAfterAPause has a run at ten a second refused after three
+// TestTheRateComesBackAfterAPause has a run at ten a second refused after three
 // seconds, and a crowd waiting. Without a limit of its own it comes back to the ten
 // that it had been doing, and then to whatever it can do.
-func TestTheRateClimbsBackAfterAPause(t *testing.T) {
+func TestTheRateComesBackAfterAPause(t *testing.T) {
 	for rate, rest := range map[float64]func(i int) float64{
 		10: func(i int) float64 { return 10.05 + 0.1*float64(i) },
 		0:  func(int) float64 { return 10 },
@@ -24,7 +24,7 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.add()
+					n := d.Add()
 					if n <= 30 {
 						time.Sleep(100 * time.Millisecond)
 					}
@@ -37,7 +37,7 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 				for range 31 {
 					send(t, c, "GET", aRead)
 				}
-				until := time.Since(d.start)
+				until := time.Since(d.Start)
 				if want := 3100 * time.Millisecond; until != want {
 					t.Fatalf("refused after %v, want %v", until, want)
 				}
@@ -56,7 +56,7 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 				for i := range 80 - 26 - 37 {
 					want = append(want, seconds(10.1+rest(i))...)
 				}
-				if diff := cmp.Diff(want, d.times()[31:]); diff != "" {
+				if diff := cmp.Diff(want, d.Times()[31:]); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})
@@ -64,23 +64,23 @@ func TestTheRateClimbsBackAfterAPause(t *testing.T) {
 	}
 }
 
-// TestAPauseInTheClimbKeepsItsAim: what a run without a limit did while it climbed is
+// TestAPauseInASlowStartKeepsItsTarget: what a run without a limit did in a slow start is
 // not what it is to come back to.
-func TestAPauseInTheClimbKeepsItsAim(t *testing.T) {
+func TestAPauseInASlowStartKeepsItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(0, 1, 1000)
+		l := newLimiter(0, 1, 1000)
 		for range 40 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for range 3 { // in the pause, and in the climb after it
-			g.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
+		for range 3 { // in the pause, and in the slow start after it
+			l.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
 			time.Sleep(600 * time.Millisecond)
 		}
 		start := time.Now()
 		for range 11 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +102,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 	}{
 		{"slots for all", 64, -1, 599}, // the 600th falls on the end
 		{"slots for few", 2, -1, 599},
-		{"a pause", 64, 250, 599 - 100 - 38}, // ten seconds, and what the climb costs
+		{"a pause", 64, 250, 599 - 100 - 38}, // ten seconds, and what the slow start costs
 		{"a pause and slots for few", 2, 250, 599 - 100 - 38},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -153,45 +153,52 @@ func TestFirstComeFirstServed(t *testing.T) {
 	}
 }
 
-// TestNoRequestOvertakesTheQueue comes when a request is due that has not
-// been called yet.
+// TestNoRequestOvertakesTheQueue sends a request when an earlier one is due that has not been
+// admitted yet.
 func TestNoRequestOvertakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(1, 1, 10)
-		if w := g.enter(reads, Ordinary); w != nil {
-			t.Fatal("the first had to wait")
+		l := newLimiter(1, 1, 10)
+		if !isAdmitted(l.enter(reads, Ordinary)) {
+			t.Fatal("the first has to wait")
 		}
-		early := g.enter(reads, Ordinary)
-		g.timer.Stop()
+		early := l.enter(reads, Ordinary)
+		l.timer.Stop()
 		time.Sleep(time.Second)
-		late := g.enter(reads, Ordinary)
-		select {
-		case <-early.admitted:
-		default:
-			t.Error("who came first was not called")
+		late := l.enter(reads, Ordinary)
+		if !isAdmitted(early) {
+			t.Error("the earlier request was not admitted")
 		}
-		if late == nil {
-			t.Error("who came last passed")
+		if isAdmitted(late) {
+			t.Error("the later request was admitted")
 		}
 	})
 }
 
-// TestGivingUpLeavesNoTrace: neither one that still waits nor one that is called in the
-// same moment takes the only slot with it.
+func isAdmitted(w *waiter) bool {
+	select {
+	case <-w.admitted:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestGivingUpLeavesNoTrace: neither a request that still waits nor one that is admitted in
+// the same moment takes the only slot with it.
 func TestGivingUpLeavesNoTrace(t *testing.T) {
-	for _, called := range []bool{false, true} {
-		t.Run(fmt.Sprintf("called: %v", called), func(t *testing.T) {
-			g := newLimiter(0, 1, 1)
-			g.enter(reads, Ordinary)
-			w := g.enter(writes, Ordinary)
-			if called {
-				g.leave(reads, time.Now(), nil)
-				g.giveUp(w)
+	for _, admitted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("admitted: %v", admitted), func(t *testing.T) {
+			l := newLimiter(0, 1, 1)
+			l.enter(reads, Ordinary)
+			w := l.enter(writes, Ordinary)
+			if admitted {
+				l.leave(reads, time.Now(), nil)
+				l.giveUp(w)
 			} else {
-				g.giveUp(w)
-				g.leave(reads, time.Now(), nil)
+				l.giveUp(w)
+				l.leave(reads, time.Now(), nil)
 			}
-			if g.enter(reads, Ordinary) != nil || g.limits.inFlight[writes] != 0 {
+			if !isAdmitted(l.enter(reads, Ordinary)) || l.limits.inFlight[writes] != 0 {
 				t.Error("a request is still in the way")
 			}
 		})

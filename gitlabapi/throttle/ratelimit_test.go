@@ -172,10 +172,10 @@ func TestAWindowIsSpreadToTheMillisecond(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					n := d.add()
-					remaining, reset := 30-n, d.start.Add(10*time.Second)
+					n := d.Add()
+					remaining, reset := 30-n, d.Start.Add(10*time.Second)
 					if n >= 20 {
-						remaining, reset = 99-(n-20), d.start.Add(15*time.Second)
+						remaining, reset = 99-(n-20), d.Start.Add(15*time.Second)
 					}
 					resp := reply(req, 200, "[]", "RateLimit-Limit", "100", "RateLimit-Remaining", strconv.Itoa(remaining),
 						"RateLimit-Reset", strconv.FormatInt(reset.Add(test.skew).Unix(), 10))
@@ -202,7 +202,7 @@ func TestAWindowIsSpreadToTheMillisecond(t *testing.T) {
 				for i := range 5 {
 					want = append(want, seconds(test.then(i))...)
 				}
-				if diff := cmp.Diff(want, d.times()); diff != "" {
+				if diff := cmp.Diff(want, d.Times()); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})
@@ -267,7 +267,7 @@ func TestLimitsAreKeptApart(t *testing.T) {
 					if req.URL.Path == aListing {
 						d, q = listing, lists
 					}
-					d.add()
+					d.Add()
 					_, header := q.take()
 					return reply(req, 200, "[]", header...), nil
 				})
@@ -283,10 +283,10 @@ func TestLimitsAreKeptApart(t *testing.T) {
 				}
 				both.Wait()
 				// 1,800 in 600 s are 3 a second, less what they wait for a token then. All of them at 20 a second are 1,200.
-				if got := len(listing.times()); got < 170 || got > 182 {
+				if got := len(listing.Times()); got < 170 || got > 182 {
 					t.Errorf("%d listings in a minute, want 180", got)
 				}
-				if got := len(listing.times()) + len(rest.times()); got < 1200 || got > 1202 {
+				if got := len(listing.Times()) + len(rest.Times()); got < 1200 || got > 1202 {
 					t.Errorf("%d requests in a minute, want 1200", got)
 				}
 			})
@@ -298,18 +298,18 @@ func TestLimitsAreKeptApart(t *testing.T) {
 // old window does not come back, and requests in flight count as sent.
 func TestAnswersOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newLimiter(0, 1, 100)
+		l := newLimiter(0, 1, 100)
 		now := time.Now()
 		answer := func(remaining, after int) {
-			g.leave(reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
+			l.leave(reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
 				"RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(after), 10)))
 		}
 		for range 5 {
-			if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
-		delay := func() time.Duration { return g.limits.delay(time.Now(), reads, g.rate.limit) }
+		delay := func() time.Duration { return l.limits.delay(time.Now(), reads, l.rate.limit) }
 		steps := []struct {
 			remaining, after int
 			want             time.Duration
@@ -334,9 +334,9 @@ func TestAnswersOutOfOrder(t *testing.T) {
 func TestRetryAfterIsABetterWordThanTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newArrivals()
-		reset := strconv.FormatInt(d.start.Add(50*time.Second).Unix(), 10)
+		reset := strconv.FormatInt(d.Start.Add(50*time.Second).Unix(), 10)
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.add() > 0 {
+			if d.Add() > 0 {
 				return reply(req, 200, "[]"), nil
 			}
 			return reply(req, 429, "", "Retry-After", "7", "RateLimit-Remaining", "0", "RateLimit-Reset", reset), nil
@@ -344,7 +344,7 @@ func TestRetryAfterIsABetterWordThanTheWindow(t *testing.T) {
 		c := newTestClient(t, network, Config{})
 		send(t, c, "GET", aRead)
 		send(t, c, "GET", aRead)
-		if diff := cmp.Diff(seconds(0, 7), d.times()); diff != "" {
+		if diff := cmp.Diff(seconds(0, 7), d.Times()); diff != "" {
 			t.Errorf("requests were sent at (-want +got):\n%s", diff)
 		}
 	})
@@ -357,17 +357,17 @@ func TestTheEarliestResetCounts(t *testing.T) {
 		start := time.Now()
 		q := &quota{size: 1, period: 10 * time.Second}
 		q.take()
-		g := newLimiter(0, 1, 2)
+		l := newLimiter(0, 1, 2)
 		answer := func() {
 			_, header := q.take()
-			g.leave(reads, start, reply(nil, 200, "", header...))
+			l.leave(reads, start, reply(nil, 200, "", header...))
 		}
 		for _, at := range []time.Duration{1900 * time.Millisecond, 2001 * time.Millisecond, 3500 * time.Millisecond} {
 			time.Sleep(time.Until(start.Add(at)))
-			g.limits.inFlight[reads]++
+			l.limits.inFlight[reads]++
 			answer()
 		}
-		if err := g.wait(t.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(t.Context(), reads, Ordinary); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := time.Since(start), 10001*time.Millisecond; got != want {
@@ -448,7 +448,7 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
-					d.add()
+					d.Add()
 					resp := reply(req, 200, "[]")
 					for name, values := range oddly(row, time.Now()) {
 						resp.Header[name] = values
@@ -459,7 +459,7 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 				for range 5 {
 					send(t, c, "GET", aRead)
 				}
-				if diff := cmp.Diff(seconds(0, 0, 0.1, 0.2, 0.3), d.times()); diff != "" {
+				if diff := cmp.Diff(seconds(0, 0, 0.1, 0.2, 0.3), d.Times()); diff != "" {
 					t.Errorf("requests were sent at (-want +got):\n%s", diff)
 				}
 			})
@@ -467,9 +467,9 @@ func TestOddHeadersCountAsNotSent(t *testing.T) {
 	}
 }
 
-// FuzzReadHeaders: whatever the headers are, what is taken from them is sound, and no request
+// FuzzReadRateLimit: whatever the headers are, what is taken from them is sound, and no request
 // is held for longer than an hour or let go while nothing is left.
-func FuzzReadHeaders(f *testing.F) {
+func FuzzReadRateLimit(f *testing.F) {
 	now := time.Date(2026, 9, 1, 12, 0, 0, 5e8, time.UTC)
 	f.Add("api", "2000", "1990", "1788264060", now.Format(http.TimeFormat), 16)
 	for _, row := range oddHeaders {
@@ -482,16 +482,17 @@ func FuzzReadHeaders(f *testing.F) {
 			h.Set("RateLimit-"+field[0], field[1])
 		}
 		h.Set("Date", date)
-		said, ok := readHeaders(h, now, reads)
-		if !ok {
+		said := readRateLimit(h, now, reads)
+		if said == nil {
 			return
 		}
 		left := said.reset.Sub(now)
 		if said.remaining < 0 || said.size < 0 || size != "" && said.remaining > said.size || left <= 0 || left > maxPause {
 			t.Fatalf("%v gave %+v", h, said)
 		}
-		w := &rateLimit{rateLimitHeaders: said, last: now.Add(-time.Second)}
-		delay := w.delay(now, int64(inFlight&0xff), 20)
+		said.last = now.Add(-time.Second)
+		limits := rateLimits{of: [endpoints]*rateLimit{reads: said}, inFlight: [endpoints]int{reads: inFlight & 0xff}}
+		delay := limits.delay(now, reads, 20)
 		if delay < 0 || delay > left || said.remaining == 0 && delay != left {
 			t.Fatalf("%v holds for %v", h, delay)
 		}

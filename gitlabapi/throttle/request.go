@@ -1,14 +1,6 @@
 package throttle
 
-import (
-	"bytes"
-	"context"
-	"fmt"
-	"mime"
-	"net/http"
-	"strconv"
-	"strings"
-)
+import "context"
 
 // MaxBody is the largest answer that is read unless a [Request] says otherwise, in bytes. A
 // page of 100 projects with all their fields has about 400 KB; what is larger than this is no
@@ -79,57 +71,3 @@ const (
 	Recheck
 	Deletion
 )
-
-// MediaTypes are what may come beside JSON. Pages of HTML are never among them.
-type MediaTypes int
-
-// The sets of media types.
-const (
-	OnlyJSON        MediaTypes = iota
-	AnyApplication             // "application/…": manifests have types of their own, some old ones no JSON
-	AnythingButHTML            // where a digest tells whether it is the right thing
-)
-
-// allow reports whether an answer may have a media type; "" stands for none.
-func (m MediaTypes) allow(mediaType string) bool {
-	switch {
-	case isHTML(mediaType):
-		return false
-	case mediaType == "application/json", strings.HasSuffix(mediaType, "+json"), mediaType == "", m == AnythingButHTML:
-		return true
-	default:
-		return m == AnyApplication && strings.HasPrefix(mediaType, "application/")
-	}
-}
-
-func isHTML(mediaType string) bool {
-	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
-}
-
-// check refuses an answer out of a cache, and a success that is not the server's: a sign-in
-// page, a portal, another program at that address. Of a DELETE it wants no body, only that
-// there is no page in it.
-func (c *Client) check(req *http.Request, r Request, resp *http.Response) error {
-	read := (req.Method == http.MethodGet || req.Method == http.MethodHead) && !isRepeatable(req, resp)
-	if age, err := strconv.Atoi(resp.Header.Get("Age")); read && !r.Immutable && err == nil && age > 0 {
-		return &StaleError{age}
-	}
-	if resp.StatusCode >= http.StatusMultipleChoices {
-		return nil
-	}
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if !r.Accepts.allow(mediaType) && (req.Method != http.MethodDelete || isHTML(mediaType)) {
-		instead, what := "JSON", "a GitLab"
-		if r.Server == Registry {
-			instead, what = "a registry's", "GitLab's registry"
-		}
-		variable, _ := r.Server.setting()
-		return &FormatError{fmt.Sprintf("the answer is %s instead of %s: is %s the address of %s?",
-			c.scrub(req, mediaType), instead, variable, what)}
-	}
-	wanted := req.Method == http.MethodGet || req.Method == http.MethodPost
-	if wanted && string(bytes.TrimSpace(Body(resp))) == "null" {
-		return &FormatError{"the answer is null"}
-	}
-	return nil
-}

@@ -122,9 +122,9 @@ func TestARequestThatRecoversSucceeds(t *testing.T) {
 				d := newArrivals()
 				network := wire(func(req *http.Request) (*http.Response, error) {
 					if req.Header.Get("PRIVATE-TOKEN") != secretToken || req.Method != method {
-						t.Errorf("attempt %d is %s with token %q", len(d.sent), req.Method, req.Header.Get("PRIVATE-TOKEN"))
+						t.Errorf("attempt %d is %s with token %q", len(d.Times()), req.Method, req.Header.Get("PRIVATE-TOKEN"))
 					}
-					switch d.add() {
+					switch d.Add() {
 					case 0:
 						return nil, syscall.ECONNRESET
 					case 1:
@@ -142,8 +142,8 @@ func TestARequestThatRecoversSucceeds(t *testing.T) {
 					t.Error(err)
 				}
 				// Between attempts n and n+1 lie 250 ms doubled n times, up to twice that.
-				for i, at := range d.times()[1:] {
-					wait, least := at-d.times()[i], firstBackoff/2<<i
+				for i, at := range d.Times()[1:] {
+					wait, least := at-d.Times()[i], firstBackoff/2<<i
 					if wait < least || wait > 2*least {
 						t.Errorf("waited %v before attempt %d, want between %v and %v", wait, i+2, least, 2*least)
 					}
@@ -212,7 +212,7 @@ func TestTheCauseOfARetryIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			switch d.add() {
+			switch d.Add() {
 			case 0:
 				return reply(req, 502, ""), nil
 			case 1:

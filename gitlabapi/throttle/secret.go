@@ -1,9 +1,6 @@
 package throttle
 
-import (
-	"log/slog"
-	"strings"
-)
+import "strings"
 
 // redacted stands wherever a secret would have been shown.
 const redacted = "[redacted]"
@@ -38,13 +35,7 @@ func (s Secret) IsZero() bool { return s.Reveal() == "" }
 // String implements [fmt.Stringer].
 func (s Secret) String() string { return redacted }
 
-// GoString implements [fmt.GoStringer], which %#v asks.
-func (s Secret) GoString() string { return redacted }
-
-// LogValue implements [slog.LogValuer].
-func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
-
-// MarshalText implements [encoding.TextMarshaler], which JSON asks, too.
+// MarshalText implements [encoding.TextMarshaler], which JSON and package slog ask, too.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText implements [encoding.TextUnmarshaler].

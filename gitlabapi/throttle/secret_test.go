@@ -1,38 +1,12 @@
 package throttle
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"log/slog"
-	"strings"
 	"testing"
-)
 
-// shows reports in how many ways a value gives the token away.
-func shows(value any) []string {
-	var ways []string
-	look := func(how, text string) {
-		if strings.Contains(text, secretToken) || strings.Contains(text, fmt.Sprintf("%x", secretToken)) {
-			ways = append(ways, how+": "+text)
-		}
-	}
-	for _, verb := range []string{"v", "+v", "#v", "s", "q", "x", "X", "d", "b", "T", "p", "t", "z"} {
-		look("%"+verb, fmt.Sprintf("%"+verb, value))
-	}
-	if text, err := json.Marshal(value); err == nil {
-		look("JSON", string(text))
-	}
-	var logs bytes.Buffer
-	for _, logger := range []*slog.Logger{
-		slog.New(slog.NewTextHandler(&logs, nil)), slog.New(slog.NewJSONHandler(&logs, nil)),
-	} {
-		logs.Reset()
-		logger.Info("x", "value", value, slog.Group("in", "value", []any{value}))
-		look("slog", logs.String())
-	}
-	return ways
-}
+	"gitlab.com/registry-gc/registry-gc/internal/wiretest"
+)
 
 func TestASecretDoesNotShowItself(t *testing.T) {
 	secret := NewSecret(" " + secretToken + "\n")
@@ -48,7 +22,7 @@ func TestASecretDoesNotShowItself(t *testing.T) {
 		"unexported field": unexported{secret}, "pointer to it": &unexported{secret},
 		"client": client,
 	} {
-		for _, way := range shows(value) {
+		for _, way := range wiretest.Shows(value, secretToken) {
 			t.Errorf("%s shows itself: %s", name, way)
 		}
 	}

@@ -52,7 +52,7 @@ func TestNotSent(t *testing.T) {
 		d := newArrivals()
 		status := 200
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			d.add()
+			d.Add()
 			time.Sleep(5 * time.Second)
 			return reply(req, status, "[]"), nil
 		})
@@ -80,7 +80,7 @@ func TestNotSent(t *testing.T) {
 		if err := deletion(); errors.Is(err, ErrNotSent) || answered || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("not sent again: %v", err)
 		}
-		if got := len(d.times()); got != 5 {
+		if got := len(d.Times()); got != 5 {
 			t.Errorf("%d requests were sent", got)
 		}
 	})
@@ -107,7 +107,7 @@ func TestAnswersOutOfACache(t *testing.T) {
 		})
 		c := newTestClient(t, network, Config{})
 		err := request(t.Context(), c, test.method, "x", "", Request{Immutable: test.immutable})
-		if _, stale := errors.AsType[*StaleError](err); stale != test.stale {
+		if _, stale := errors.AsType[*FormatError](err); stale != test.stale {
 			t.Errorf("%+v: got %v", test, err)
 		}
 	}
@@ -130,7 +130,7 @@ func TestALogThatHangsHoldsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newArrivals()
 		network := wire(func(req *http.Request) (*http.Response, error) {
-			if d.add() == 0 {
+			if d.Add() == 0 {
 				return reply(req, 429, "", "Retry-After", "1"), nil
 			}
 			return reply(req, 200, "[]"), nil
@@ -143,7 +143,7 @@ func TestALogThatHangsHoldsNoRequest(t *testing.T) {
 		if err := ask(t.Context(), c); err != nil {
 			t.Error(err)
 		}
-		if diff := cmp.Diff(seconds(0, 1), d.times()); diff != "" {
+		if diff := cmp.Diff(seconds(0, 1), d.Times()); diff != "" {
 			t.Errorf("requests were sent at (-want +got):\n%s", diff)
 		}
 		h.release <- struct{}{}
