@@ -97,20 +97,20 @@ func (r *run) repositoryStage(workers int) stage[[]*project, *projectRepository]
 func (r *run) fetchRepositories(ctx context.Context, projects []*project, send emit[*projectRepository]) error {
 	r.progress.projects.begin(len(projects))
 	listed, err := r.listRepositories(ctx, projects)
-	groups := tokenGroups(listed)
-	var pairs []*projectRepository
+	groups := registry.TokenGroups(pathsOf(listed))
+	var repositories []*projectRepository
 	for _, p := range listed {
-		of, err := r.link(p, groups)
+		linked, err := r.link(p, groups)
 		if err != nil {
 			r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: err})
 			continue
 		}
 		r.tell(report.ProjectScanned{Project: p.Path})
-		pairs = append(pairs, of...)
+		repositories = append(repositories, linked...)
 	}
-	r.progress.repositories.found.Add(int64(len(pairs)))
+	r.progress.repositories.found.Add(int64(len(repositories)))
 	r.progress.projects.finish(len(projects))
-	for _, p := range pairs {
+	for _, p := range repositories {
 		if !send(p) {
 			break // the run has been cut off: no tag of the repository was asked for
 		}
@@ -147,22 +147,15 @@ func (r *run) listRepositories(ctx context.Context, projects []*project) (listed
 	return listed, nil
 }
 
-// tokenGroups says for each repository of projects which others are read with the same token
-// of the registry.
-func tokenGroups(projects []*project) map[string][]string {
+// pathsOf returns the paths of all repositories of projects.
+func pathsOf(projects []*project) []string {
 	var paths []string
 	for _, p := range projects {
 		for _, repository := range p.repositories {
 			paths = append(paths, repository.Path)
 		}
 	}
-	groups := make(map[string][]string, len(paths))
-	for group := range slices.Chunk(paths, registry.MaxShared) {
-		for _, path := range group {
-			groups[path] = group
-		}
-	}
-	return groups
+	return paths
 }
 
 // link joins the cache repositories of a project with their counterparts. Repositories
@@ -178,7 +171,7 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 		siblings = append(siblings, listed.ID)
 	}
 	slices.Sort(siblings)
-	var pairs []*projectRepository
+	var walked []*projectRepository
 	for _, listed := range p.repositories {
 		member := byName[listed.Name]
 		member.siblings = siblings
@@ -193,7 +186,7 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 			r.tell(report.Skipped{Name: listed.Path, Why: report.RepositoryDeleting})
 			continue
 		}
-		pairs = append(pairs, member)
+		walked = append(walked, member)
 	}
-	return pairs, nil
+	return walked, nil
 }

@@ -19,7 +19,7 @@ type registryDatabase struct {
 
 // at returns the registry with the token for a repository.
 func (s registryDatabase) at(r *repository) *registry.Registry {
-	return s.registry.WithRepositories(r.sharesToken)
+	return s.registry.WithGroup(r.sharesToken)
 }
 
 func (s registryDatabase) list(ctx context.Context, r *repository) (listing, error) {

@@ -20,7 +20,7 @@ type registryLegacy struct {
 
 // at returns the registry with the token for a repository.
 func (s registryLegacy) at(r *repository) *registry.Registry {
-	return s.registry.WithRepositories(r.sharesToken)
+	return s.registry.WithGroup(r.sharesToken)
 }
 
 func (s registryLegacy) list(ctx context.Context, r *repository) (listing, error) {

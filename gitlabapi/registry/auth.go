@@ -117,8 +117,9 @@ func (r *Registry) bearer(ctx context.Context, repository string, refused thrott
 	}
 	var repositories []string
 	if repository != "" {
-		if repositories = r.shared[repository]; repositories == nil {
-			repositories = []string{repository}
+		repositories = []string{repository}
+		if slices.Contains(r.group, repository) {
+			repositories = r.group
 		}
 	}
 	t, err := r.tokens.Get(ctx, strings.Join(repositories, " "), stale, func(ctx context.Context) (token, error) {

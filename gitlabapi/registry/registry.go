@@ -36,7 +36,7 @@ type Registry struct {
 	challenges *flight.Cache[bool]  // whether the registry wants no token
 	tokens     *flight.Cache[token] // by the repositories that they are for; "" for none
 	bans       *banGuard
-	shared     map[string][]string // for a repository, all that share its token
+	group      []string // of repositories that share a token
 }
 
 // New returns the registry at an address: that of REGISTRY_URL, or the host in a repository's
@@ -80,30 +80,38 @@ func ParseURL(address string) (*url.URL, error) {
 // 4 KB, which every proxy lets through in a header, and the address that asks for it below
 // 1 KB.
 const (
-	MaxShared      = 5 // what [Registry.WithRepositories] joins at most
+	maxShared      = 5
 	maxSharedPaths = 512
 )
 
-// WithRepositories returns the same registry for a caller that is going to ask about several
-// repositories: one token does for up to five of them, where each would have needed its own.
-// What the token's user may not read among them is refused as ever.
-func (r *Registry) WithRepositories(paths []string) *Registry {
-	view := *r
-	view.shared = make(map[string][]string, len(paths))
+// TokenGroups returns for each of several repositories those that are best read with one token of
+// the registry, itself among them. A path that no repository can have is in no group: it could add
+// a scope of its own.
+func TokenGroups(paths []string) map[string][]string {
+	groups := make(map[string][]string, len(paths))
 	var group []string
 	length := 0
 	for _, path := range paths {
-		if checkPath(path) != nil || view.shared[path] != nil { // it could add a scope of its own
+		if checkPath(path) != nil || groups[path] != nil {
 			continue
 		}
-		if len(group) == MaxShared || length+len(path) > maxSharedPaths {
+		if len(group) == maxShared || length+len(path) > maxSharedPaths {
 			group, length = nil, 0
 		}
 		group, length = append(group, path), length+len(path)
 		for _, member := range group {
-			view.shared[member] = group
+			groups[member] = group
 		}
 	}
+	return groups
+}
+
+// WithGroup returns the same registry for a caller that is going to ask about the repositories of
+// a group of [TokenGroups]: one token does for all of them, where each would have needed its own.
+// What the token's user may not read among them is refused as ever.
+func (r *Registry) WithGroup(paths []string) *Registry {
+	view := *r
+	view.group = paths
 	return &view
 }
 

@@ -55,17 +55,16 @@ func TestSharedTokensAreBounded(t *testing.T) {
 		"longest paths": {3, 255, []int{2, 1}},
 		"one long path": {1, 255, []int{1}},
 	} {
-		r, _ := New(newTestClient(t, &fakeRegistry{}, throttle.Config{}), "registry.example")
 		var paths []string
 		for i := range test.repositories {
 			paths = append(paths, fmt.Sprintf("group/%0*d", test.length-len("group/"), i))
 		}
-		view := r.WithRepositories(paths)
+		groups := TokenGroups(paths)
 		var got []int
 		for left := paths; len(left) > 0; {
-			together := view.shared[left[0]]
+			together := groups[left[0]]
 			for _, path := range together {
-				if diff := cmp.Diff(together, view.shared[path]); diff != "" || path != left[0] {
+				if diff := cmp.Diff(together, groups[path]); diff != "" || path != left[0] {
 					t.Fatalf("%s: %s stands for %s, which shares (-want +got):\n%s", name, path, left[0], diff)
 				}
 				left = left[1:]

@@ -368,9 +368,9 @@ func TestOneTokenForAProject(t *testing.T) {
 	w.Projects[3].NotMember = true
 	paths = slices.Insert(paths, 5, "group/app04/web:pull repository:group/app05/web")
 	s, _, r := connect(t, w)
-	view := r.WithRepositories(paths)
+	groups := registry.TokenGroups(paths)
 	for i, path := range paths {
-		_, err := allRows(view.TagRows(t.Context(), path, ""))
+		_, err := allRows(r.WithGroup(groups[path]).TagRows(t.Context(), path, ""))
 		switch {
 		case i == 3 && !errors.Is(err, throttle.ErrForbidden):
 			t.Errorf("%s, which the token may not read: %v", path, err)
