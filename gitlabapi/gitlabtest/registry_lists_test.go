@@ -183,14 +183,12 @@ func TestRowsByName(t *testing.T) {
 func TestRequestsForRowsThatAreRefused(t *testing.T) {
 	const invalid = "400 INVALID_QUERY_PARAMETER_VALUE: the value of a query parameter is invalid"
 	for path, want := range map[string]string{
-		webRows + "?n=1001":                                         invalid,
-		webRows + "?n=0":                                            invalid,
-		webRows + "?name_exact=a/b":                                 invalid,
-		webRows + "?last=a/b":                                       invalid,
-		webRows + "?name=tag":                                       invalid,
-		"/gitlab/v1/repositories/group/app/none/tags/list/":         "404 NAME_UNKNOWN: repository name not known to registry",
-		"/gitlab/v1/repositories/group/app/none/":                   "404 NAME_UNKNOWN: repository name not known to registry",
-		"/gitlab/v1/repositories/group/app/web/?size=self_and_more": invalid,
+		webRows + "?n=1001":                                 invalid,
+		webRows + "?n=0":                                    invalid,
+		webRows + "?name_exact=a/b":                         invalid,
+		webRows + "?last=a/b":                               invalid,
+		webRows + "?name=tag":                               invalid,
+		"/gitlab/v1/repositories/group/app/none/tags/list/": "404 NAME_UNKNOWN: repository name not known to registry",
 	} {
 		s := withTags(gitlabtest.Database, 3)
 		got := query{method: "GET", path: path}.ask(t, s)
@@ -200,21 +198,5 @@ func TestRequestsForRowsThatAreRefused(t *testing.T) {
 		if noted := len(s.Stats().Violations) == 1; noted != (want == invalid) {
 			t.Errorf("%s: violations %q", path, s.Stats().Violations)
 		}
-	}
-}
-
-func TestSizeOfARepository(t *testing.T) {
-	w, r := oneRepository(gitlabtest.Database, "web")
-	r.AddTag("one", gitlabtest.KindImage)
-	r.AddTag("same", gitlabtest.KindImage)
-	r.AddTag("arches", gitlabtest.KindMultiArch)
-	s := gitlabtest.New(w, gitlabtest.WithoutRegistryAuth())
-	const path = "/gitlab/v1/repositories/group/app/web/"
-	got := query{method: "GET", path: path + "?size=self"}.ask(t, s).object(t)
-	if got["size_bytes"] != float64(1064323+156+100) || got["name"] != "web" || got["path"] != "group/app/web" {
-		t.Errorf("%v", got)
-	}
-	if _, sized := (query{method: "GET", path: path}).ask(t, s).object(t)["size_bytes"]; sized {
-		t.Error("the size comes unasked")
 	}
 }

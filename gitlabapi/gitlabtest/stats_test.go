@@ -44,7 +44,7 @@ func TestStats(t *testing.T) {
 	if diff := cmp.Diff(want, s.Stats()); diff != "" {
 		t.Error(diff)
 	}
-	first := gitlabtest.Record{
+	first := gitlabtest.Request{
 		Method: "GET", Path: at(repository) + "/tags", Endpoint: tags, Status: 200, Time: at0,
 	}
 	if diff := cmp.Diff(first, s.Requests()[0]); diff != "" {

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // cacheSuffix is what names of cache repositories end in.
@@ -20,7 +19,6 @@ const (
 	datedOrphan
 	outOfReach
 	keptMultiArch
-	tooYoung
 	detailsMissing // from here on it has to go
 	counterpartRepositoryMissing
 	counterpartTagMissing
@@ -33,7 +31,6 @@ var verdictNames = [...]string{
 	datedOrphan:                  "dated-orphan",
 	outOfReach:                   "out-of-reach",
 	keptMultiArch:                "multi-arch",
-	tooYoung:                     "too-young",
 	detailsMissing:               "details-missing",
 	counterpartRepositoryMissing: "counterpart-repository-missing",
 	counterpartTagMissing:        "counterpart-tag-missing",
@@ -59,16 +56,8 @@ type TruthRules struct {
 	// DeleteKinds are cache-index, attested-image, missing-manifest and
 	// multi-arch; nil stands for all but the last.
 	DeleteKinds []string
-	// KindsOnDatabase: DeleteKinds go on DATABASE as well, where no details are
-	// missing. It needs ByRegistry.
-	KindsOnDatabase bool
 	// Orphans is undated, any, off, or auto: undated on LEGACY, any on DATABASE.
 	Orphans string
-	// MinAge is what caches must have reached by Now, where their age can be
-	// known: by the registry only, on LEGACY by the newest layer, on DATABASE by
-	// the last push. Zero means that age does not matter.
-	MinAge time.Duration
-	Now    time.Time
 }
 
 // originalRules are those of the program that this one replaces. On DATABASE details are
@@ -89,7 +78,7 @@ type tagContext struct {
 }
 
 // judge applies the rules to a tag, whose kind is given by its number.
-func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time.Time) verdict {
+func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 	missing := kinds[kind].missing && c.regime == Legacy
 	undated := kinds[kind].undated && c.regime == Legacy
 	orphans := rules.Orphans
@@ -98,23 +87,19 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time
 	} else if auto {
 		orphans = "any"
 	}
-	readsKind := missing || c.regime == Database && rules.ByRegistry && rules.KindsOnDatabase &&
-		(kinds[kind].missing || kinds[kind].kind == KindDockerList)
 	switch {
 	case !c.reached:
 		return outOfReach
 	case isProtected(name):
 		return protected
-	case readsKind:
-		return rules.judgeKind(c.regime, kinds[kind].kind, pushed)
+	case missing:
+		return rules.judgeMissing(kinds[kind].kind)
 	case !c.cache || orphans == "off":
 		return healthy
 	case c.counterpart != nil && c.counterpart(name):
 		return counterpartPresent
 	case !undated && orphans != "any":
 		return datedOrphan
-	case rules.young(c.regime, kinds[kind].kind, pushed):
-		return tooYoung
 	case c.counterpart == nil:
 		return counterpartRepositoryMissing
 	default:
@@ -122,11 +107,9 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time
 	}
 }
 
-// judgeKind decides by what the tag's manifest is, as the registry shows it.
-func (rules TruthRules) judgeKind(regime Regime, kind Kind, pushed time.Time) verdict {
-	if !rules.ByRegistry {
-		return detailsMissing
-	}
+// judgeMissing decides on a tag without details by what its manifest is, as the registry
+// shows it.
+func (rules TruthRules) judgeMissing(kind Kind) verdict {
 	shown := "multi-arch"
 	switch kind {
 	case KindCacheIndex, KindCacheList:
@@ -141,22 +124,13 @@ func (rules TruthRules) judgeKind(regime Regime, kind Kind, pushed time.Time) ve
 		named = defaultKinds
 	}
 	switch {
-	case !slices.Contains(named, shown) && shown == "multi-arch":
-		return keptMultiArch
-	case !slices.Contains(named, shown):
-		return healthy
-	case shown == "cache-index" && rules.young(regime, kind, pushed):
-		return tooYoung
-	default:
+	case !rules.ByRegistry || slices.Contains(named, shown):
 		return detailsMissing
+	case shown == "multi-arch":
+		return keptMultiArch
+	default:
+		return healthy
 	}
-}
-
-// young says whether a tag is known to be younger than it must be. On LEGACY
-// only the layers of caches tell.
-func (rules TruthRules) young(regime Regime, kind Kind, pushed time.Time) bool {
-	known := regime == Database || slices.Contains([]Kind{KindCacheIndex, KindCacheList, KindCacheManifest}, kind)
-	return rules.ByRegistry && known && rules.MinAge > 0 && rules.Now.Sub(pushed) < rules.MinAge
 }
 
 var (
@@ -214,7 +188,7 @@ func (w *World) eachVerdict(rules TruthRules, do func(r *Repository, t *Tag, v v
 		for _, r := range p.Repositories {
 			around := r.context()
 			for _, t := range r.Tags {
-				do(r, t, rules.judge(around, t.Name, t.Kind.number(), t.pushed()))
+				do(r, t, rules.judge(around, t.Name, t.Kind.number()))
 			}
 		}
 	}
@@ -256,7 +230,7 @@ func (w *World) TruthUnder(rules TruthRules) map[string]string {
 }
 
 // VerdictsUnder returns the reason for which each tag goes or stays under other
-// rules: multi-arch and too-young are possible besides those of [TagState].
+// rules: multi-arch is possible besides those of [TagState].
 // On DATABASE a tag without a manifest does not exist, and is left out.
 func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 	verdicts := map[string]string{}
