@@ -162,9 +162,6 @@ func (r *storedRepository) hides(tag string) bool {
 // deleteTag answers DELETE on a tag. Whether its manifest can be read does not
 // matter; a tag that is gone counts as deleted.
 func (s *Server) deleteTag(c *call) *answer {
-	time.Sleep(c.deletionTakes)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	r, refused := s.repository(c)
 	switch {
 	case refused != nil:

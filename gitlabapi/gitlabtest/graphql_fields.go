@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/graph-gophers/graphql-go"
 )
@@ -211,11 +210,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 		if slices.Contains(asked[:i], name) || s.protects(name) || isNth(faults.skipped, i) {
 			continue
 		}
-		time.Sleep(o.call.deletionTakes)
-		s.mu.Lock()
-		_, err := s.removeTag(o.call, r, name)
-		s.mu.Unlock()
-		switch {
+		switch _, err := s.removeTag(o.call, r, name); {
 		case errors.Is(err, errRegistrySays):
 			refused = append(refused, name)
 		case err != nil:

@@ -133,9 +133,6 @@ func (s *Server) deleteManifest(c *call) *answer {
 		c.violation = c.endpoint() + ": a deletion by digest takes other tags along"
 		return registryFailure(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", nil)
 	}
-	time.Sleep(c.deletionTakes)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	r, refused := s.storedAt(c)
 	switch {
 	case refused != nil:
@@ -154,10 +151,10 @@ func (s *Server) deleteManifest(c *call) *answer {
 	return &answer{status: http.StatusAccepted, body: noBody{}}
 }
 
-// removeTag removes a tag, and notes that it was asked for, if it was there. The server is
-// locked; nothing waits for a lock but the real registry, if there is one.
+// removeTag removes a tag, as long as that takes, and notes that it was asked for, if it was
+// there. The server must not be locked.
 func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err error) {
-	switch {
+	switch time.Sleep(c.deletionTakes); {
 	case c.registryUnreachable:
 		return false, errUnreachable
 	case c.registryFails:
@@ -167,6 +164,8 @@ func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err
 			return there, err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	was, there := r.stored.remove(name)
 	if there {
 		s.deleted = append(s.deleted, stateOf(r, &was))
@@ -211,7 +210,9 @@ func (s *Server) putManifest(c *call) *answer {
 		}
 	}
 	if s.real != nil {
-		if err := newPusher(c.request.Context(), s.real.url).putManifest(r.path, reference, m); err != nil {
+		s.mu.Unlock()
+		err := newPusher(c.request.Context(), s.real.url).putManifest(r.path, reference, m)
+		if s.mu.Lock(); err != nil {
 			return unavailable()
 		}
 	}
