@@ -37,15 +37,27 @@ type registry struct {
 	compare   func(a, b string) int // the order of tags
 }
 
+// document is a manifest or an index.
+type document struct {
+	SchemaVersion int          `json:"schemaVersion"`
+	MediaType     string       `json:"mediaType"`
+	Config        *descriptor  `json:"config,omitempty"`
+	Layers        []descriptor `json:"layers,omitempty"`
+	Manifests     []descriptor `json:"manifests,omitempty"`
+}
+
 // descriptor refers to a manifest or a blob.
 type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
-	Platform  *struct {
-		Architecture string `json:"architecture"`
-		OS           string `json:"os"`
-	} `json:"platform,omitempty"`
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Platform    *platform         `json:"platform,omitempty"`
+}
+
+type platform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
 }
 
 // manifest is a manifest or an index as it was pushed.
@@ -100,19 +112,15 @@ func (g *registry) putManifest(body []byte) *manifest {
 }
 
 func readManifest(body []byte) (*manifest, error) {
-	var doc struct {
-		MediaType string       `json:"mediaType"`
-		Config    descriptor   `json:"config"`
-		Layers    []descriptor `json:"layers"`
-		Manifests []descriptor `json:"manifests"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil {
+	var d document
+	if err := json.Unmarshal(body, &d); err != nil {
 		return nil, err
 	}
-	return &manifest{
-		digest: digestOf(body), mediaType: doc.MediaType, body: body,
-		config: doc.Config, layers: doc.Layers, children: doc.Manifests,
-	}, nil
+	m := &manifest{digest: digestOf(body), mediaType: d.MediaType, body: body, layers: d.Layers, children: d.Manifests}
+	if d.Config != nil {
+		m.config = *d.Config
+	}
+	return m, nil
 }
 
 // references are the digests of everything that a manifest needs.
