@@ -2,6 +2,8 @@ package gitlabtest
 
 import (
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -157,7 +159,7 @@ func (s *Server) grant(c *call) *answer {
 	case known && !reads, !known && !c.query.Has("scope"):
 		return registryFailure(http.StatusForbidden, "DENIED", "access forbidden", nil)
 	}
-	given := registryToken{actions: map[string][]string{}, expires: s.options.clock().Add(tokenLife)}
+	given := registryToken{actions: map[string][]string{}, expires: c.at.Add(tokenLife)}
 	for _, scope := range c.query["scope"] {
 		parts := strings.Split(scope, ":")
 		if len(parts) != 3 || parts[0] != "repository" {
@@ -171,7 +173,16 @@ func (s *Server) grant(c *call) *answer {
 			}
 		}
 	}
-	token := rand.Text()
+	access := []map[string]any{}
+	for name, actions := range given.actions {
+		access = append(access, map[string]any{"type": "repository", "name": name, "actions": actions})
+	}
+	// Clients read in it what it is for, and how long. Only the server would look at the
+	// signature, and it remembers its tokens.
+	claims, err := json.Marshal(map[string]any{"access": access, "aud": tokenService, "iat": c.at.Unix(), "exp": given.expires.Unix()})
+	mustBe(err == nil, "%v", err)
+	token := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		base64.RawURLEncoding.EncodeToString(claims) + "." + rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[token] = given
