@@ -15,7 +15,7 @@ const maxProjectOffset = 50_000
 
 // listProjects answers GET /projects, in pages by number or after an id.
 func (s *Server) listProjects(c *call) *answer {
-	in := func(p *project) bool { return !c.flag("membership") || !p.notMember }
+	in := func(p *project) bool { return !c.flag("membership") || !p.NotMember }
 	if c.query.Get("pagination") != "keyset" {
 		return s.projectsByOffset(c, in)
 	}
@@ -25,14 +25,14 @@ func (s *Server) listProjects(c *call) *answer {
 	projects := s.filtered(c, in)
 	projects = projects[:c.shorten(len(projects))]
 	after := int64(c.number("id_after", 0))
-	page := slices.DeleteFunc(slices.Clone(projects), func(p *project) bool { return p.id <= after })
+	page := slices.DeleteFunc(slices.Clone(projects), func(p *project) bool { return p.ID <= after })
 	page = page[:min(c.perPage(), len(page))]
 	if len(page) == 0 && s.options.repeatPages {
 		page = projects[max(0, len(projects)-c.perPage()):]
 	}
 	// GitLab does not look ahead: whatever page has something on it links to a next.
 	if len(page) > 0 {
-		c.header.Set("Link", c.link("next", "id_after", strconv.FormatInt(page[len(page)-1].id, 10)))
+		c.header.Set("Link", c.link("next", "id_after", strconv.FormatInt(page[len(page)-1].ID, 10)))
 	}
 	return c.showProjects(page)
 }
@@ -69,7 +69,7 @@ func (s *Server) filtered(c *call, in func(*project) bool) []*project {
 	var left []*project
 	for _, p := range s.state.projects {
 		switch {
-		case !in(p), c.query.Has("archived") && c.flag("archived") != p.archived, level > 30, level > 0 && p.notMember:
+		case !in(p), c.query.Has("archived") && c.flag("archived") != p.Archived, level > 30, level > 0 && p.NotMember:
 		default:
 			left = append(left, p)
 		}
@@ -144,25 +144,25 @@ func (c *call) showProjects(projects []*project) *answer {
 // shownProject is a project as lists and details show it, less its settings. It came into
 // being an hour after the one with the id before.
 func (c *call) shownProject(p *project) map[string]any {
-	created := rowTime(Created.AddDate(-2, 0, 0).Add(time.Duration(p.id%10_000) * time.Hour))
+	created := rowTime(Created.AddDate(-2, 0, 0).Add(time.Duration(p.ID%10_000) * time.Hour))
 	visibility, level := "private", "enabled"
-	if p.notMember {
+	if p.NotMember {
 		visibility = "public"
 	}
-	if p.disabled {
+	if p.RegistryDisabled {
 		level = "disabled"
 	}
 	return map[string]any{
-		"id": p.id, "name": path.Base(p.path), "path": path.Base(p.path), "path_with_namespace": p.path,
-		"name_with_namespace": strings.ReplaceAll(p.path, "/", " / "),
+		"id": p.ID, "name": path.Base(p.Path), "path": path.Base(p.Path), "path_with_namespace": p.Path,
+		"name_with_namespace": strings.ReplaceAll(p.Path, "/", " / "),
 		"created_at":          created, "last_activity_at": created,
-		"default_branch": "main", "web_url": c.instance() + "/" + p.path, "visibility": visibility,
+		"default_branch": "main", "web_url": c.instance() + "/" + p.Path, "visibility": visibility,
 		"namespace": map[string]any{
 			"id": p.group.ID, "name": path.Base(p.group.Path), "path": path.Base(p.group.Path), "kind": "group",
 			"full_path": p.group.Path, "parent_id": p.group.parentID(), "web_url": c.instance() + "/groups/" + p.group.Path,
 		},
-		"container_registry_image_prefix": c.registryHost() + "/" + p.path,
-		"archived":                        p.archived, "container_registry_enabled": !p.disabled, "container_registry_access_level": level,
+		"container_registry_image_prefix": c.registryHost() + "/" + p.Path,
+		"archived":                        p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
 	}
 }
 
@@ -191,7 +191,7 @@ func (s *Server) listGroupRepositories(c *call) *answer {
 	}
 	var all []*repository
 	for _, p := range s.state.projects {
-		if p.within(g) && !p.disabled {
+		if p.within(g) && !p.RegistryDisabled {
 			all = append(all, p.repositories...)
 		}
 	}
@@ -199,17 +199,17 @@ func (s *Server) listGroupRepositories(c *call) *answer {
 }
 
 // unreadable says whether the project's registry answers 403.
-func (p *project) unreadable() bool { return p.disabled || p.forbidden }
+func (p *project) unreadable() bool { return p.RegistryDisabled || p.Forbidden }
 
 func (c *call) showRepositories(all []*repository) *answer {
 	shown := []map[string]any{}
 	for _, r := range offsetPage(c, all[:c.shorten(len(all))]) {
 		row := map[string]any{
-			"id": r.id, "name": r.name, "path": r.path, "project_id": r.project.id,
+			"id": r.id, "name": r.name, "path": r.path, "project_id": r.project.ID,
 			"location":                  c.registryHost() + "/" + r.path,
 			"created_at":                rowTime(Created.AddDate(-1, 0, 0).Add(time.Duration(r.id%10_000) * time.Minute)),
 			"cleanup_policy_started_at": nil, "status": nil,
-			"delete_api_path": fmt.Sprintf("%s%s/projects/%d/registry/repositories/%d", c.instance(), apiRoot, r.project.id, r.id),
+			"delete_api_path": fmt.Sprintf("%s%s/projects/%d/registry/repositories/%d", c.instance(), apiRoot, r.project.ID, r.id),
 		}
 		if r.status != "" {
 			row["status"] = r.status

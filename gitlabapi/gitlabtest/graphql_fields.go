@@ -44,11 +44,11 @@ func (graphqlRoot) Projects(ctx context.Context, args struct {
 				rows = append(rows, p)
 			}
 		}
-		slices.SortFunc(rows, func(a, b *project) int { return cmp.Compare(a.id, b.id) })
+		slices.SortFunc(rows, func(a, b *project) int { return cmp.Compare(a.ID, b.ID) })
 		rows = slices.Compact(rows)
 	}
 	if args.Membership != nil && *args.Membership {
-		rows = slices.DeleteFunc(rows, func(p *project) bool { return p.notMember })
+		rows = slices.DeleteFunc(rows, func(p *project) bool { return p.NotMember })
 	}
 	ascending := false
 	if args.Sort != nil {
@@ -59,7 +59,7 @@ func (graphqlRoot) Projects(ctx context.Context, args struct {
 		}
 		ascending = up
 	}
-	return connect(o, rows, ascending, func(p *project) int64 { return p.id }, args.pageArguments, func(i int, p *project) *projectNode {
+	return connect(o, rows, ascending, func(p *project) int64 { return p.ID }, args.pageArguments, func(i int, p *project) *projectNode {
 		if isNth(o.call.graphql.nullProjects, i) {
 			return nil
 		}
@@ -96,8 +96,8 @@ type projectNode struct {
 func newProjectNode(o *operation, p *project, index int) *projectNode {
 	return &projectNode{
 		o: o, project: p, index: index,
-		ID: graphql.ID(globalID("Project", p.id)), FullPath: graphql.ID(p.path),
-		Archived: &p.archived, ContainerRegistryEnabled: new(!p.disabled),
+		ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
+		Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled),
 	}
 }
 
@@ -197,7 +197,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	switch {
 	case len(asked) > maxTagNames:
 		return nil, o.violate("Number of tags is greater than %d", maxTagNames)
-	case r == nil || r.project.unreadable() || r.project.archived || r.project.notMember ||
+	case r == nil || r.project.unreadable() || r.project.Archived || r.project.NotMember ||
 		!slices.Contains(s.options.tokens[o.call.token], "api"):
 		return nil, errNotAvailable
 	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(name) }):

@@ -168,7 +168,7 @@ func (s *Server) grant(c *call) *answer {
 		p := s.state.projectOf(parts[1])
 		for action := range strings.SplitSeq(parts[2], ",") {
 			writes := slices.Contains(user, "api") && (action == "push" || action == "delete")
-			if p != nil && !p.unreadable() && !p.notMember && reads && (action == "pull" || writes && !p.archived) {
+			if p != nil && !p.unreadable() && !p.NotMember && reads && (action == "pull" || writes && !p.Archived) {
 				given.actions[parts[1]] = append(given.actions[parts[1]], action)
 			}
 		}

@@ -30,7 +30,6 @@ type Server struct {
 // New returns a server of a world. It copies the world, sets Dead of its tags
 // and keeps no reference to it. It panics when a repository has a tag twice.
 func New(w *World, opts ...Option) *Server {
-	w.judge()
 	o := options{clock: time.Now, tokens: map[string][]string{}, seed: 1}
 	for _, set := range opts {
 		set(&o)
@@ -38,8 +37,10 @@ func New(w *World, opts ...Option) *Server {
 	if len(o.tokens) == 0 {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
+	st := newState(w, true)
+	w.markDead(st)
 	s := &Server{
-		options: o, state: newState(w), recorder: newRecorder(o.log),
+		options: o, state: st, recorder: newRecorder(o.log),
 		limiter: rateLimiter{windows: map[string]*window{}},
 		tokens:  map[string]registryToken{}, notFound: map[string]rememberedAnswer{},
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -31,13 +30,7 @@ type pushed struct {
 
 // project is what Rails has in its own database about a project.
 type project struct {
-	id           int64
-	path         string
-	group        *Group
-	archived     bool
-	disabled     bool
-	notMember    bool
-	forbidden    bool
+	Project
 	repositories []*repository // by id
 }
 
@@ -49,11 +42,11 @@ type repository struct {
 	status  string
 	project *project
 	stored  *storedRepository
-	reached bool
 }
 
-// newState copies a world.
-func newState(w *World) *state {
+// newState copies a world. Who only wants to know the truth about it can do without the
+// manifests, which cost the most.
+func newState(w *World, manifests bool) *state {
 	st := &state{
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
@@ -61,55 +54,47 @@ func newState(w *World) *state {
 		located: map[string]*repository{}, numbered: map[int64]*repository{},
 	}
 	for _, p := range w.Projects {
-		row := &project{
-			id: p.ID, path: p.Path, group: p.group, archived: p.Archived,
-			disabled: p.RegistryDisabled, notMember: p.NotMember, forbidden: p.Forbidden,
-		}
+		row := &project{Project: *p}
+		row.Repositories = nil // from here on what is stored counts
 		st.projects = append(st.projects, row)
 		st.byID[p.ID], st.byPath[p.Path] = row, row
 		for _, r := range p.Repositories {
-			row.repositories = append(row.repositories, st.addRepository(row, r))
+			row.repositories = append(row.repositories, st.addRepository(row, r, manifests))
 		}
 		slices.SortFunc(row.repositories, func(a, b *repository) int { return cmp.Compare(a.id, b.id) })
 	}
-	slices.SortFunc(st.projects, func(a, b *project) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(st.projects, func(a, b *project) int { return cmp.Compare(a.ID, b.ID) })
+	st.judge(originalRules, func(_ *repository, t *storedTag, v verdict) { t.verdict = v })
 	return st
 }
 
-func (st *state) addRepository(p *project, r *Repository) *repository {
-	around := r.context()
-	tags := make([]storedTag, 0, len(r.Tags))
+func (st *state) addRepository(p *project, r *Repository, manifests bool) *repository {
+	compare := st.registry.compare
+	stored := &storedRepository{tags: make([]storedTag, 0, len(r.Tags)), compare: compare}
 	for _, t := range r.Tags {
 		if st.regime.holds(t.Kind) {
-			tags = append(tags, st.newTag(around, t.Name, t.Kind, t.Created, t.pushed()))
+			stored.tags = append(stored.tags, st.newTag(t.Name, t.Kind, t.Created, t.pushed(), manifests))
 		}
 	}
-	compare := st.registry.compare
-	slices.SortFunc(tags, func(a, b storedTag) int { return compare(a.name, b.name) })
-	for i := 1; i < len(tags); i++ {
-		mustBe(tags[i].name != tags[i-1].name, "%s has two tags %q", r.Path(), tags[i].name)
+	slices.SortFunc(stored.tags, func(a, b storedTag) int { return compare(a.name, b.name) })
+	for i := 1; i < len(stored.tags); i++ {
+		mustBe(stored.tags[i].name != stored.tags[i-1].name, "%s has two tags %q", r.Path(), stored.tags[i].name)
 	}
-	row := &repository{
-		id: r.ID, name: r.Name, path: r.Path(), status: r.Status, project: p,
-		stored: &storedRepository{tags: tags, compare: compare}, reached: around.reached,
-	}
+	row := &repository{id: r.ID, name: r.Name, path: r.Path(), status: r.Status, project: p, stored: stored}
 	st.located[row.path], st.numbered[row.id] = row, row
 	return row
 }
 
-// newTag returns a tag with its manifest and the truth about it. Each manifest is made
-// once: a digest costs more than a look-up.
-func (st *state) newTag(around tagContext, name string, kind Kind, created, last time.Time) storedTag {
+// newTag returns a tag, with its manifest if it is wanted. Each manifest is made once: a digest costs more
+// than a look-up.
+func (st *state) newTag(name string, kind Kind, created, last time.Time, manifests bool) storedTag {
 	key := pushed{kind.number(), last.UnixNano()}
 	m, made := st.made[key]
-	if !made {
+	if !made && manifests {
 		m = st.registry.manifestOf(kind, last)
 		st.made[key], st.kinds[m] = m, key.kind
 	}
-	return storedTag{
-		name: name, manifest: m, created: created.UnixNano(), pushed: key.created,
-		kind: key.kind, verdict: originalRules.judge(around, name, key.kind),
-	}
+	return storedTag{name: name, manifest: m, created: created.UnixNano(), pushed: key.created, kind: key.kind}
 }
 
 // find returns a repository by the path of its project and its own name.
@@ -135,18 +120,6 @@ func (p *project) repository(name string) *repository {
 	return nil
 }
 
-// contextOf is what the truth about a repository's tags depends on, as things are now.
-func (st *state) contextOf(r *repository) tagContext {
-	around := tagContext{regime: st.regime, reached: r.reached, cache: isCache(r.name)}
-	if other := r.project.repository(strings.TrimSuffix(r.name, cacheSuffix)); around.cache && other != nil {
-		around.counterpart = func(tag string) bool {
-			_, there := other.stored.find(tag)
-			return there || beingDeleted(other.status)
-		}
-	}
-	return around
-}
-
 // retag sets a tag to a manifest that the registry was given, and judges it by
 // what the manifest was made for; the child of an index counts as an image.
 func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
@@ -154,14 +127,12 @@ func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
 	if !made {
 		kind = KindImage.number()
 	}
-	st.set(r, storedTag{
-		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
-		kind: kind, verdict: originalRules.judge(st.contextOf(r), tag, kind),
-	})
+	st.set(r, storedTag{name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(), kind: kind})
 }
 
-// set sets a tag, and judges anew the cache whose counterpart it is.
+// set sets a tag and judges it, and judges anew the cache whose counterpart it is.
 func (st *state) set(r *repository, t storedTag) {
+	t.verdict = originalRules.judge(st.contextOf(r), t.name, t.kind)
 	r.stored.push(t)
 	if cache := r.project.repository(r.name + cacheSuffix); cache != nil {
 		if cached, found := cache.stored.find(t.name); found {
@@ -198,7 +169,7 @@ func (t TagState) String() string { return t.Repository + ":" + t.Tag }
 
 func stateOf(r *repository, t *storedTag) TagState {
 	return TagState{
-		Project: r.project.path, Repository: r.path, Tag: t.name,
+		Project: r.project.Path, Repository: r.path, Tag: t.name,
 		Kind: kinds[t.kind].kind, Dead: t.verdict.dead(), Truth: t.verdict.String(),
 	}
 }
@@ -242,7 +213,7 @@ func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
 	if err != nil {
 		return err
 	}
-	s.state.set(r, s.state.newTag(s.state.contextOf(r), tag, kind, now, now))
+	s.state.set(r, s.state.newTag(tag, kind, now, now, true))
 	return nil
 }
 

@@ -38,7 +38,7 @@ type World struct {
 	groups       map[string]*Group
 	paths        map[string]bool
 	repositories int64
-	judging      sync.Mutex
+	marking      sync.Mutex
 }
 
 // Group is a group or a subgroup.
@@ -111,7 +111,7 @@ func NewWorld(regime Regime) *World {
 // Add methods do.
 func (w *World) AddProject(path string) *Project {
 	dir, _, ok := cutLast(path)
-	mustBe(ok && validPath(path), "no path of a project: %q", path)
+	mustBe(ok && registryPath.MatchString(path) && !reservedPath.MatchString(path), "no path of a project: %q", path)
 	mustBe(!w.paths[path] && w.groups[path] == nil, "path is taken: %q", path)
 	w.paths[path] = true
 	p := &Project{
@@ -171,7 +171,9 @@ func (p *Project) Repository(name string) *Repository {
 func (r *Repository) Project() *Project { return r.project }
 
 // Path returns the repository's full path.
-func (r *Repository) Path() string { return joinPath(r.project.Path, r.Name) }
+func (r *Repository) Path() string {
+	return strings.TrimSuffix(r.project.Path+"/"+r.Name, "/")
+}
 
 // AddTag adds a tag with the date [Created]. That a name is taken is found by
 // [New] only.
@@ -197,14 +199,6 @@ func (t *Tag) pushed() time.Time {
 	return t.Published
 }
 
-// joinPath puts a repository's name below its project's path.
-func joinPath(project, name string) string {
-	if name == "" {
-		return project
-	}
-	return project + "/" + name
-}
-
 // cutLast splits a path before its last element.
 func cutLast(path string) (dir, base string, ok bool) {
 	i := strings.LastIndexByte(path, '/')
@@ -225,35 +219,12 @@ func mustBe(ok bool, format string, args ...any) {
 // The names that GitLab and the registry allow. Paths of projects may hold capitals, which
 // the registry does not know; worlds do without them.
 var (
-	pathElement       = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.-]*$`)
-	repositoryElement = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$`)
-	tagName           = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	registryPath = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*$`)
+	reservedPath = regexp.MustCompile(`\.(?:git|atom)(?:/|$)`)
+	tagName      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// validPath holds for full paths of projects that are images' paths as well.
-func validPath(path string) bool {
-	for element := range strings.SplitSeq(path, "/") {
-		if !pathElement.MatchString(element) || !repositoryElement.MatchString(element) {
-			return false
-		}
-		if strings.HasSuffix(element, ".git") || strings.HasSuffix(element, ".atom") {
-			return false
-		}
-	}
-	return true
-}
-
-// validRepository holds for names of repositories below their project.
-func validRepository(name string) bool {
-	if name == "" {
-		return true
-	}
-	for element := range strings.SplitSeq(name, "/") {
-		if !repositoryElement.MatchString(element) {
-			return false
-		}
-	}
-	return true
-}
+// validRepository holds for names of repositories below their project, and for full ones.
+func validRepository(name string) bool { return name == "" || registryPath.MatchString(name) }
 
 func validTag(name string) bool { return tagName.MatchString(name) }

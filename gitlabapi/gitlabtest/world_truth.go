@@ -142,10 +142,6 @@ func isProtected(tag string) bool {
 	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
 }
 
-// isCache says whether a repository's name makes it a cache repository. That
-// of a root repository is empty, whatever its project is called.
-func isCache(name string) bool { return strings.HasSuffix(name, cacheSuffix) }
-
 // beingDeleted says whether GitLab is removing the whole repository.
 func beingDeleted(status string) bool {
 	return status == "delete_scheduled" || status == "delete_ongoing"
@@ -155,56 +151,50 @@ func beingDeleted(status string) bool {
 // database a tag goes with its manifest.
 func (r Regime) holds(kind Kind) bool { return r == Legacy || kind != KindManifestMissing }
 
-// context is what the truth about the repository's tags depends on, in the world as planned.
-func (r *Repository) context() tagContext {
+// contextOf is what the truth about a repository's tags depends on, as things are now. What
+// a counterpart held that is being deleted cannot be known: any tag may have been there.
+func (st *state) contextOf(r *repository) tagContext {
 	p := r.project
-	c := tagContext{
-		regime:  p.world.Regime,
-		reached: !p.Archived && !p.RegistryDisabled && !p.Forbidden && !p.NotMember && !beingDeleted(r.Status),
-		cache:   isCache(r.Name),
+	around := tagContext{
+		regime:  st.regime,
+		reached: !p.Archived && !p.unreadable() && !p.NotMember && !beingDeleted(r.status),
+		cache:   strings.HasSuffix(r.name, cacheSuffix),
 	}
-	if !c.cache {
-		return c
-	}
-	other := p.Repository(strings.TrimSuffix(r.Name, cacheSuffix))
-	switch {
-	case other == nil:
-	case beingDeleted(other.Status):
-		// What it held until just now cannot be known: it may have been there.
-		c.counterpart = func(string) bool { return true }
-	default:
-		names := make(map[string]bool, len(other.Tags))
-		for _, t := range other.Tags {
-			names[t.Name] = c.regime.holds(t.Kind)
+	if other := p.repository(strings.TrimSuffix(r.name, cacheSuffix)); around.cache && other != nil {
+		around.counterpart = func(tag string) bool {
+			_, there := other.stored.find(tag)
+			return there || beingDeleted(other.status)
 		}
-		c.counterpart = func(tag string) bool { return names[tag] }
 	}
-	return c
+	return around
 }
 
-// eachVerdict judges every tag of the world.
-func (w *World) eachVerdict(rules TruthRules, do func(r *Repository, t *Tag, v verdict)) {
+// judge judges every tag.
+func (st *state) judge(rules TruthRules, do func(*repository, *storedTag, verdict)) {
+	for _, r := range st.located {
+		around, tags := st.contextOf(r), r.stored.live()
+		for i := range tags {
+			do(r, &tags[i], rules.judge(around, tags[i].name, tags[i].kind))
+		}
+	}
+}
+
+// markDead sets Dead of every tag. Servers of one world may be made at once, and those that
+// were made before may go on reading it: only what changes is written.
+func (w *World) markDead(st *state) {
+	w.marking.Lock()
+	defer w.marking.Unlock()
 	for _, p := range w.Projects {
 		for _, r := range p.Repositories {
-			around := r.context()
+			around := st.contextOf(st.located[r.Path()])
 			for _, t := range r.Tags {
-				do(r, t, rules.judge(around, t.Name, t.Kind.number()))
+				dead := originalRules.judge(around, t.Name, t.Kind.number()).dead()
+				if dead != t.Dead {
+					t.Dead = dead
+				}
 			}
 		}
 	}
-}
-
-// judge sets Dead of every tag. Servers of one world may be made at once.
-func (w *World) judge() {
-	w.judging.Lock()
-	defer w.judging.Unlock()
-	w.eachVerdict(originalRules, func(_ *Repository, t *Tag, v verdict) {
-		// Only what changes is written, so that servers made of the world before
-		// may go on reading it.
-		if dead := v.dead(); dead != t.Dead {
-			t.Dead = dead
-		}
-	})
 }
 
 // Truth sets Dead of every tag and returns the dead ones, as path:tag with
@@ -213,7 +203,7 @@ func (w *World) judge() {
 // cannot be deleted (archived projects, disabled or forbidden registries, no
 // membership, repositories that GitLab is deleting) are never dead.
 func (w *World) Truth() map[string]string {
-	w.judge()
+	w.markDead(newState(w, false))
 	return w.TruthUnder(originalRules)
 }
 
@@ -221,9 +211,9 @@ func (w *World) Truth() map[string]string {
 // reason. It leaves Dead of the tags alone.
 func (w *World) TruthUnder(rules TruthRules) map[string]string {
 	dead := map[string]string{}
-	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
-		if why := v.dead(); why != "" && w.Regime.holds(t.Kind) {
-			dead[r.Path()+":"+t.Name] = why
+	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) {
+		if why := v.dead(); why != "" {
+			dead[r.path+":"+t.name] = why
 		}
 	})
 	return dead
@@ -234,10 +224,6 @@ func (w *World) TruthUnder(rules TruthRules) map[string]string {
 // On DATABASE a tag without a manifest does not exist, and is left out.
 func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 	verdicts := map[string]string{}
-	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
-		if w.Regime.holds(t.Kind) {
-			verdicts[r.Path()+":"+t.Name] = v.String()
-		}
-	})
+	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) { verdicts[r.path+":"+t.name] = v.String() })
 	return verdicts
 }
