@@ -235,11 +235,6 @@ func inGraphQL(do func(*call) *answer) Effect {
 	return &effect{do: do, concerns: func(c *call) bool { return c.operation != nil }}
 }
 
-// changingGraphQL is one after which an operation is executed.
-func changingGraphQL(do func(*graphqlFaults)) Effect {
-	return inGraphQL(func(c *call) *answer { do(&c.graphql); return nil })
-}
-
 // GraphQLErrors answers an operation 200 with errors and no data, and executes
 // nothing.
 func GraphQLErrors(messages ...string) Effect {
@@ -263,39 +258,29 @@ func GraphQLTimeout(status int, after time.Duration) Effect {
 // project on a page after the first so many: those nodes are null, and each has
 // an error. A page that is no larger, or that does not ask for counts, is whole.
 func CountTimeouts(after int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.countsTimeOut, f.countsThatWork = true, after })
+	return changing(func(c *call) { c.graphql.countsTimeOut, c.graphql.countsThatWork = true, after })
 }
 
 // MutationTimeouts lets all mutations of a request time out after the first so
 // many, which are done.
 func MutationTimeouts(after int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.mutationsTimeOut, f.mutationsThatWork = true, after })
+	return changing(func(c *call) { c.graphql.mutationsTimeOut, c.graphql.mutationsThatWork = true, after })
 }
 
 // NullProjects makes every n-th project of each page null, without an error.
-func NullProjects(nth int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.nullProjects = nth })
-}
+func NullProjects(nth int) Effect { return changing(func(c *call) { c.graphql.nullProjects = nth }) }
 
 // NullRepositories makes the connection of repositories null for every n-th
 // project of each page, without an error.
-func NullRepositories(nth int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.nullRepositories = nth })
-}
+func NullRepositories(nth int) Effect { return changing(func(c *call) { c.graphql.nullRepositories = nth }) }
 
 // SkipDeletions skips every n-th tag of each mutation: it is neither deleted
 // nor named as deleted, and there is no error.
-func SkipDeletions(nth int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.skipped = nth })
-}
+func SkipDeletions(nth int) Effect { return changing(func(c *call) { c.graphql.skipped = nth }) }
 
 // UnnamedDeletions deletes every n-th tag of each mutation without saying so.
-func UnnamedDeletions(nth int) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.unnamed = nth })
-}
+func UnnamedDeletions(nth int) Effect { return changing(func(c *call) { c.graphql.unnamed = nth }) }
 
 // ExtraDeletedNames makes each mutation say that it deleted further tags, which it
 // was not asked to and did not.
-func ExtraDeletedNames(names ...string) Effect {
-	return changingGraphQL(func(f *graphqlFaults) { f.extraNames = names })
-}
+func ExtraDeletedNames(names ...string) Effect { return changing(func(c *call) { c.graphql.extraNames = names }) }

@@ -95,9 +95,7 @@ type operation struct {
 	name      string
 	variables map[string]any
 
-	malformed string               // why the body is no request
-	problems  []*errors.QueryError // why the schema refuses it
-
+	refused   *answer    // what is no request, or does not fit the schema
 	mu        sync.Mutex // fields are resolved by several goroutines
 	kind      string     // "" when it cannot be told
 	score     int
@@ -119,20 +117,25 @@ func operationIn(ctx context.Context) *operation {
 // GitLab lacks a field is no mistake of a client's.
 func readOperation(c *call) *operation {
 	o := &operation{call: c}
-	if o.malformed = o.read(); o.malformed != "" {
+	if why := o.read(); why != "" {
+		o.violation, o.refused = why, graphqlFailure(http.StatusBadRequest, why)
 		return o
 	}
 	o.call = sample()
 	response := o.execute(graphqlSchema(), context.Background())
 	o.call, o.violation, o.mutations = c, "", 0
-	if o.kind == "" && len(response.Errors) > 0 {
-		o.problems = response.Errors
-		return o
-	}
+	var problems []*errors.QueryError
 	for _, name := range slices.Sorted(maps.Keys(o.variables)) {
 		if !o.declared[name] {
-			o.problems = append(o.problems, errors.Errorf("Variable $%s is not declared by the operation", name))
+			problems = append(problems, errors.Errorf("Variable $%s is not declared by the operation", name))
 		}
+	}
+	if o.kind == "" && len(response.Errors) > 0 {
+		problems = response.Errors
+	}
+	if problems != nil {
+		o.refused = ok(graphqlAnswer{Errors: inGitLabsWords(problems)})
+		o.violation = problems[0].Message
 	}
 	return o
 }
@@ -180,26 +183,20 @@ func (o *operation) execute(schema *graphql.Schema, ctx context.Context) *graphq
 // much is no violation: what something costs, a client has to find out.
 func (s *Server) answerGraphQL(c *call) *answer {
 	o := c.operation
-	switch limit := s.complexityLimit(); {
-	case o.malformed != "":
-		c.violation = c.endpoint() + ": " + o.malformed
-		return graphqlFailure(http.StatusBadRequest, o.malformed)
-	case len(o.problems) > 0:
-		problems := inGitLabsWords(o.problems)
-		c.violation = c.endpoint() + ": " + problems[0].Message
-		return ok(graphqlAnswer{Errors: problems})
-	case o.score > limit:
-		return graphqlFailure(http.StatusOK, fmt.Sprintf(
+	if limit := s.complexityLimit(); o.refused == nil && o.score > limit {
+		o.refused = graphqlFailure(http.StatusOK, fmt.Sprintf(
 			"Query has complexity of %d, which exceeds max complexity of %d", o.score, limit))
+	}
+	if o.refused != nil {
+		c.violation = o.violated()
+		return o.refused
 	}
 	schema := graphqlSchema()
 	if s.options.noRepositoriesCount {
 		schema = oldSchema()
 	}
 	response := o.execute(schema, c.request.Context())
-	if o.violation != "" {
-		c.violation = c.endpoint() + ": " + o.violation
-	}
+	c.violation = o.violated()
 	result := graphqlAnswer{Errors: inGitLabsWords(response.Errors)}
 	if response.Data != nil {
 		result.Data = response.Data
@@ -238,6 +235,14 @@ func (o *operation) violate(format string, args ...any) error {
 	defer o.mu.Unlock()
 	o.violation = cmp.Or(o.violation, text)
 	return graphqlError(text)
+}
+
+// violated says what no client should have sent, "" if there is nothing.
+func (o *operation) violated() string {
+	if o.violation == "" {
+		return ""
+	}
+	return o.call.endpoint() + ": " + o.violation
 }
 
 // complexityLimit is by default what GitLab lets a signed-in user have.

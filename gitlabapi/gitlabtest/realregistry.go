@@ -81,21 +81,12 @@ func (g *realRegistry) read(ctx context.Context, path, tag string) ([]storedTag,
 // fetch asks the registry for something of a repository. An error that is not
 // errRegistrySays means that it cannot be reached.
 func (g *realRegistry) fetch(ctx context.Context, path string, accept ...string) ([]byte, http.Header, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/v2/"+path, nil)
+	header := http.Header{"Accept": accept}
+	body, response, err := newPusher(ctx, g.url).send(http.MethodGet, g.url+"/v2/"+path, header, nil, http.StatusOK)
 	if err != nil {
 		return nil, nil, err
 	}
-	r.Header["Accept"] = accept
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxManifest))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%w %s", errRegistrySays, response.Status)
-	}
-	return body, response.Header, err
+	return body, response.Header, nil
 }
 
 // forward lets the registry answer a call that reads.
@@ -138,7 +129,7 @@ func (g *realRegistry) deleteTag(ctx context.Context, path, tag string) (bool, e
 	if err := to.putManifest(path, tag, dummy); err != nil {
 		return true, err
 	}
-	_, err = to.send(http.MethodDelete, g.url+"/v2/"+path+"/manifests/"+digestOf(dummy.body), "", nil, http.StatusAccepted)
+	_, _, err = to.send(http.MethodDelete, g.url+"/v2/"+path+"/manifests/"+digestOf(dummy.body), nil, nil, http.StatusAccepted)
 	return true, err
 }
 
@@ -196,7 +187,8 @@ func (p *pusher) push(from *registry, repository, reference string, m *manifest)
 }
 
 func (p *pusher) putManifest(repository, reference string, m *manifest) error {
-	_, err := p.send(http.MethodPut, p.url+"/v2/"+repository+"/manifests/"+reference, m.mediaType, m.body, http.StatusCreated)
+	header := http.Header{"Content-Type": {m.mediaType}}
+	_, _, err := p.send(http.MethodPut, p.url+"/v2/"+repository+"/manifests/"+reference, header, m.body, http.StatusCreated)
 	return err
 }
 
@@ -206,7 +198,7 @@ func (p *pusher) pushBlob(repository, digest string, body []byte) error {
 	if holder := p.holder[digest]; holder != "" {
 		address += "?" + url.Values{"mount": {digest}, "from": {holder}}.Encode()
 	}
-	started, err := p.send(http.MethodPost, address, "", nil, http.StatusAccepted, http.StatusCreated)
+	_, started, err := p.send(http.MethodPost, address, nil, nil, http.StatusAccepted, http.StatusCreated)
 	if err != nil || started.StatusCode == http.StatusCreated {
 		return err
 	}
@@ -217,31 +209,26 @@ func (p *pusher) pushBlob(repository, digest string, body []byte) error {
 	query := at.Query()
 	query.Set("digest", digest)
 	at.RawQuery = query.Encode()
-	_, err = p.send(http.MethodPut, at.String(), "application/octet-stream", body, http.StatusCreated)
+	_, _, err = p.send(http.MethodPut, at.String(), http.Header{"Content-Type": {"application/octet-stream"}}, body, http.StatusCreated)
 	p.holder[digest] = repository
 	return err
 }
 
-// send sends a request and expects one of some statuses.
-func (p *pusher) send(method, address, contentType string, body []byte, want ...int) (*http.Response, error) {
+// send sends a request and expects one of some statuses; any other is an errRegistrySays.
+func (p *pusher) send(method, address string, header http.Header, body []byte, want ...int) ([]byte, *http.Response, error) {
 	r, err := http.NewRequestWithContext(p.ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if contentType != "" {
-		r.Header.Set("Content-Type", contentType)
-	}
+	r.Header = header
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxManifest))
-	if err != nil {
-		return nil, err
+	if err == nil && !slices.Contains(want, response.StatusCode) {
+		err = fmt.Errorf("%w %s to %s %s: %s", errRegistrySays, response.Status, method, address, text)
 	}
-	if !slices.Contains(want, response.StatusCode) {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, address, response.Status, text)
-	}
-	return response, nil
+	return text, response, err
 }

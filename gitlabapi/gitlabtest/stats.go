@@ -22,12 +22,9 @@ type Stats struct {
 	ByStatus map[int]int `json:"by_status"`
 	// Changing counts requests that were neither GET nor HEAD, nor a query of
 	// GraphQL.
-	Changing    int `json:"changing"`
-	MaxInFlight int `json:"max_in_flight"`
+	Changing int `json:"changing"`
 	// AverageInFlight is over the time from the first request to the last answer.
 	AverageInFlight float64 `json:"average_in_flight"`
-	// PerSecond counts requests by the second of the clock in which they came.
-	PerSecond map[int64]int `json:"per_second"`
 	// Violations are requests that no client of GitLab should send: the first
 	// hundred, in order.
 	Violations []string `json:"violations"`
@@ -73,10 +70,7 @@ type recorder struct {
 func newRecorder(logging bool) *recorder {
 	return &recorder{
 		logging: logging, paths: map[string]int{},
-		stats: Stats{
-			ByEndpoint: map[string]int{}, ByStatus: map[int]int{},
-			PerSecond: map[int64]int{}, Violations: []string{},
-		},
+		stats: Stats{ByEndpoint: map[string]int{}, ByStatus: map[int]int{}, Violations: []string{}},
 	}
 }
 
@@ -86,13 +80,11 @@ func (r *recorder) start(c *call) {
 	defer r.mu.Unlock()
 	r.passTime(c.at)
 	r.inFlight++
-	r.stats.MaxInFlight = max(r.stats.MaxInFlight, r.inFlight)
 	r.stats.Total++
 	if c.registry {
 		r.stats.Registry++
 	}
 	r.stats.ByEndpoint[c.endpoint()]++
-	r.stats.PerSecond[c.at.Unix()]++
 	if c.changes() {
 		r.stats.Changing++
 	}
@@ -150,7 +142,6 @@ func (s *Server) Stats() Stats {
 	}
 	stats.ByEndpoint = maps.Clone(stats.ByEndpoint)
 	stats.ByStatus = maps.Clone(stats.ByStatus)
-	stats.PerSecond = maps.Clone(stats.PerSecond)
 	stats.Violations = slices.Clone(stats.Violations)
 	return stats
 }
