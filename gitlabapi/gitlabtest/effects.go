@@ -272,7 +272,9 @@ func NullProjects(nth int) Effect { return changing(func(c *call) { c.graphql.nu
 
 // NullRepositories makes the connection of repositories null for every n-th
 // project of each page, without an error.
-func NullRepositories(nth int) Effect { return changing(func(c *call) { c.graphql.nullRepositories = nth }) }
+func NullRepositories(nth int) Effect {
+	return changing(func(c *call) { c.graphql.nullRepositories = nth })
+}
 
 // SkipDeletions skips every n-th tag of each mutation: it is neither deleted
 // nor named as deleted, and there is no error.
@@ -283,4 +285,6 @@ func UnnamedDeletions(nth int) Effect { return changing(func(c *call) { c.graphq
 
 // ExtraDeletedNames makes each mutation say that it deleted further tags, which it
 // was not asked to and did not.
-func ExtraDeletedNames(names ...string) Effect { return changing(func(c *call) { c.graphql.extraNames = names }) }
+func ExtraDeletedNames(names ...string) Effect {
+	return changing(func(c *call) { c.graphql.extraNames = names })
+}

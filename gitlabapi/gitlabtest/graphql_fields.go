@@ -137,23 +137,6 @@ type repositoryNode struct {
 	Status               *string
 }
 
-// QueryComplexity resolves Query.queryComplexity.
-func (graphqlRoot) QueryComplexity(ctx context.Context) *complexity {
-	return &complexity{operationIn(ctx)}
-}
-
-type complexity struct{ o *operation }
-
-// Score resolves score, while other fields of the query may be counted still.
-func (c *complexity) Score() *int32 {
-	c.o.mu.Lock()
-	defer c.o.mu.Unlock()
-	return new(int32(c.o.score))
-}
-
-// Limit resolves limit.
-func (c *complexity) Limit() *int32 { return new(int32(c.o.call.server.complexityLimit())) }
-
 const (
 	// maxTagNames is how many tags one mutation takes.
 	maxTagNames = 20

@@ -51,8 +51,8 @@ func DemoWorld() *World {
 		if p == nil {
 			p = w.AddProject(row.project)
 		}
-		if row.project == "acme/docs" {
-			continue // it has no repository
+		if row.repository == "" && row.tags == "" {
+			continue // a project without a repository
 		}
 		r := p.Repository(row.repository)
 		if r == nil {
