@@ -104,11 +104,9 @@ func (s *Server) showTag(c *call) *answer {
 		case index && s.options.indexDetails == IndexEmpty:
 			return ok(shownDetails{shownTag: c.shownTag(r, t.name), Digest: m.digest})
 		}
-		served, err := s.state.registry.negotiate(m, true, acceptedByRails)
-		if err != nil {
+		if m, _ = s.state.registry.negotiate(m, true, acceptedByRails); m == nil {
 			return notFound("Tag")
 		}
-		m = served
 		created, dated = dateIn(s.state.registry.blobs[m.config.Digest])
 	}
 	shown := shownDetails{shownTag: c.shownTag(r, t.name), Digest: m.digest, TotalSize: new(m.size())}

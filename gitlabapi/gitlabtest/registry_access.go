@@ -25,7 +25,8 @@ var registryRoutes = []*route{
 	registryEndpoint("PUT", manifestTemplate, nil, (*Server).putManifest, "pull", "push"),
 	registryEndpoint("DELETE", manifestTemplate, nil, (*Server).deleteManifest, "delete"),
 	registryEndpoint("GET", blobTemplate, nil, (*Server).showBlob, "pull"),
-	registryEndpoint("GET", "/gitlab/v1/", nil, (*Server).databaseBase),
+	// By this one clients find out whether the registry has a database.
+	registryEndpoint("GET", "/gitlab/v1/", nil, func(*Server, *call) *answer { return ok(noBody{}) }),
 	registryEndpoint("GET", "/gitlab/v1/repositories/:path/tags/list/", parameters{
 		"n": isPageOfRows, "last": func(s string) bool { return s == "" || validTag(s) }, "name_exact": validTag,
 	}, (*Server).listRows, "pull"),

@@ -43,12 +43,6 @@ func (s *Server) listTagNames(c *call) *answer {
 	}{r.path, names}}
 }
 
-// databaseBase answers GET /gitlab/v1/, by which clients find out whether the
-// registry has a database.
-func (s *Server) databaseBase(*call) *answer {
-	return &answer{status: http.StatusOK, body: noBody{}}
-}
-
 // shownRow is a tag as the registry's database knows it.
 type shownRow struct {
 	Name         string  `json:"name"`

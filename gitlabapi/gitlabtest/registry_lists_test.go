@@ -141,10 +141,13 @@ func sizeOf(list any) (sum float64) {
 func TestRowsHaveTheRegistrysFields(t *testing.T) {
 	w, r := oneRepository(gitlabtest.Database, "web")
 	r.AddTag("image", gitlabtest.KindImage)
-	again := r.AddTag("index", gitlabtest.KindMultiArch)
-	again.Published = gitlabtest.Created.Add(90 * time.Minute)
-	watch := &clock{now: gitlabtest.Created.Add(24 * time.Hour)}
+	r.AddTag("index", gitlabtest.KindMultiArch)
+	watch := &clock{now: gitlabtest.Created.Add(90 * time.Minute)}
 	s := gitlabtest.New(w, gitlabtest.WithoutRegistryAuth(), gitlabtest.WithClock(watch.read))
+	if err := s.Push("group/app", "web", "index", gitlabtest.KindMultiArch); err != nil {
+		t.Fatal(err)
+	}
+	watch.now = gitlabtest.Created.Add(24 * time.Hour)
 	got := query{method: "GET", path: webRows}.ask(t, s).body.([]any)
 	image := query{method: "GET", path: web + "/manifests/image", accept: allTypes}.ask(t, s)
 	index := query{method: "GET", path: web + "/manifests/index", accept: allTypes}.ask(t, s)

@@ -54,9 +54,9 @@ func (s *Server) showManifest(c *call) *answer {
 				accepted = append(accepted, mediaType)
 			}
 		}
-		served, err := s.state.registry.negotiate(m, !digestForm.MatchString(c.params["reference"]), accepted)
-		if err != nil {
-			return manifestUnknown(err.Error(), nil)
+		served, why := s.state.registry.negotiate(m, !digestForm.MatchString(c.params["reference"]), accepted)
+		if served == nil {
+			return manifestUnknown(why, nil)
 		}
 		m = served
 	}

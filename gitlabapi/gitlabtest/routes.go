@@ -42,7 +42,7 @@ var routes = []*route{
 	endpoint("GET", "/personal_access_tokens/self", nil, (*Server).showToken),
 	endpoint("GET", "/projects", projectsParameters, (*Server).listProjects),
 	endpoint("GET", "/projects/:id", nil, (*Server).showProject),
-	endpoint("GET", "/groups/:id", groupParameters, (*Server).showGroup),
+	endpoint("GET", "/groups/:id", parameters{"with_projects": isFlag}, (*Server).showGroup),
 	endpoint("GET", "/groups/:id/projects", groupProjectsParameters, (*Server).listGroupProjects),
 	endpoint("GET", "/groups/:id/registry/repositories", pageParameters, (*Server).listGroupRepositories),
 	endpoint("GET", "/projects/:id/registry/repositories", pageParameters, (*Server).listRepositories),
@@ -132,9 +132,7 @@ type parameters map[string]func(value string) bool
 
 func anything(string) bool { return true }
 
-func isFlag(s string) bool {
-	return s == "true" || s == "false" || s == "1" || s == "0"
-}
+var isFlag = oneOf("true", "false", "1", "0")
 
 func isPositive(s string) bool {
 	n, err := strconv.Atoi(s)
@@ -162,22 +160,11 @@ var (
 		"simple":           isFlag,
 		"sort":             oneOf("asc", "desc"),
 	})
-	projectsParameters = projectFilters.with(parameters{
-		"id_after":   isPositive,
-		"membership": isFlag,
-		"pagination": oneOf("keyset", "legacy"),
-	})
-	groupProjectsParameters = projectFilters.with(parameters{
-		"include_subgroups": isFlag,
-		"with_shared":       isFlag,
-	})
-	groupParameters = parameters{"with_projects": isFlag}
+	isPagination = oneOf("keyset", "legacy")
 
-	tagsParameters = pageParameters.with(parameters{
-		"last":       anything,
-		"pagination": oneOf("keyset", "legacy"),
-		"sort":       oneOf("asc"),
-	})
+	projectsParameters      = projectFilters.with(parameters{"id_after": isPositive, "membership": isFlag, "pagination": isPagination})
+	groupProjectsParameters = projectFilters.with(parameters{"include_subgroups": isFlag, "with_shared": isFlag})
+	tagsParameters          = pageParameters.with(parameters{"last": anything, "pagination": isPagination, "sort": oneOf("asc")})
 )
 
 // checkParameters refuses parameters that the endpoint does not have, and

@@ -73,7 +73,7 @@ func (st *state) addRepository(p *project, r *Repository, manifests bool) *repos
 	stored := &storedRepository{tags: make([]storedTag, 0, len(r.Tags)), compare: compare}
 	for _, t := range r.Tags {
 		if st.regime.holds(t.Kind) {
-			stored.tags = append(stored.tags, st.newTag(t.Name, t.Kind, t.Created, t.pushed(), manifests))
+			stored.tags = append(stored.tags, st.newTag(t.Name, t.Kind, t.Created, manifests))
 		}
 	}
 	slices.SortFunc(stored.tags, func(a, b storedTag) int { return compare(a.name, b.name) })
@@ -87,14 +87,14 @@ func (st *state) addRepository(p *project, r *Repository, manifests bool) *repos
 
 // newTag returns a tag, with its manifest if it is wanted. Each manifest is made once: a digest costs more
 // than a look-up.
-func (st *state) newTag(name string, kind Kind, created, last time.Time, manifests bool) storedTag {
-	key := pushed{kind.number(), last.UnixNano()}
+func (st *state) newTag(name string, kind Kind, created time.Time, manifests bool) storedTag {
+	key := pushed{kind.number(), created.UnixNano()}
 	m, made := st.made[key]
 	if !made && manifests {
-		m = st.registry.manifestOf(kind, last)
+		m = st.registry.manifestOf(kind, created)
 		st.made[key], st.kinds[m] = m, key.kind
 	}
-	return storedTag{name: name, manifest: m, created: created.UnixNano(), pushed: key.created, kind: key.kind}
+	return storedTag{name: name, manifest: m, created: key.created, pushed: key.created, kind: key.kind}
 }
 
 // find returns a repository by the path of its project and its own name.
@@ -213,7 +213,7 @@ func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
 	if err != nil {
 		return err
 	}
-	s.state.set(r, s.state.newTag(tag, kind, now, now, true))
+	s.state.set(r, s.state.newTag(tag, kind, now, true))
 	return nil
 }
 

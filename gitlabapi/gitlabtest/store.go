@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"sort"
@@ -19,13 +18,6 @@ const (
 	typeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	typeOCIManifest    = "application/vnd.oci.image.manifest.v1+json"
 	typeOCIIndex       = "application/vnd.oci.image.index.v1+json"
-)
-
-// The registry's reasons for MANIFEST_UNKNOWN.
-var (
-	errManifestUnknown = errors.New("manifest unknown")
-	errOCIManifest     = errors.New("OCI manifest found, but accept header does not support OCI manifests")
-	errOCIIndex        = errors.New("OCI index found, but accept header does not support OCI indexes")
 )
 
 // registry holds the manifests and blobs of the container registry. It knows nothing of
@@ -135,28 +127,26 @@ func (m *manifest) references() []string {
 	return digests
 }
 
-// negotiate returns what the registry sends to a client that accepts some media types.
-// Of an OCI document whose type is not among them it sends nothing, of a Docker list that
-// is asked for by its tag the linux/amd64 child; a Docker manifest it always sends.
-func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (*manifest, error) {
-	if slices.Contains(accept, m.mediaType) {
-		return m, nil
-	}
-	switch m.mediaType {
-	case typeOCIManifest:
-		return nil, errOCIManifest
-	case typeOCIIndex:
-		return nil, errOCIIndex
-	}
-	if m.mediaType != typeDockerList || !byTag {
-		return m, nil
+// negotiate returns what the registry sends to a client that accepts some media types, or
+// why it sends nothing: of an OCI document whose type is not among them. Of a Docker list
+// that is asked for by its tag it sends the linux/amd64 child; a Docker manifest always.
+func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (served *manifest, why string) {
+	switch {
+	case slices.Contains(accept, m.mediaType):
+		return m, ""
+	case m.mediaType == typeOCIManifest:
+		return nil, "OCI manifest found, but accept header does not support OCI manifests"
+	case m.mediaType == typeOCIIndex:
+		return nil, "OCI index found, but accept header does not support OCI indexes"
+	case m.mediaType != typeDockerList || !byTag:
+		return m, ""
 	}
 	for _, d := range m.children {
-		if child := g.manifests[d.Digest]; child != nil && d.Platform != nil && d.Platform.OS == "linux" && d.Platform.Architecture == "amd64" {
-			return child, nil
+		if child := g.manifests[d.Digest]; child != nil && d.Platform != nil && *d.Platform == (platform{"amd64", "linux"}) {
+			return child, ""
 		}
 	}
-	return nil, errManifestUnknown
+	return nil, "manifest unknown"
 }
 
 // size is the sum of what a manifest's layers, or an index' children, weigh.

@@ -36,7 +36,7 @@ type World struct {
 	Groups   []*Group // made from the paths of the projects
 
 	groups       map[string]*Group
-	paths        map[string]bool
+	projects     map[string]*Project
 	repositories int64
 	marking      sync.Mutex
 }
@@ -82,9 +82,7 @@ type Repository struct {
 type Tag struct {
 	Name    string
 	Kind    Kind
-	Created time.Time // when it was first pushed
-	// Published is when it was last pushed; zero when that was the first time.
-	Published time.Time
+	Created time.Time // when it was pushed
 	// Dead is the reason for which the tag has to go, "" when it must stay:
 	// set by [World.Truth] and by [New].
 	Dead string
@@ -103,7 +101,7 @@ const (
 
 // NewWorld returns an empty world.
 func NewWorld(regime Regime) *World {
-	return &World{Regime: regime, groups: map[string]*Group{}, paths: map[string]bool{}}
+	return &World{Regime: regime, groups: map[string]*Group{}, projects: map[string]*Project{}}
 }
 
 // AddProject adds a project, and the groups of its path that do not exist yet.
@@ -112,13 +110,12 @@ func NewWorld(regime Regime) *World {
 func (w *World) AddProject(path string) *Project {
 	dir, _, ok := cutLast(path)
 	mustBe(ok && registryPath.MatchString(path) && !reservedPath.MatchString(path), "no path of a project: %q", path)
-	mustBe(!w.paths[path] && w.groups[path] == nil, "path is taken: %q", path)
-	w.paths[path] = true
+	mustBe(w.projects[path] == nil && w.groups[path] == nil, "path is taken: %q", path)
 	p := &Project{
 		ID: firstProjectID + int64(len(w.Projects)), Path: path,
 		world: w, group: w.group(dir),
 	}
-	w.Projects = append(w.Projects, p)
+	w.Projects, w.projects[path] = append(w.Projects, p), p
 	return p
 }
 
@@ -138,14 +135,7 @@ func (w *World) group(path string) *Group {
 }
 
 // Project returns the project of a full path, nil if there is none.
-func (w *World) Project(path string) *Project {
-	for _, p := range w.Projects {
-		if p.Path == path {
-			return p
-		}
-	}
-	return nil
-}
+func (w *World) Project(path string) *Project { return w.projects[path] }
 
 // AddRepository adds a repository; "" is the project's root image.
 func (p *Project) AddRepository(name string) *Repository {
@@ -189,14 +179,6 @@ func (r *Repository) AddTagAt(name string, kind Kind, created time.Time) *Tag {
 	t := &Tag{Name: name, Kind: kind, Created: created}
 	r.Tags = append(r.Tags, t)
 	return t
-}
-
-// pushed is when what the tag refers to was made.
-func (t *Tag) pushed() time.Time {
-	if t.Published.IsZero() {
-		return t.Created
-	}
-	return t.Published
 }
 
 // cutLast splits a path before its last element.
