@@ -13,7 +13,6 @@ import (
 // call is one request on its way through the server.
 type call struct {
 	server    *Server
-	host      host // what is served where it came in
 	writer    http.ResponseWriter
 	request   *http.Request
 	path      string // decoded, below /api/v4
@@ -54,7 +53,7 @@ type refusal struct {
 }
 
 func (s *Server) newCall(at host, w http.ResponseWriter, r *http.Request) *call {
-	c := &call{server: s, host: at, writer: w, request: r, at: s.options.clock(), header: http.Header{}}
+	c := &call{server: s, writer: w, request: r, at: s.options.clock(), header: http.Header{}}
 	c.resolveRoute(at)
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.token = cmp.Or(r.Header.Get("PRIVATE-TOKEN"), bearer)

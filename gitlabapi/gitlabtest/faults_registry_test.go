@@ -308,7 +308,7 @@ func TestCutListsOfTheRegistry(t *testing.T) {
 func TestRegistryOnAHostOfItsOwn(t *testing.T) {
 	w, r := oneRepository(gitlabtest.Legacy, "web")
 	r.AddTag("x", gitlabtest.KindImage)
-	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.example:5050"), gitlabtest.WithRateLimit(2))
+	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.example:5050"), gitlabtest.WithExternalURL(host), gitlabtest.WithRateLimit(2))
 	location := get(t, s, "/projects/1001/registry/repositories").column(t, "location")
 	if diff := cmp.Diff([]any{"registry.example:5050/group/app/web"}, location); diff != "" {
 		t.Error(diff)

@@ -22,8 +22,8 @@ func (graphqlRoot) CurrentUser() *struct{ ID graphql.ID } {
 	return &struct{ ID graphql.ID }{graphql.ID(globalID("User", 1))}
 }
 
-// Projects resolves Query.projects. Of the orders that GitLab has, it has those by id and
-// by the dates, which are in the order of the ids here. Ids of no project are ignored.
+// Projects resolves Query.projects. Of the orders that GitLab has, it has those by id. Ids of
+// no project are ignored.
 func (graphqlRoot) Projects(ctx context.Context, args struct {
 	IDs        *[]graphql.ID
 	Membership *bool
@@ -52,32 +52,20 @@ func (graphqlRoot) Projects(ctx context.Context, args struct {
 	}
 	ascending := false
 	if args.Sort != nil {
-		by, up := strings.CutSuffix(*args.Sort, "_asc")
-		by, down := strings.CutSuffix(by, "_desc")
-		if up == down || !slices.Contains([]string{"id", "created_at", "updated_at", "last_activity_at"}, by) {
+		if ascending = *args.Sort == "id_asc"; !ascending && *args.Sort != "id_desc" {
 			return nil, o.violate("%q is no order of projects", *args.Sort)
 		}
-		ascending = up
 	}
 	return connect(o, rows, ascending, func(p *project) int64 { return p.ID }, args.pageArguments, func(i int, p *project) *projectNode {
 		if isNth(o.call.graphql.nullProjects, i) {
 			return nil
 		}
-		return newProjectNode(o, p, i)
+		return &projectNode{
+			o: o, project: p, index: i,
+			ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
+			Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled),
+		}
 	})
-}
-
-// Project resolves Query.project.
-func (graphqlRoot) Project(ctx context.Context, args struct{ FullPath graphql.ID }) *projectNode {
-	o := operationIn(ctx)
-	p := o.call.server.state.byPath[string(args.FullPath)]
-	if o.measuring() {
-		p = o.call.server.state.projects[0]
-	}
-	if p == nil {
-		return nil
-	}
-	return newProjectNode(o, p, 0)
 }
 
 // projectNode is a Project. What may be seen at all shows all of these fields,
@@ -91,14 +79,6 @@ type projectNode struct {
 	FullPath                 graphql.ID
 	Archived                 *bool
 	ContainerRegistryEnabled *bool
-}
-
-func newProjectNode(o *operation, p *project, index int) *projectNode {
-	return &projectNode{
-		o: o, project: p, index: index,
-		ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
-		Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled),
-	}
 }
 
 // ContainerRepositoriesCount resolves containerRepositoriesCount. Rails counts

@@ -25,13 +25,12 @@ func TestGraphQLViolations(t *testing.T) {
 		`{projects(first: -1) {nodes {id}}}`:                             `a page cannot have -1 nodes`,
 		`{projects(after: "1001") {nodes {id}}}`:                         `Please provide a valid cursor`,
 		`{projects(ids: [1001]) {nodes {id}}}`:                           `\"1001\" does not represent an instance of Project`,
-		`{project {id}}`:                                                 `argument \"fullPath\" of type \"ID!\" is required`,
-		`query($p: ID!) {project(fullPath: $p) {id}}`:                    `invalid value null`,
+		`query($p: [ID!]!) {projects(ids: $p) {nodes {id}}}`:             `invalid value null`,
 		`query($x: Int) {projects {nodes {id}}}`:                         `Variable \"$x\" is never used.`,
 		`{projects {nodes {id}}`:                                         `syntax error`,
 		``:                                                               `no operations in query document`,
 		`{projects {nodes}}`:                                             `must have a selection of subfields`,
-		`{project(fullPath: "group/app") {tags {nodes {id}}}}`:           `Field 'tags' doesn't exist on type 'Project'`,
+		`{projects {nodes {tags {nodes {id}}}}}`:                         `Field 'tags' doesn't exist on type 'Project'`,
 		`mutation {destroyContainerRepository(input: {id: 1}) {errors}}`: `Field 'destroyContainerRepository' doesn't exist on type 'Mutation'`,
 		`subscription {projects {nodes {id}}}`:                           ``,
 		fmt.Sprintf(destroy, `"main"`, "deleted"):                        `Field 'deleted' doesn't exist on type 'DestroyContainerRepositoryTagsPayload'`,
@@ -98,12 +97,12 @@ func TestGraphQLTokens(t *testing.T) {
 		gitlabtest.WithToken("reads", "read_api", "read_registry"),
 		gitlabtest.WithToken("registry", "read_registry"))
 	const (
-		query    = `{"query":"{project(fullPath: \"group/app\") {id}}"}`
+		query    = `{"query":"{projects {nodes {id}}}"}`
 		mutation = `{"query":"mutation {destroyContainerRepositoryTags(input: {id: \"gid://gitlab/ContainerRepository/5000001\", tagNames: [\"main\"]}) {errors}}"}`
 		refused  = `401 {"errors":[{"message":"Invalid token"}]}`
 		hidden   = `200 {"errors":[{"message":"The resource that you are attempting to access does not exist or you don't have permission ` +
 			`to perform this action","path":["destroyContainerRepositoryTags"]}],"data":{"destroyContainerRepositoryTags":null}}`
-		shown = `200 {"data":{"project":{"id":"gid://gitlab/Project/1001"}}}`
+		shown = `200 {"data":{"projects":{"nodes":[{"id":"gid://gitlab/Project/1001"}]}}}`
 	)
 	for _, test := range []struct{ token, body, want string }{
 		{"", query, refused},
@@ -148,7 +147,6 @@ func TestComplexity(t *testing.T) {
 		`projects {nodes {...f}} b: projects {nodes {... on Project {id}}}`: "",
 		`projects {nodes {id id}}`:                                          "12",
 		`projects {nodes {containerRepositories {nodes {id}}}}`:             "34",
-		`project(fullPath: "none") {containerRepositories {nodes {id}}}`:    "13",
 	} {
 		got := []string{scoreOf(t, w, query), scoreOf(t, empty, query)}
 		if diff := cmp.Diff([]string{want, want}, got); diff != "" {

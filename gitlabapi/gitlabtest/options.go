@@ -79,8 +79,7 @@ func WithBasePath(path string) Option {
 
 // WithRegistryHost gives the registry a host of its own: locations begin with
 // it, its paths are served there, and nowhere else. By default one host has
-// everything. Behind a second listener, see [Server.Registry], WithExternalURL
-// should say where the instance is.
+// everything. WithExternalURL should say where the instance is, which gives out the tokens.
 func WithRegistryHost(host string) Option { return func(o *options) { o.registryHost = host } }
 
 // WithoutPaginationHeaders strips Link and all X- headers, as some proxies do.

@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -79,7 +80,7 @@ func (s *Server) admit(c *call, needs []string) *answer {
 			why = `,error="insufficient_scope"`
 		}
 	}
-	value := `Bearer realm="` + s.realm(c) + `",service="` + tokenService + `"`
+	value := `Bearer realm="` + cmp.Or(c.realm, c.instance()+tokenRoute.template) + `",service="` + tokenService + `"`
 	var detail any
 	if len(needs) > 0 {
 		value += `,scope="repository:` + path + ":" + strings.Join(needs, ",") + `"`
@@ -91,20 +92,6 @@ func (s *Server) admit(c *call, needs []string) *answer {
 	}
 	c.header.Set("WWW-Authenticate", value+why)
 	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", detail)
-}
-
-// realm is the address of /jwt/auth. A registry with a host of its own is configured with
-// it; here it is where the API was asked last, unless [WithExternalURL] says it.
-func (s *Server) realm(c *call) string {
-	asked := s.address.Load()
-	switch {
-	case c.realm != "":
-		return c.realm
-	case s.options.externalURL == "" && asked != nil && c.host == registryOnlyHost:
-		return *asked + tokenRoute.template
-	default:
-		return c.instance() + tokenRoute.template
-	}
 }
 
 const (

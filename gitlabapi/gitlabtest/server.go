@@ -17,8 +17,7 @@ type Server struct {
 	limiter  rateLimiter
 	faults   atomic.Pointer[[]*activeFault]
 	hook     atomic.Pointer[func(Request)]
-	real     *realRegistry          // nil when the registry is in memory
-	address  atomic.Pointer[string] // where the API was asked last
+	real     *realRegistry // nil when the registry is in memory
 
 	mu       sync.Mutex // guards what follows; never held during a wait
 	state    *state
@@ -103,9 +102,6 @@ func isRegistryPath(path string) bool {
 // serveAt serves a request that was sent to a host.
 func (s *Server) serveAt(at host, w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(at, w, r)
-	if !c.registry {
-		s.address.Store(new(c.instance()))
-	}
 	s.recorder.start(c)
 	// Deferred, since a connection that is cut ends in a panic.
 	defer func() { s.recorder.end(c, s.options.clock()) }()
