@@ -26,7 +26,7 @@ type Server struct {
 	notFound map[string]rememberedAnswer // what a proxy remembers, by URI
 }
 
-// New returns a server of a world. It copies the world, sets Dead of its tags
+// New returns a server of a world. It copies the world
 // and keeps no reference to it. It panics when a repository has a tag twice.
 func New(w *World, opts ...Option) *Server {
 	o := options{clock: time.Now, tokens: map[string][]string{}, seed: 1}
@@ -36,10 +36,8 @@ func New(w *World, opts ...Option) *Server {
 	if len(o.tokens) == 0 {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
-	st := newState(w, true)
-	w.markDead(st)
 	s := &Server{
-		options: o, state: st, recorder: newRecorder(o.log),
+		options: o, state: newState(w, true), recorder: newRecorder(o.log),
 		limiter: rateLimiter{windows: map[string]*window{}},
 		tokens:  map[string]registryToken{}, notFound: map[string]rememberedAnswer{},
 	}

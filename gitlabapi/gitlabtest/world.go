@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -38,7 +37,6 @@ type World struct {
 	groups       map[string]*Group
 	projects     map[string]*Project
 	repositories int64
-	marking      sync.Mutex
 }
 
 // Group is a group or a subgroup.
@@ -83,9 +81,6 @@ type Tag struct {
 	Name    string
 	Kind    Kind
 	Created time.Time // when it was pushed
-	// Dead is the reason for which the tag has to go, "" when it must stay:
-	// set by [World.Truth] and by [New].
-	Dead string
 }
 
 // Created is the date of tags that were not given another. All tags of one

@@ -179,36 +179,15 @@ func (st *state) judge(rules TruthRules, do func(*repository, *storedTag, verdic
 	}
 }
 
-// markDead sets Dead of every tag. Servers of one world may be made at once, and those that
-// were made before may go on reading it: only what changes is written.
-func (w *World) markDead(st *state) {
-	w.marking.Lock()
-	defer w.marking.Unlock()
-	for _, p := range w.Projects {
-		for _, r := range p.Repositories {
-			around := st.contextOf(st.located[r.Path()])
-			for _, t := range r.Tags {
-				dead := originalRules.judge(around, t.Name, t.Kind.number()).dead()
-				if dead != t.Dead {
-					t.Dead = dead
-				}
-			}
-		}
-	}
-}
-
-// Truth sets Dead of every tag and returns the dead ones, as path:tag with
-// their reason. The rules are judged on the world as it is before anything is
+// Truth returns the dead tags, as path:tag with their reason. The rules are judged on the world as it is before anything is
 // deleted: a counterpart that is dead itself counts as present. Tags that
 // cannot be deleted (archived projects, disabled or forbidden registries, no
 // membership, repositories that GitLab is deleting) are never dead.
 func (w *World) Truth() map[string]string {
-	w.markDead(newState(w, false))
 	return w.TruthUnder(originalRules)
 }
 
-// TruthUnder returns the dead tags under other rules, as path:tag with their
-// reason. It leaves Dead of the tags alone.
+// TruthUnder returns the dead tags under other rules.
 func (w *World) TruthUnder(rules TruthRules) map[string]string {
 	dead := map[string]string{}
 	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) {
