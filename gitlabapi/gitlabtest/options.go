@@ -54,9 +54,7 @@ func WithSeed(seed uint64) Option { return func(o *options) { o.seed = seed } }
 
 // WithClock sets the clock of rate limits, records and pushes. Latency is not
 // measured by it.
-func WithClock(now func() time.Time) Option {
-	return func(o *options) { o.clock = now }
-}
+func WithClock(now func() time.Time) Option { return func(o *options) { o.clock = now } }
 
 // WithRateLimit lets each token make so many requests in each minute of the
 // clock, says so in RateLimit headers of every answer, and answers 429 with
