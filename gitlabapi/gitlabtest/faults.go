@@ -4,6 +4,8 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +17,10 @@ type Fault struct {
 	Method string
 	// Path must match the decoded path, as in [Request]; nil for all paths.
 	Path *regexp.Regexp
+	// Repository is the full path of a repository, or of a project or group that it must
+	// lie below; "" for all. At the registry it is the one in the path, in REST the one
+	// whose id stands there; what GraphQL is asked about is not known.
+	Repository string
 	// Operation is what GraphQL must be asked, query or mutation; "" for anything,
 	// of GraphQL or not.
 	Operation string
@@ -85,7 +91,21 @@ func (f *activeFault) matches(c *call) bool {
 	return (f.Effect.concerns == nil || f.Effect.concerns(c)) &&
 		(f.Method == "" || f.Method == c.request.Method) &&
 		(f.Path == nil || f.Path.MatchString(c.path)) &&
-		(f.Operation == "" || f.Operation == c.kind())
+		(f.Operation == "" || f.Operation == c.kind()) &&
+		(f.Repository == "" || strings.HasPrefix(c.repositoryPath()+"/", f.Repository+"/"))
+}
+
+// repositoryPath is the full path of the repository that the call is about, "" where
+// there is none or it is not known.
+func (c *call) repositoryPath() string {
+	if c.registry {
+		return c.params["path"]
+	}
+	id, _ := strconv.ParseInt(c.params["rid"], 10, 64)
+	if r := c.server.state.numbered[id]; r != nil {
+		return r.path
+	}
+	return ""
 }
 
 // fails counts a match and says whether it is one that fails.

@@ -69,6 +69,9 @@ func TestLostManifests(t *testing.T) {
 		"all":            {gitlabtest.Fault{Effect: gitlabtest.ManifestsLost()}, "xxxxxxxx", "xxxx"},
 		"from the third": {gitlabtest.Fault{Skip: 2, Effect: gitlabtest.ManifestsLost()}, "..xxxxxx", "xxxx"},
 		"flapping":       {gitlabtest.Fault{Skip: 1, Alternate: 2, Effect: gitlabtest.ManifestsLost()}, ".xx..xx.", ".xx."},
+		"one repository": {gitlabtest.Fault{Repository: "group/lib/web", Effect: gitlabtest.ManifestsLost()}, "........", "xxxx"},
+		"one project":    {gitlabtest.Fault{Repository: "group/lib", Effect: gitlabtest.ManifestsLost()}, "........", "xxxx"},
+		"not a prefix":   {gitlabtest.Fault{Repository: "group/li", Effect: gitlabtest.ManifestsLost()}, "........", "...."},
 		"half":           {gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.5)}, "x.x.x.x.", "...x"},
 	} {
 		t.Run(name, func(t *testing.T) {
