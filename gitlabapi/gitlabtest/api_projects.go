@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strconv"
@@ -9,9 +10,12 @@ import (
 	"time"
 )
 
+// maxProjectOffset is where offset pages of projects end.
+const maxProjectOffset = 50_000
+
 // listProjects answers GET /projects, in pages by number or after an id.
 func (s *Server) listProjects(c *call) *answer {
-	in := func(p *project) bool { return !c.flag("membership") || !p.notMember }
+	in := func(p *project) bool { return !c.flag("membership") || !p.NotMember }
 	if c.query.Get("pagination") != "keyset" {
 		return s.projectsByOffset(c, in)
 	}
@@ -21,16 +25,16 @@ func (s *Server) listProjects(c *call) *answer {
 	projects := s.filtered(c, in)
 	projects = projects[:c.shorten(len(projects))]
 	after := int64(c.number("id_after", 0))
-	page := slices.DeleteFunc(slices.Clone(projects), func(p *project) bool { return p.id <= after })
+	page := slices.DeleteFunc(slices.Clone(projects), func(p *project) bool { return p.ID <= after })
 	page = page[:min(c.perPage(), len(page))]
-	if len(page) == 0 && c.server.options.repeatPages {
+	if len(page) == 0 && s.options.repeatPages {
 		page = projects[max(0, len(projects)-c.perPage()):]
 	}
 	// GitLab does not look ahead: whatever page has something on it links to a next.
 	if len(page) > 0 {
-		c.linkNext("id_after", strconv.FormatInt(page[len(page)-1].id, 10))
+		c.header.Set("Link", c.link("next", "id_after", strconv.FormatInt(page[len(page)-1].ID, 10)))
 	}
-	return ok(c.presentAll(page))
+	return c.showProjects(page)
 }
 
 // listGroupProjects answers GET /groups/:id/projects. No project is shared
@@ -55,18 +59,17 @@ func (s *Server) projectsByOffset(c *call, in func(*project) bool) *answer {
 	if c.query.Get("sort") != "asc" {
 		slices.Reverse(projects)
 	}
-	from, to := c.offsetPage(c.shorten(len(projects)))
-	return ok(c.presentAll(projects[from:to]))
+	return c.showProjects(offsetPage(c, projects[:c.shorten(len(projects))]))
 }
 
 // filtered returns the projects that the call's filters leave, by id. The token's user is
 // a developer in every project that it is a member of.
 func (s *Server) filtered(c *call, in func(*project) bool) []*project {
-	archived, level := c.query.Get("archived"), c.number("min_access_level", 0)
+	level := c.number("min_access_level", 0)
 	var left []*project
 	for _, p := range s.state.projects {
 		switch {
-		case !in(p), archived != "" && truthy(archived) != p.archived, level > 30, level > 0 && p.notMember:
+		case !in(p), c.query.Has("archived") && c.flag("archived") != p.Archived, level > 30, level > 0 && p.NotMember:
 		default:
 			left = append(left, p)
 		}
@@ -80,7 +83,7 @@ func (s *Server) showProject(c *call) *answer {
 	if p == nil {
 		return notFound("Project")
 	}
-	return ok(c.presentProject(p))
+	return ok(c.shownProject(p))
 }
 
 // project returns the project of the call's path by id or full path.
@@ -102,11 +105,11 @@ func (s *Server) group(c *call) *Group {
 	return nil
 }
 
-func (g *Group) parentID() *int64 {
+func (g *Group) parentID() any {
 	if g.Parent == nil {
 		return nil
 	}
-	return &g.Parent.ID
+	return g.Parent.ID
 }
 
 // showGroup answers GET /groups/:id, without the group's projects.
@@ -125,101 +128,112 @@ func (s *Server) showGroup(c *call) *answer {
 	})
 }
 
-// simpleProject holds the fields that simple=true leaves, and of these the ones that say
-// something.
-type simpleProject struct {
-	ID                int64        `json:"id"`
-	Name              string       `json:"name"`
-	NameWithNamespace string       `json:"name_with_namespace"`
-	Path              string       `json:"path"`
-	PathWithNamespace string       `json:"path_with_namespace"`
-	CreatedAt         string       `json:"created_at"`
-	DefaultBranch     string       `json:"default_branch"`
-	WebURL            string       `json:"web_url"`
-	LastActivityAt    string       `json:"last_activity_at"`
-	Visibility        string       `json:"visibility"`
-	Namespace         namespaceRef `json:"namespace"`
-}
-
-type namespaceRef struct {
-	ID       int64  `json:"id"`
-	Name     string `json:"name"`
-	Path     string `json:"path"`
-	Kind     string `json:"kind"`
-	FullPath string `json:"full_path"`
-	ParentID *int64 `json:"parent_id"`
-	WebURL   string `json:"web_url"`
-}
-
-// fullProject is a project as lists and details show it, less its settings.
-type fullProject struct {
-	simpleProject
-	ImagePrefix         string `json:"container_registry_image_prefix"`
-	Archived            bool   `json:"archived"`
-	RegistryEnabled     bool   `json:"container_registry_enabled"`
-	RegistryAccessLevel string `json:"container_registry_access_level"`
-}
-
-func (c *call) presentAll(projects []*project) []any {
-	shown := make([]any, len(projects))
+func (c *call) showProjects(projects []*project) *answer {
+	shown := make([]map[string]any, len(projects))
 	for i, p := range projects {
-		full := c.presentProject(p)
-		if shown[i] = full; c.flag("simple") {
-			shown[i] = full.simpleProject
+		shown[i] = c.shownProject(p)
+		if c.flag("simple") {
+			for _, field := range []string{"container_registry_image_prefix", "archived", "container_registry_enabled", "container_registry_access_level"} {
+				delete(shown[i], field)
+			}
 		}
 	}
-	return shown
+	return ok(shown)
 }
 
-func (c *call) presentProject(p *project) fullProject {
-	base, group := path.Base(p.path), p.group
+// shownProject is a project as lists and details show it, less its settings. It came into
+// being an hour after the one with the id before.
+func (c *call) shownProject(p *project) map[string]any {
+	created := rowTime(Created.AddDate(-2, 0, 0).Add(time.Duration(p.ID%10_000) * time.Hour))
 	visibility, level := "private", "enabled"
-	if p.notMember {
+	if p.NotMember {
 		visibility = "public"
 	}
-	if p.disabled {
+	if p.RegistryDisabled {
 		level = "disabled"
 	}
-	return fullProject{
-		simpleProject: simpleProject{
-			ID: p.id, Name: base, Path: base, PathWithNamespace: p.path,
-			NameWithNamespace: strings.ReplaceAll(p.path, "/", " / "),
-			CreatedAt:         p.createdAt(), LastActivityAt: p.createdAt(),
-			DefaultBranch: "main", WebURL: c.instance() + "/" + p.path, Visibility: visibility,
-			Namespace: namespaceRef{
-				ID: group.ID, Name: path.Base(group.Path), Path: path.Base(group.Path), Kind: "group",
-				FullPath: group.Path, ParentID: group.parentID(), WebURL: c.instance() + "/groups/" + group.Path,
-			},
+	return map[string]any{
+		"id": p.ID, "name": path.Base(p.Path), "path": path.Base(p.Path), "path_with_namespace": p.Path,
+		"name_with_namespace": strings.ReplaceAll(p.Path, "/", " / "),
+		"created_at":          created, "last_activity_at": created,
+		"default_branch": "main", "web_url": c.instance() + "/" + p.Path, "visibility": visibility,
+		"namespace": map[string]any{
+			"id": p.group.ID, "name": path.Base(p.group.Path), "path": path.Base(p.group.Path), "kind": "group",
+			"full_path": p.group.Path, "parent_id": p.group.parentID(), "web_url": c.instance() + "/groups/" + p.group.Path,
 		},
-		ImagePrefix: c.registryHost() + "/" + p.path,
-		Archived:    p.archived, RegistryEnabled: !p.disabled, RegistryAccessLevel: level,
+		"container_registry_image_prefix": c.registryHost() + "/" + p.Path,
+		"archived":                        p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
 	}
-}
-
-// createdAt is in the order of the ids, an hour after one another.
-func (p *project) createdAt() string {
-	return rowTime(Created.AddDate(-2, 0, 0).Add(time.Duration(p.id%10_000) * time.Hour))
 }
 
 // rowTime writes a date that comes from Rails' database.
 func rowTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// configTime writes a date that Rails read from a document.
-func configTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000-07:00") }
-
-// instance is the scheme and host that addresses in answers begin with.
-func (c *call) instance() string {
-	o := &c.server.options
-	if o.externalURL != "" {
-		return o.externalURL
+// listRepositories answers GET /projects/:id/registry/repositories.
+func (s *Server) listRepositories(c *call) *answer {
+	p := s.project(c)
+	switch {
+	case p == nil:
+		return notFound("Project")
+	case p.unreadable():
+		return forbidden()
 	}
-	return c.origin() + o.basePath
+	return c.showRepositories(p.repositories)
 }
 
-// origin is the scheme and host that were asked.
-func (c *call) origin() string {
-	if c.request.TLS != nil {
-		return "https://" + c.request.Host
+// listGroupRepositories answers GET /groups/:id/registry/repositories: those
+// of all projects below the group whose registry is enabled. A project that
+// does not let its registry be read is listed here all the same.
+func (s *Server) listGroupRepositories(c *call) *answer {
+	g := s.group(c)
+	if g == nil {
+		return notFound("Group")
 	}
-	return "http://" + c.request.Host
+	var all []*repository
+	for _, p := range s.state.projects {
+		if p.within(g) && !p.RegistryDisabled {
+			all = append(all, p.repositories...)
+		}
+	}
+	return c.showRepositories(all)
+}
+
+// unreadable says whether the project's registry answers 403.
+func (p *project) unreadable() bool { return p.RegistryDisabled || p.Forbidden }
+
+func (c *call) showRepositories(all []*repository) *answer {
+	shown := []map[string]any{}
+	for _, r := range offsetPage(c, all[:c.shorten(len(all))]) {
+		row := map[string]any{
+			"id": r.id, "name": r.name, "path": r.path, "project_id": r.project.ID,
+			"location":                  c.registryHost() + "/" + r.path,
+			"created_at":                rowTime(Created.AddDate(-1, 0, 0).Add(time.Duration(r.id%10_000) * time.Minute)),
+			"cleanup_policy_started_at": nil, "status": nil,
+			"delete_api_path": fmt.Sprintf("%s%s/projects/%d/registry/repositories/%d", c.instance(), apiRoot, r.project.ID, r.id),
+		}
+		if r.status != "" {
+			row["status"] = r.status
+		}
+		shown = append(shown, row)
+	}
+	return ok(shown)
+}
+
+// repository returns the repository of the call's path, or the answer that
+// there is none or that it may not be read.
+func (s *Server) repository(c *call) (*repository, *answer) {
+	p := s.project(c)
+	id, err := strconv.ParseInt(c.params["rid"], 10, 64)
+	switch r := s.state.numbered[id]; {
+	case p == nil:
+		return nil, notFound("Project")
+	case p.unreadable():
+		return nil, forbidden()
+	case err != nil:
+		return nil, c.violates("repository_id is invalid")
+	case r == nil || r.project != p:
+		return nil, failure(http.StatusNotFound, "Not found")
+	default:
+		return r, nil
+	}
 }

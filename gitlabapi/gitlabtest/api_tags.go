@@ -3,7 +3,6 @@ package gitlabtest
 import (
 	"encoding/json"
 	"net/http"
-	"sort"
 	"strings"
 	"time"
 )
@@ -13,6 +12,17 @@ type shownTag struct {
 	Name     string `json:"name"`
 	Path     string `json:"path"`
 	Location string `json:"location"`
+}
+
+func (c *call) shownTag(r *repository, name string) shownTag {
+	path := r.path + ":" + name
+	return shownTag{Name: name, Path: path, Location: c.registryHost() + "/" + path}
+}
+
+// tags are those of a repository that the call sees.
+func (c *call) tags(r *repository) []storedTag {
+	tags := c.view(r).live()
+	return tags[:c.shorten(len(tags))]
 }
 
 // listTags answers GET /projects/:id/registry/repositories/:rid/tags. In pages after a
@@ -28,42 +38,26 @@ func (s *Server) listTags(c *call) *answer {
 	case keyset && s.state.regime == Legacy:
 		return failure(http.StatusMethodNotAllowed, "Method Not Allowed")
 	case c.registryUnreachable:
-		return registryUnreachable()
+		return failure(http.StatusServiceUnavailable, "Service Unavailable")
 	}
 	var tags []storedTag // none when the registry fails: Rails makes an empty list of errors
 	if !c.registryFails {
-		tags = c.view(r).live()
-		tags = tags[:c.shorten(len(tags))]
+		tags = c.tags(r)
 	}
-	if !keyset {
-		from, to := c.offsetPage(len(tags))
-		return ok(c.presentTags(r, tags[from:to]))
+	if keyset {
+		from, to, more := c.keysetPage(tags, c.perPage())
+		if more {
+			c.header.Set("Link", c.link("next", "last", tags[to-1].name))
+		}
+		tags = tags[from:to]
+	} else {
+		tags = offsetPage(c, tags)
 	}
-	per, from := c.perPage(), 0
-	if last := c.query.Get("last"); last != "" {
-		from = sort.Search(len(tags), func(i int) bool { return s.state.registry.compare(tags[i].name, last) > 0 })
-	}
-	if s.options.repeatPages {
-		from = min(from, max(0, len(tags)-per))
-	}
-	to := min(from+per, len(tags))
-	if from < to && (to < len(tags) || s.options.repeatPages) {
-		c.linkNext("last", tags[to-1].name)
-	}
-	return ok(c.presentTags(r, tags[from:to]))
-}
-
-func (c *call) presentTags(r *repository, tags []storedTag) []shownTag {
 	shown := make([]shownTag, len(tags))
 	for i := range tags {
-		shown[i] = c.presentTag(r, tags[i].name)
+		shown[i] = c.shownTag(r, tags[i].name)
 	}
-	return shown
-}
-
-func (c *call) presentTag(r *repository, name string) shownTag {
-	path := r.path + ":" + name
-	return shownTag{Name: name, Path: path, Location: c.registryHost() + "/" + path}
+	return ok(shown)
 }
 
 // shownDetails is a tag as its own endpoint shows it.
@@ -76,7 +70,13 @@ type shownDetails struct {
 	TotalSize     *int64  `json:"total_size"`
 }
 
-// showTag answers GET on a tag.
+// acceptedByRails are the only media types that Rails asks a registry for.
+var acceptedByRails = []string{typeDockerManifest, typeOCIManifest}
+
+// showTag answers GET on a tag. With a database every tag has a date, that of its row.
+// Without, whatever Rails cannot get in the two media types that it knows is no tag, unless
+// its version knows indexes, and the date is that of the image's config, if it has one and
+// can be read.
 func (s *Server) showTag(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,63 +85,38 @@ func (s *Server) showTag(c *call) *answer {
 	case refused != nil:
 		return refused
 	case c.registryUnreachable:
-		return registryUnreachable()
+		return failure(http.StatusServiceUnavailable, "Service Unavailable")
 	case c.registryFails:
 		return notFound("Tag")
 	}
-	stored := c.view(r)
-	t, found := stored.find(c.params["name"])
+	t, found := c.view(r).find(c.params["name"])
+	legacy := s.state.regime == Legacy
 	switch {
-	case !found:
-		return notFound("Tag")
-	case s.state.regime == Legacy:
-		return s.detailsOfManifest(c, r, t)
-	case stored.hides(t.name):
+	case !found, legacy && (t.manifest == nil || c.losesTag(r, t.name)), !legacy && c.view(r).hides(t.name):
 		return notFound("Tag")
 	}
-	// With a database every tag has a date, that of its row.
-	shown := c.details(r, t.name, t.manifest)
-	shown.CreatedAt = new(configTime(t.createdAt()))
-	return ok(shown)
-}
-
-// acceptedByRails are the only media types that Rails asks a registry for.
-var acceptedByRails = []string{typeDockerManifest, typeOCIManifest}
-
-// detailsOfManifest is what Rails makes of a registry without a database: whatever it
-// cannot get in the two media types it knows is no tag, unless its version knows indexes.
-// The date is that of the image's config, if it has one and can be read.
-func (s *Server) detailsOfManifest(c *call, r *repository, t *storedTag) *answer {
-	m := t.manifest
-	if m == nil || c.losesTag(r, t.name) {
-		return notFound("Tag")
-	}
-	if m.mediaType == typeOCIIndex || m.mediaType == typeDockerList {
-		switch s.options.indexDetails {
-		case IndexError:
+	m, created, dated := t.manifest, unixTime(t.created), true
+	if legacy {
+		index := m.mediaType == typeOCIIndex || m.mediaType == typeDockerList
+		switch {
+		case index && s.options.indexDetails == IndexError:
 			return failure(http.StatusInternalServerError, "Internal Server Error")
-		case IndexEmpty:
-			return ok(&shownDetails{shownTag: c.presentTag(r, t.name), Digest: m.digest})
+		case index && s.options.indexDetails == IndexEmpty:
+			return ok(shownDetails{shownTag: c.shownTag(r, t.name), Digest: m.digest})
 		}
+		if m, _ = s.state.registry.negotiate(m, true, acceptedByRails); m == nil {
+			return notFound("Tag")
+		}
+		created, dated = dateIn(s.state.registry.blobs[m.config.Digest])
 	}
-	m, err := s.state.registry.negotiate(m, true, acceptedByRails)
-	if err != nil {
-		return notFound("Tag")
-	}
-	shown := c.details(r, t.name, m)
-	if created, dated := dateIn(s.state.registry.blobs[m.config.Digest]); dated && !c.configUnreadable {
-		shown.CreatedAt = new(configTime(created))
-	}
-	return ok(shown)
-}
-
-// details are those that the manifest gives.
-func (c *call) details(r *repository, tag string, m *manifest) *shownDetails {
-	shown := &shownDetails{shownTag: c.presentTag(r, tag), Digest: m.digest, TotalSize: new(m.size())}
+	shown := shownDetails{shownTag: c.shownTag(r, t.name), Digest: m.digest, TotalSize: new(m.size())}
 	if _, revision, found := strings.Cut(m.config.Digest, ":"); found {
 		shown.Revision, shown.ShortRevision = &revision, new(revision[:9])
 	}
-	return shown
+	if dated && !(legacy && c.configUnreadable) {
+		shown.CreatedAt = new(created.UTC().Format("2006-01-02T15:04:05.000-07:00"))
+	}
+	return ok(shown)
 }
 
 // dateIn reads the date in a config.
@@ -185,36 +160,18 @@ func (r *storedRepository) hides(tag string) bool {
 // deleteTag answers DELETE on a tag. Whether its manifest can be read does not
 // matter; a tag that is gone counts as deleted.
 func (s *Server) deleteTag(c *call) *answer {
-	c.beginDeletion()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, refused := s.deletable(c)
-	if refused != nil {
-		return refused
-	}
-	name := c.params["name"]
-	if s.options.goneIsForbidden && s.state.regime == Database {
-		if _, found := c.view(r).find(name); !found || c.view(r).hides(name) {
-			return forbidden()
-		}
-	}
-	if !s.removeTag(r, name) && s.options.goneIsMissing {
-		return notFound("Tag")
-	}
-	return ok(http.StatusOK)
-}
-
-// deletable returns the repository of the call's path, or the answer that the tag may
-// not, or cannot, be deleted.
-func (s *Server) deletable(c *call) (*repository, *answer) {
 	r, refused := s.repository(c)
 	switch {
 	case refused != nil:
-		return nil, refused
-	case r.project.archived || r.project.notMember || s.protects(c.params["name"]):
-		return nil, forbidden()
-	case c.registryFails || c.registryUnreachable:
-		return nil, failure(http.StatusBadRequest, "Bad request")
+		return refused
+	case r.project.Archived || r.project.NotMember || s.protects(c.params["name"]):
+		return forbidden()
 	}
-	return r, nil
+	switch there, err := s.removeTag(c, r, c.params["name"]); {
+	case err != nil:
+		return failure(http.StatusBadRequest, "Bad request")
+	case !there && s.options.goneIsMissing:
+		return notFound("Tag")
+	}
+	return ok(http.StatusOK)
 }

@@ -12,21 +12,18 @@ import (
 
 // call is one request on its way through the server.
 type call struct {
-	server  *Server
-	host    host // what is served where it came in
-	writer  http.ResponseWriter
-	request *http.Request
-	path    string // decoded, below /api/v4
-	query   url.Values
-	route   *route            // nil when there is none
-	params  map[string]string // of the route's path
-	refusal *refusal          // why there is no route
-	token   string
-	// operation is what GraphQL is asked, nil when something else is.
-	operation *operation
-	// registry says that the registry is asked, and not Rails.
-	registry bool
-	header   http.Header // of the answer
+	server    *Server
+	writer    http.ResponseWriter
+	request   *http.Request
+	path      string // decoded, below /api/v4
+	query     url.Values
+	route     *route            // nil when there is none
+	params    map[string]string // of the route's path
+	refusal   *refusal          // why there is no route
+	token     string
+	operation *operation  // what GraphQL is asked, nil when something else is
+	registry  bool        // the registry is asked, and not Rails
+	header    http.Header // of the answer
 
 	// What faults do to it.
 	registryFails       bool
@@ -49,16 +46,6 @@ type call struct {
 	at        time.Time
 }
 
-// answer is a status and a body: a value that becomes JSON, or text as it is.
-type answer struct {
-	status      int
-	body        any
-	contentType string // of the body; JSON when empty
-}
-
-// noBody is the body of an answer that has none, and no type either.
-type noBody struct{}
-
 // refusal is a request that no endpoint takes.
 type refusal struct {
 	answer *answer
@@ -66,11 +53,10 @@ type refusal struct {
 }
 
 func (s *Server) newCall(at host, w http.ResponseWriter, r *http.Request) *call {
-	c := &call{
-		server: s, host: at, writer: w, request: r, at: s.options.clock(),
-		token: tokenOf(r), header: http.Header{},
-	}
+	c := &call{server: s, writer: w, request: r, at: s.options.clock(), header: http.Header{}}
 	c.resolveRoute(at)
+	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	c.token = cmp.Or(r.Header.Get("PRIVATE-TOKEN"), bearer)
 	if c.route == tokenRoute {
 		_, c.token, _ = r.BasicAuth()
 	}
@@ -87,18 +73,15 @@ func (s *Server) newCall(at host, w http.ResponseWriter, r *http.Request) *call 
 
 // endpoint names what was asked for without what it was asked about.
 func (c *call) endpoint() string {
-	if c.route == nil {
+	switch {
+	case c.route == nil:
 		return "unknown"
-	}
-	if c.registry {
+	case c.registry:
 		// A HEAD has no body, which is worth knowing there.
 		return c.request.Method + " " + c.route.template
+	default:
+		return strings.TrimSpace(c.route.method + " " + c.route.template + " " + c.kind())
 	}
-	name := c.route.method + " " + c.route.template
-	if kind := c.kind(); kind != "" {
-		name += " " + kind
-	}
-	return name
 }
 
 // kind is that of the operation that GraphQL is asked, "" elsewhere and where it
@@ -113,20 +96,11 @@ func (c *call) kind() string {
 // changes says whether the call may change anything, as far as can be seen from
 // outside.
 func (c *call) changes() bool {
-	switch {
-	case c.request.Method == http.MethodGet, c.request.Method == http.MethodHead:
-		return false
-	default:
-		return c.kind() != kindQuery
-	}
+	return c.request.Method != http.MethodGet && c.request.Method != http.MethodHead && c.kind() != kindQuery
 }
 
 // flag reads a boolean parameter, which has been checked already.
-func (c *call) flag(name string) bool {
-	return truthy(c.query.Get(name))
-}
-
-func truthy(s string) bool { return s == "true" || s == "1" }
+func (c *call) flag(name string) bool { return c.query.Get(name) == "true" || c.query.Get(name) == "1" }
 
 // number reads a parameter, which has been checked already.
 func (c *call) number(name string, otherwise int) int {
@@ -146,12 +120,30 @@ func (c *call) shorten(total int) int {
 }
 
 // registryHost is the host in locations.
-func (c *call) registryHost() string {
-	if host := c.server.options.registryHost; host != "" {
-		return host
+func (c *call) registryHost() string { return cmp.Or(c.server.options.registryHost, c.request.Host) }
+
+// origin is the scheme and host that were asked.
+func (c *call) origin() string {
+	if c.request.TLS != nil {
+		return "https://" + c.request.Host
 	}
-	return c.request.Host
+	return "http://" + c.request.Host
 }
+
+// instance is the scheme and host that addresses in answers begin with.
+func (c *call) instance() string {
+	return cmp.Or(c.server.options.externalURL, c.origin()+c.server.options.basePath)
+}
+
+// answer is a status and a body: a value that becomes JSON, or text as it is.
+type answer struct {
+	status      int
+	body        any
+	contentType string // of the body; JSON when empty
+}
+
+// noBody is the body of an answer that has none, and no type either.
+type noBody struct{}
 
 // write sends an answer, or half of it before the connection is cut.
 func (c *call) write(a *answer) {
@@ -165,8 +157,9 @@ func (c *call) write(a *answer) {
 	case noBody:
 		contentType = ""
 	default:
-		body = encode(b)
-		if a.contentType == registryJSON {
+		text, err := json.Marshal(b)
+		mustBe(err == nil, "%v", err)
+		if body = text; a.contentType == registryJSON {
 			body = append(body, '\n') // as the registry's encoder does
 		}
 	}
@@ -180,7 +173,9 @@ func (c *call) write(a *answer) {
 	if contentType != "" && header.Get("Content-Type") == "" {
 		header.Set("Content-Type", contentType)
 	}
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if header.Get("Content-Length") == "" {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	c.writer.WriteHeader(a.status)
 	switch {
 	case c.request.Method == http.MethodHead:
@@ -193,10 +188,77 @@ func (c *call) write(a *answer) {
 	}
 }
 
-func encode(body any) []byte {
-	text, err := json.Marshal(body)
-	if err != nil {
-		panic("gitlabtest: " + err.Error())
+func ok(body any) *answer { return &answer{status: http.StatusOK, body: body} }
+
+// problem is the body of errors that GitLab's API framework raises.
+type problem struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+}
+
+// failure is an error in GitLab's words: the status, and what went wrong.
+func failure(status int, what string) *answer {
+	return &answer{status: status, body: map[string]string{"message": strconv.Itoa(status) + " " + what}}
+}
+
+func notFound(what string) *answer { return failure(http.StatusNotFound, what+" Not Found") }
+
+func forbidden() *answer { return failure(http.StatusForbidden, "Forbidden") }
+
+func badRequest(what string) *answer {
+	return &answer{status: http.StatusBadRequest, body: problem{Error: what}}
+}
+
+func notAllowed(what string) *answer {
+	return &answer{status: http.StatusMethodNotAllowed, body: problem{Error: what}}
+}
+
+const registryJSON = "application/json; charset=utf-8"
+
+// registryFailure is an error of the registry, or of /jwt/auth.
+func registryFailure(status int, code, message string, detail any) *answer {
+	type registryError struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Detail  any    `json:"detail,omitempty"`
 	}
-	return text
+	return &answer{status: status, contentType: registryJSON, body: map[string]any{
+		"errors": []registryError{{code, message, detail}},
+	}}
+}
+
+// noRegistryPage is what the registry says to paths and methods that it does not
+// know.
+func noRegistryPage(status int) *answer {
+	text := "404 page not found\n"
+	if status == http.StatusMethodNotAllowed {
+		text = "Method not allowed\n"
+	}
+	return &answer{status: status, body: text, contentType: "text/plain; charset=utf-8"}
+}
+
+func unavailable() *answer {
+	return registryFailure(http.StatusServiceUnavailable, "UNAVAILABLE", "service unavailable", nil)
+}
+
+// tagProtected has no WWW-Authenticate, which tells it from a token that ran out.
+func tagProtected() *answer {
+	return registryFailure(http.StatusUnauthorized, "PROTECTED_TAG", "insufficient permissions to alter protected tag", nil)
+}
+
+func manifestUnknown(message string, detail any) *answer {
+	return registryFailure(http.StatusNotFound, "MANIFEST_UNKNOWN", message, detail)
+}
+
+func tagUnknown(tag string) *answer {
+	return manifestUnknown("manifest unknown", map[string]string{"Tag": tag})
+}
+
+func revisionUnknown(path, digest string) *answer {
+	return manifestUnknown("manifest unknown", map[string]string{"Name": path, "Revision": digest})
+}
+
+func manifestInvalid(detail string) *answer {
+	return registryFailure(http.StatusBadRequest, "MANIFEST_INVALID", "manifest invalid", detail)
 }

@@ -16,26 +16,19 @@
 //     requests. [New] copies a world into a [Server], an [net/http.Handler] that
 //     changes only its own copy (state.go, store.go): one world can serve many
 //     servers, one after the other or at once.
-//   - The faults (faults*.go) are what goes wrong with it. See [Fault].
+//   - The faults (faults.go, effects.go) are what goes wrong with it. See [Fault].
 //
-// # Registry
+// The registry (/v2, on an instance with the metadata database /gitlab/v1, and /jwt/auth,
+// which gives out tokens for both) is served under the host that is asked, or under one of
+// its own ([WithRegistryHost], [Server.Registry]). Manifests are those that a real BuildKit
+// pushed; their layers, and the children of indexes, were not kept and are made up, so that
+// every digest in them can be asked for. Blobs cannot be pushed, but manifests can: a tag
+// that was deleted is brought back by its bytes.
 //
-// The server answers for the registry as well: /v2, on an instance with the
-// metadata database /gitlab/v1, and /jwt/auth, which gives out tokens for both. It
-// does so under the host that is asked, or under one of its own
-// ([WithRegistryHost], [Server.Registry]). Manifests are those that a real BuildKit
-// pushed; their layers, and the children of indexes, were not kept and are made up
-// in the same sizes, so that every digest in them can be asked for. Blobs cannot be
-// pushed, but manifests can: a tag that was deleted is brought back by its bytes.
-//
-// # GraphQL
-//
-// /api/graphql executes queries and mutations against an excerpt of GitLab's
-// schema, schema.graphql. Before anything else becomes of an operation, it is
-// measured: what kind it is, which [Fault] and [Stats] ask, and what it costs.
-// More than 250 points, or 20 fields below each other, are refused with an error
-// that says so ([WithComplexityLimit]); the points are a guess at GitLab's, made
-// so that what was measured there comes out.
+// /api/graphql executes queries and mutations against an excerpt of GitLab's schema,
+// schema.graphql. Before anything else becomes of an operation, it is measured: what kind it
+// is, which [Fault] and [Stats] ask, and what it costs. The points are a guess at GitLab's,
+// made so that what was measured there comes out.
 //
 // # Promises
 //
@@ -44,11 +37,9 @@
 // would refuse, are answered with an error and kept in [Stats] as a violation.
 //
 // It keeps count. [Server.Stats], [Server.Deleted] and [Server.Remaining] say
-// what was asked, what was deleted and what is left; every tag carries the
-// truth about itself ([World.Truth]), so that a test can hold the outcome
-// against it.
+// what was asked, what was deleted and what is left, with the truth about every tag.
 //
-// It fails on request only ([Fault]), and reproducibly: whether a fault
+// It fails on request only, and reproducibly: whether a fault
 // with a probability happens depends on the seed, the path and how often the
 // path was asked for, and so not on the order in which goroutines arrive.
 //

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -38,26 +39,15 @@ type Fault struct {
 }
 
 // Effect is what a fault does to a request: see the functions that return one.
-type Effect interface {
-	// apply changes the call or answers it.
-	apply(*call) *answer
-}
+type Effect *effect
 
-// effect is an Effect that is a function.
 type effect struct {
-	do       func(*call) *answer
-	final    bool             // it answers the request, and ends the list of faults
-	concerns func(*call) bool // which calls it can do anything to; nil for all
-}
-
-func (e effect) apply(c *call) *answer { return e.do(c) }
-
-// answering is an effect that answers the request.
-func answering(do func(*call) *answer) Effect { return effect{do: do, final: true} }
-
-// changing is an effect after which the request is served.
-func changing(do func(*call)) Effect {
-	return effect{do: func(c *call) *answer { do(c); return nil }}
+	// do answers the call, or changes how it is served and returns nil.
+	do func(*call) *answer
+	// concerns says which calls it can do anything to; nil for all. No others match.
+	concerns func(*call) bool
+	// bind makes the effect for a server when the fault is set; nil for most.
+	bind func(*Server) Effect
 }
 
 // SetFaults replaces the faults, and starts their counts afresh. It panics on a
@@ -66,53 +56,40 @@ func (s *Server) SetFaults(f ...Fault) {
 	active := make([]*activeFault, len(f))
 	for i, fault := range f {
 		mustBe(fault.Effect != nil, "fault %d has no effect", i)
-		if stale, ok := fault.Effect.(staleRegistry); ok {
-			fault.Effect = stale.copied(s)
+		if fault.Effect.bind != nil {
+			fault.Effect = fault.Effect.bind(s)
 		}
 		active[i] = &activeFault{Fault: fault, seed: s.options.seed + uint64(i), counts: map[string]*faultCount{}}
 	}
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.active = active
+	s.faults.Store(&active)
 }
 
-// faults are those that a server has at present.
-type faults struct {
-	mu     sync.Mutex
-	active []*activeFault
-}
-
-// activeFault is a fault with its counts.
+// activeFault is a fault of a server with its counts.
 type activeFault struct {
 	Fault
 	seed   uint64
+	mu     sync.Mutex
 	counts map[string]*faultCount // by path, or all under ""
 }
 
 type faultCount struct{ matched, failed int }
 
-// matching returns the effects that a call has to undergo.
-func (f *faults) matching(c *call) []Effect {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var effects []Effect
-	for _, fault := range f.active {
-		if !fault.matches(c) || !fault.fails(c.path) {
+// undergo lets a call have its faults, and returns the answer of the first that has one.
+func (s *Server) undergo(c *call) *answer {
+	for _, f := range *s.faults.Load() {
+		if !f.matches(c) || !f.fails(c.path) {
 			continue
 		}
-		effects = append(effects, fault.Effect)
-		if e, ok := fault.Effect.(effect); ok && e.final {
-			break
+		if a := f.Effect.do(c); a != nil {
+			return a
 		}
 	}
-	return effects
+	return nil
 }
 
 func (f *activeFault) matches(c *call) bool {
-	if e, ok := f.Effect.(effect); ok && e.concerns != nil && !e.concerns(c) {
-		return false
-	}
-	return (f.Method == "" || f.Method == c.request.Method) &&
+	return (f.Effect.concerns == nil || f.Effect.concerns(c)) &&
+		(f.Method == "" || f.Method == c.request.Method) &&
 		(f.Path == nil || f.Path.MatchString(c.path)) &&
 		(f.Operation == "" || f.Operation == c.kind()) &&
 		(f.Repository == "" || strings.HasPrefix(c.repositoryPath()+"/", f.Repository+"/"))
@@ -121,13 +98,11 @@ func (f *activeFault) matches(c *call) bool {
 // repositoryPath is the full path of the repository that the call is about, "" where
 // there is none or it is not known.
 func (c *call) repositoryPath() string {
-	switch {
-	case c.registry:
+	if c.registry {
 		return c.params["path"]
-	case c.params["rid"] == "":
-		return ""
 	}
-	if r, refused := c.server.repository(c); refused == nil {
+	id, _ := strconv.ParseInt(c.params["rid"], 10, 64)
+	if r := c.server.state.numbered[id]; r != nil {
 		return r.path
 	}
 	return ""
@@ -135,6 +110,8 @@ func (c *call) repositoryPath() string {
 
 // fails counts a match and says whether it is one that fails.
 func (f *activeFault) fails(path string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := f.count("")
 	if f.PerPath {
 		n = f.count(path)
@@ -153,12 +130,10 @@ func (f *activeFault) fails(path string) bool {
 }
 
 func (f *activeFault) count(key string) *faultCount {
-	n := f.counts[key]
-	if n == nil {
-		n = &faultCount{}
-		f.counts[key] = n
+	if f.counts[key] == nil {
+		f.counts[key] = &faultCount{}
 	}
-	return n
+	return f.counts[key]
 }
 
 // draw returns a number from 0 to 1. It depends on the path and on how often it
@@ -168,6 +143,5 @@ func (f *activeFault) draw(path string) float64 {
 	draws.matched++
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(path))
-	source := rand.NewPCG(f.seed, hash.Sum64()+uint64(draws.matched))
-	return rand.New(source).Float64()
+	return rand.New(rand.NewPCG(f.seed, hash.Sum64()+uint64(draws.matched))).Float64()
 }

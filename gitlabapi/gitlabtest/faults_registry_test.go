@@ -206,18 +206,6 @@ func TestStaleRegistry(t *testing.T) {
 	}
 }
 
-// Nothing is known to a registry with an empty database, and Rails makes no error of that.
-func TestEmptyRegistry(t *testing.T) {
-	w, both := twoRepositories(gitlabtest.Database)
-	s := openServer(w, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.EmptyRegistry()}))
-	manifest := manifestOf(t, s, "group/app/web", "a")
-	list := query{method: "GET", path: webRows}.ask(t, s)
-	got := fmt.Sprintf("%d %d %s %d", manifest.status, list.status, get(t, s, at(both[0])+"/tags").text, get(t, s, tagAt(both[0], "a")).status)
-	if got != "404 404 [] 404" || !strings.Contains(manifest.text, `"detail":{"Tag":"a"}`) || !strings.Contains(list.text, "NAME_UNKNOWN") {
-		t.Errorf("%s, %s, %s", got, manifest.text, list.text)
-	}
-}
-
 // A deletion that has begun is finished though its client has given up.
 func TestSlowDeletions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -250,20 +238,6 @@ func TestSlowDeletions(t *testing.T) {
 			t.Errorf("two minutes later %d are deleted", got)
 		}
 	})
-}
-
-func TestDeletionOfWhatCannotBeLookedUp(t *testing.T) {
-	w, both := twoRepositories(gitlabtest.Database)
-	for i := range 100 {
-		both[0].AddTag(fmt.Sprintf("0-v1-%d", i), gitlabtest.KindImage)
-	}
-	both[0].AddTag("v1", gitlabtest.KindImage)
-	s := openServer(w, gitlabtest.WithGoneTagsForbidden())
-	for tag, want := range map[string]int{"a": 200, "none": 403, "v1": 403} {
-		if got := call(t, s, http.MethodDelete, tagAt(both[0], tag)).status; got != want {
-			t.Errorf("%s: %d, want %d", tag, got, want)
-		}
-	}
 }
 
 // registryPaths are those of the registry, for faults.
@@ -337,7 +311,7 @@ func TestCutListsOfTheRegistry(t *testing.T) {
 func TestRegistryOnAHostOfItsOwn(t *testing.T) {
 	w, r := oneRepository(gitlabtest.Legacy, "web")
 	r.AddTag("x", gitlabtest.KindImage)
-	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.example:5050"), gitlabtest.WithRateLimit(2))
+	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.example:5050"), gitlabtest.WithExternalURL(host), gitlabtest.WithRateLimit(2))
 	location := get(t, s, "/projects/1001/registry/repositories").column(t, "location")
 	if diff := cmp.Diff([]any{"registry.example:5050/group/app/web"}, location); diff != "" {
 		t.Error(diff)

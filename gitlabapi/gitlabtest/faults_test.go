@@ -180,8 +180,8 @@ func TestLatencyDelaysOneRequest(t *testing.T) {
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("8 requests at once took %v", took)
 		}
-		if got := s.Stats().MaxInFlight; got != 8 {
-			t.Errorf("in flight: %d", got)
+		if got := s.Stats().AverageInFlight; got != 8 {
+			t.Errorf("in flight: %v", got)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()

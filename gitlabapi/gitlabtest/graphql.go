@@ -1,10 +1,14 @@
 package gitlabtest
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/graph-gophers/graphql-go"
 	"github.com/graph-gophers/graphql-go/errors"
+	"github.com/graph-gophers/graphql-go/introspection"
 )
 
 // graphqlPath is where GraphQL is asked, below the instance's base path.
@@ -33,9 +38,7 @@ var graphqlSDL string
 var (
 	graphqlSchema = sync.OnceValue(func() *graphql.Schema { return parseSchema(graphqlSDL) })
 	oldSchema     = sync.OnceValue(func() *graphql.Schema {
-		older := strings.Replace(graphqlSDL, "  containerRepositoriesCount: Int!\n", "", 1)
-		mustBe(older != graphqlSDL, "the schema has no containerRepositoriesCount")
-		return parseSchema(older)
+		return parseSchema(strings.Replace(graphqlSDL, "  containerRepositoriesCount: Int!\n", "", 1))
 	})
 )
 
@@ -79,46 +82,126 @@ func (s *Server) authorizeGraphQL(c *call) *answer {
 	}
 }
 
+// The kinds of operations, as [Request] and [Fault] name them.
+const (
+	kindQuery    = "query"
+	kindMutation = "mutation"
+)
+
+// operation is what a request asks of GraphQL.
+type operation struct {
+	call      *call // the sample's while the operation is measured
+	query     string
+	name      string
+	variables map[string]any
+
+	refused   *answer    // what is no request, or does not fit the schema
+	mu        sync.Mutex // fields are resolved by several goroutines
+	kind      string     // "" when it cannot be told
+	score     int
+	declared  map[string]bool // its variables; nil before it was found valid
+	mutations int             // begun so far
+	violation string
+}
+
+// operationKey is under what the operation stands in the context.
+type operationKey struct{}
+
+func operationIn(ctx context.Context) *operation {
+	return ctx.Value(operationKey{}).(*operation)
+}
+
+// readOperation reads a request's body and measures what it asks for, before anything else
+// becomes of it: faults, hooks and records ask what kind it is. What is measured is a run
+// against a sample of everything, and always of the whole schema: to find out that an old
+// GitLab lacks a field is no mistake of a client's.
+func readOperation(c *call) *operation {
+	o := &operation{call: c}
+	if why := o.read(); why != "" {
+		o.violation, o.refused = why, graphqlFailure(http.StatusBadRequest, why)
+		return o
+	}
+	o.call = sample()
+	response := o.execute(graphqlSchema(), context.Background())
+	o.call, o.violation, o.mutations = c, "", 0
+	var problems []*errors.QueryError
+	for _, name := range slices.Sorted(maps.Keys(o.variables)) {
+		if !o.declared[name] {
+			problems = append(problems, errors.Errorf("Variable $%s is not declared by the operation", name))
+		}
+	}
+	if o.kind == "" && len(response.Errors) > 0 {
+		problems = response.Errors
+	}
+	if problems != nil {
+		o.refused = ok(graphqlAnswer{Errors: inGitLabsWords(problems)})
+		o.violation = problems[0].Message
+	}
+	return o
+}
+
+// maxQuery is how many characters a query may have; variables do not count.
+const maxQuery = 10_000
+
+// read takes the members of a request from the body, and returns what is wrong with it.
+// It is exact about their names, where Go would ignore capitals and GitLab unknown ones.
+func (o *operation) read() string {
+	r := o.call.request
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
+		return "the body is not said to be JSON"
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client has gone away
+	}
+	var sent map[string]json.RawMessage
+	if err := json.Unmarshal(body, &sent); err != nil {
+		return "the body is no request: " + err.Error()
+	}
+	members := map[string]any{"query": &o.query, "variables": &o.variables, "operationName": &o.name}
+	for _, name := range slices.Sorted(maps.Keys(sent)) {
+		if members[name] == nil {
+			return name + " is no member of a request"
+		}
+		if err := json.Unmarshal(sent[name], members[name]); err != nil {
+			return "the body is no request: " + err.Error()
+		}
+	}
+	if len(o.query) > maxQuery {
+		return fmt.Sprintf("the query is longer than %d characters", maxQuery)
+	}
+	return ""
+}
+
+// execute runs the operation, to measure it or to answer it.
+func (o *operation) execute(schema *graphql.Schema, ctx context.Context) *graphql.Response {
+	// The library adds defaults to the variables that it is given.
+	return schema.Exec(context.WithValue(ctx, operationKey{}, o), o.query, o.name, maps.Clone(o.variables))
+}
+
 // answerGraphQL answers an operation, which has been measured already. One that costs too
 // much is no violation: what something costs, a client has to find out.
 func (s *Server) answerGraphQL(c *call) *answer {
 	o := c.operation
-	limit := s.complexityLimit()
-	switch {
-	case o.malformed != "":
-		c.violation = c.endpoint() + ": " + o.malformed
-		return graphqlFailure(http.StatusBadRequest, o.malformed)
-	case len(o.problems) > 0:
-		problems := inGitLabsWords(o.problems)
-		c.violation = c.endpoint() + ": " + problems[0].Message
-		return &answer{status: http.StatusOK, body: graphqlAnswer{Errors: problems}}
-	case o.depth > maxDepth:
-		return graphqlFailure(http.StatusOK, fmt.Sprintf(
-			"Query has depth of %d, which exceeds max depth of %d", o.depth, maxDepth))
-	case o.score > limit:
-		return graphqlFailure(http.StatusOK, fmt.Sprintf(
+	if limit := s.complexityLimit(); o.refused == nil && o.score > limit {
+		o.refused = graphqlFailure(http.StatusOK, fmt.Sprintf(
 			"Query has complexity of %d, which exceeds max complexity of %d", o.score, limit))
+	}
+	if o.refused != nil {
+		c.violation = o.violated()
+		return o.refused
 	}
 	schema := graphqlSchema()
 	if s.options.noRepositoriesCount {
 		schema = oldSchema()
 	}
 	response := o.execute(schema, c.request.Context())
-	if o.violation != "" {
-		c.violation = c.endpoint() + ": " + o.violation
-	}
+	c.violation = o.violated()
 	result := graphqlAnswer{Errors: inGitLabsWords(response.Errors)}
 	if response.Data != nil {
 		result.Data = response.Data
 	}
-	return &answer{status: http.StatusOK, body: result}
-}
-
-// execute runs the operation, to measure it or to answer it.
-func (o *operation) execute(schema *graphql.Schema, ctx context.Context) *graphql.Response {
-	ctx = context.WithValue(ctx, operationKey{}, o)
-	// The library adds defaults to the variables that it is given.
-	return schema.Exec(ctx, o.query, o.name, maps.Clone(o.variables))
+	return ok(result)
 }
 
 // wordings are how GitLab puts the errors that say that an instance is older than the
@@ -144,3 +227,93 @@ func inGitLabsWords(problems []*errors.QueryError) []*errors.QueryError {
 	}
 	return problems
 }
+
+// violate refuses the value of an argument, and has it recorded.
+func (o *operation) violate(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.violation = cmp.Or(o.violation, text)
+	return graphqlError(text)
+}
+
+// violated says what no client should have sent, "" if there is nothing.
+func (o *operation) violated() string {
+	if o.violation == "" {
+		return ""
+	}
+	return o.call.endpoint() + ": " + o.violation
+}
+
+// complexityLimit is by default what GitLab lets a signed-in user have.
+func (s *Server) complexityLimit() int { return cmp.Or(s.options.complexityLimit, 250) }
+
+// connections hold lists. Whatever stands in one counts twice, once more for each
+// connection around that: GitLab multiplies by the page size, but so that it
+// hardly ever shows, and here it does not matter at all.
+var connections = map[string]bool{"Query.projects": true, "Project.containerRepositories": true}
+
+// costs are those of fields that do not cost 1. Connections cost 8, so that one
+// with nodes { id } and nothing else comes to the 12 that were measured; a count comes to
+// the 4 to 10 that some fields cost in a connection. What a mutation costs is a guess: ten
+// of them must fit a request, as they do in GitLab, and twenty must not.
+var costs = map[string]int{
+	"Query.projects":                          8,
+	"Project.containerRepositories":           8,
+	"Project.containerRepositoriesCount":      4,
+	"Mutation.destroyContainerRepositoryTags": 10,
+}
+
+// meter adds up what an operation costs while it runs against the sample. The library does
+// not show a parsed query, but it tells of every field that it resolves: aliases one by
+// one, fragments in their places.
+type meter struct{}
+
+// weightKey is under what the weight of the fields below stands in the context.
+type weightKey struct{}
+
+// TraceQuery notes which variables there are. It is asked only once the
+// operation was found to fit the schema.
+func (meter) TraceQuery(ctx context.Context, _, _ string, _ map[string]any, types map[string]*introspection.Type) (context.Context, func([]*errors.QueryError)) {
+	if o := operationIn(ctx); o.measuring() {
+		o.declared = make(map[string]bool, len(types))
+		for name := range types {
+			o.declared[name] = true
+		}
+	}
+	return ctx, func([]*errors.QueryError) {}
+}
+
+// TraceField counts a field. What is asked about the schema itself is free.
+func (meter) TraceField(ctx context.Context, _, typeName, field string, _ bool, _ map[string]any) (context.Context, func(*errors.QueryError)) {
+	done := func(*errors.QueryError) {}
+	o := operationIn(ctx)
+	if !o.measuring() {
+		return ctx, done
+	}
+	weight, below := ctx.Value(weightKey{}).(int)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !below {
+		weight, o.kind = 1, kindQuery
+		if typeName == "Mutation" {
+			o.kind = kindMutation
+		}
+	}
+	if name := typeName + "." + field; !strings.HasPrefix(typeName, "__") && !strings.HasPrefix(field, "__") {
+		o.score += weight * cmp.Or(costs[name], 1)
+		if connections[name] {
+			weight *= 2
+		}
+	}
+	return context.WithValue(ctx, weightKey{}, weight), done
+}
+
+// sample has one of everything, for the meter.
+var sample = sync.OnceValue(func() *call {
+	w := NewWorld(Legacy)
+	w.AddProject("group/app").AddRepository("")
+	return &call{server: New(w), request: &http.Request{Host: "sample"}}
+})
+
+func (o *operation) measuring() bool { return o.call == sample() }

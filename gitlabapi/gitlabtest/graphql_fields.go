@@ -3,6 +3,8 @@ package gitlabtest
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,86 +17,55 @@ import (
 // fields of this and of the types below are what the schema's fields are resolved by.
 type graphqlRoot struct{}
 
-// sample is one of everything, for the meter.
-var sample = func() *repository {
-	p := &project{id: 1, path: "group/app", group: &Group{ID: 1, Path: "group"}}
-	r := &repository{id: 1, path: p.path, project: p, stored: &storedRepository{}}
-	p.repositories = []*repository{r}
-	return r
-}()
-
 // CurrentUser resolves Query.currentUser: the owner of the token.
 func (graphqlRoot) CurrentUser() *struct{ ID graphql.ID } {
 	return &struct{ ID graphql.ID }{graphql.ID(globalID("User", 1))}
 }
 
-type projectsArguments struct {
+// Projects resolves Query.projects. Of the orders that GitLab has, it has those by id. Ids of
+// no project are ignored.
+func (graphqlRoot) Projects(ctx context.Context, args struct {
 	IDs        *[]graphql.ID
 	Membership *bool
 	Sort       *string
 	pageArguments
-}
-
-// Projects resolves Query.projects. Of the orders that GitLab has, it has those by id and
-// by the dates, which are in the order of the ids here.
-func (graphqlRoot) Projects(ctx context.Context, args projectsArguments) (*connection[*projectNode], error) {
+}) (*connection[*projectNode], error) {
 	o := operationIn(ctx)
-	rows, err := o.projects(args.IDs)
-	if err != nil {
-		return nil, err
+	st := o.call.server.state
+	rows := slices.Clone(st.projects)
+	if args.IDs != nil && !o.measuring() {
+		rows = nil
+		for _, text := range *args.IDs {
+			id, err := o.idOf(string(text), "Project")
+			if err != nil {
+				return nil, err
+			}
+			if p := st.byID[id]; p != nil {
+				rows = append(rows, p)
+			}
+		}
+		slices.SortFunc(rows, func(a, b *project) int { return cmp.Compare(a.ID, b.ID) })
+		rows = slices.Compact(rows)
 	}
-	l := &listing[*project]{rows: rows, id: func(p *project) int64 { return p.id }, descending: true}
 	if args.Membership != nil && *args.Membership {
-		l.keep = func(p *project) bool { return !p.notMember }
+		rows = slices.DeleteFunc(rows, func(p *project) bool { return p.NotMember })
 	}
+	ascending := false
 	if args.Sort != nil {
-		by, ascending := strings.CutSuffix(*args.Sort, "_asc")
-		by = strings.TrimSuffix(by, "_desc")
-		if by == *args.Sort || !slices.Contains([]string{"id", "created_at", "updated_at", "last_activity_at"}, by) {
+		if ascending = *args.Sort == "id_asc"; !ascending && *args.Sort != "id_desc" {
 			return nil, o.violate("%q is no order of projects", *args.Sort)
 		}
-		l.descending = !ascending
 	}
-	return connect(l, o, args.pageArguments, func(i int, p *project) *projectNode {
-		if !o.measuring && isNth(o.call.graphql.nullProjects, i) {
+	return connect(o, rows, ascending, func(p *project) int64 { return p.ID }, args.pageArguments, func(i int, p *project) *projectNode {
+		if isNth(o.call.graphql.nullProjects, i) {
 			return nil
 		}
-		return newProjectNode(o, p, i)
+		return &projectNode{
+			o: o, project: p, index: i,
+			ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
+			Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled),
+		}
 	})
-}
-
-// projects returns the projects that are asked for, by id. Ids of none are ignored.
-func (o *operation) projects(ids *[]graphql.ID) ([]*project, error) {
-	switch {
-	case o.measuring:
-		return []*project{sample.project}, nil
-	case ids == nil:
-		return o.call.server.state.projects, nil
-	}
-	var rows []*project
-	for _, text := range *ids {
-		id, err := o.idOf(string(text), "Project")
-		if err != nil {
-			return nil, err
-		}
-		if p := o.call.server.state.byID[id]; p != nil {
-			rows = append(rows, p)
-		}
-	}
-	slices.SortFunc(rows, func(a, b *project) int { return cmp.Compare(a.id, b.id) })
-	return slices.Compact(rows), nil
-}
-
-// Project resolves Query.project.
-func (graphqlRoot) Project(ctx context.Context, args struct{ FullPath graphql.ID }) *projectNode {
-	o := operationIn(ctx)
-	if o.measuring {
-		return newProjectNode(o, sample.project, 0)
-	}
-	if p := o.call.server.state.byPath[string(args.FullPath)]; p != nil {
-		return newProjectNode(o, p, 0)
-	}
-	return nil
 }
 
 // projectNode is a Project. What may be seen at all shows all of these fields,
@@ -110,19 +81,11 @@ type projectNode struct {
 	ContainerRegistryEnabled *bool
 }
 
-func newProjectNode(o *operation, p *project, index int) *projectNode {
-	return &projectNode{
-		o: o, project: p, index: index,
-		ID: graphql.ID(globalID("Project", p.id)), FullPath: graphql.ID(p.path),
-		Archived: &p.archived, ContainerRegistryEnabled: new(!p.disabled),
-	}
-}
-
 // ContainerRepositoriesCount resolves containerRepositoriesCount. Rails counts
 // rows of its own and checks no permission, so that the repositories of a
 // project whose registry cannot be read are counted as well.
 func (n *projectNode) ContainerRepositoriesCount() (int32, error) {
-	if f := &n.o.call.graphql; !n.o.measuring && f.countsTimeOut && n.index >= f.countsThatWork {
+	if f := &n.o.call.graphql; f.countsTimeOut && n.index >= f.countsThatWork {
 		return 0, graphqlError("Timeout on Project.containerRepositoriesCount")
 	}
 	return int32(len(n.project.repositories)), nil
@@ -131,13 +94,11 @@ func (n *projectNode) ContainerRepositoriesCount() (int32, error) {
 // ContainerRepositories resolves containerRepositories, newest first: null where REST says
 // 403, since GraphQL hides what may not be read.
 func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*repositoryNode], error) {
-	if n.project.unreadable() || !n.o.measuring && isNth(n.o.call.graphql.nullRepositories, n.index) {
+	if n.project.unreadable() || isNth(n.o.call.graphql.nullRepositories, n.index) {
 		return nil, nil
 	}
-	l := &listing[*repository]{
-		rows: n.project.repositories, id: func(r *repository) int64 { return r.id }, descending: true,
-	}
-	return connect(l, n.o, args, func(_ int, r *repository) *repositoryNode {
+	id := func(r *repository) int64 { return r.id }
+	return connect(n.o, slices.Clone(n.project.repositories), false, id, args, func(_ int, r *repository) *repositoryNode {
 		node := &repositoryNode{
 			ID: repositoryID(globalID("ContainerRepository", r.id)), Name: r.name, Path: r.path,
 			Location: n.o.call.registryHost() + "/" + r.path,
@@ -151,29 +112,149 @@ func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*re
 
 // repositoryNode is a ContainerRepository.
 type repositoryNode struct {
-	ID       repositoryID
-	Name     string
-	Path     string
-	Location string
-	Status   *string
+	ID                   repositoryID
+	Name, Path, Location string
+	Status               *string
 }
 
-// QueryComplexity resolves Query.queryComplexity.
-func (graphqlRoot) QueryComplexity(ctx context.Context) *complexity {
-	return &complexity{operationIn(ctx)}
+const (
+	// maxTagNames is how many tags one mutation takes.
+	maxTagNames = 20
+	// errNotAvailable is what GraphQL says of what is not there and of what may not
+	// be touched, in the same words.
+	errNotAvailable = graphqlError("The resource that you are attempting to access does not exist " +
+		"or you don't have permission to perform this action")
+)
+
+// destroyed is a DestroyContainerRepositoryTagsPayload.
+type destroyed struct {
+	Errors           []string
+	DeletedTagNames  []string
+	ClientMutationID *string
 }
 
-type complexity struct{ o *operation }
-
-// Score resolves score, while other fields of the query may be counted still.
-func (c *complexity) Score() *int32 {
-	c.o.mu.Lock()
-	defer c.o.mu.Unlock()
-	return new(int32(c.o.score))
+// DestroyContainerRepositoryTags resolves the mutation. Several in one request
+// run one after another. A failure becomes an error only when nothing was deleted; a tag
+// that is gone counts as deleted.
+func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args struct {
+	Input struct {
+		ID               repositoryID
+		TagNames         []string
+		ClientMutationID *string
+	}
+}) (*destroyed, error) {
+	o := operationIn(ctx)
+	result := &destroyed{ClientMutationID: args.Input.ClientMutationID}
+	if o.measuring() {
+		return result, nil
+	}
+	faults, s, asked := &o.call.graphql, o.call.server, args.Input.TagNames
+	if o.mutations++; faults.mutationsTimeOut && o.mutations > faults.mutationsThatWork {
+		return nil, graphqlError("Timeout on Mutation.destroyContainerRepositoryTags")
+	}
+	id, err := o.idOf(string(args.Input.ID), "ContainerRepository")
+	if err != nil {
+		return nil, err
+	}
+	r := s.state.numbered[id]
+	switch {
+	case len(asked) > maxTagNames:
+		return nil, o.violate("Number of tags is greater than %d", maxTagNames)
+	case r == nil || r.project.unreadable() || r.project.Archived || r.project.NotMember ||
+		!slices.Contains(s.options.tokens[o.call.token], "api"):
+		return nil, errNotAvailable
+	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(name) }):
+		result.Errors = []string{"cannot delete protected tag(s)"}
+		return result, nil
+	}
+	var deleted, refused []string
+	unreachable := false
+	for i, name := range asked {
+		if slices.Contains(asked[:i], name) || s.protects(name) || isNth(faults.skipped, i) {
+			continue
+		}
+		switch _, err := s.removeTag(o.call, r, name); {
+		case errors.Is(err, errRegistrySays):
+			refused = append(refused, name)
+		case err != nil:
+			unreachable = true
+		case !isNth(faults.unnamed, i):
+			deleted = append(deleted, name)
+		}
+	}
+	switch {
+	case len(deleted) == 0 && unreachable:
+		result.Errors = []string{"error while deleting tags"}
+	case len(deleted) == 0 && len(refused) > 0:
+		result.Errors = []string{"could not delete tags: " + strings.Join(refused, ", ")}
+	default:
+		result.DeletedTagNames = append(deleted, faults.extraNames...)
+	}
+	return result, nil
 }
 
-// Limit resolves limit.
-func (c *complexity) Limit() *int32 { return new(int32(c.o.call.server.complexityLimit())) }
+// maxNodes is the size of a page by default, and at most.
+const maxNodes = 100
+
+// pageArguments are those of every connection.
+type pageArguments struct {
+	First *int32
+	After *string
+}
+
+// connection is a page of a list. Nodes may be null.
+type connection[N any] struct {
+	Nodes    *[]N
+	PageInfo struct {
+		HasNextPage bool
+		EndCursor   *string
+	}
+}
+
+// connect presents a page of a list, of which it is given a copy in the order of the ids.
+func connect[T, N any](o *operation, rows []T, ascending bool, id func(T) int64, args pageArguments, present func(i int, row T) N) (*connection[N], error) {
+	if !ascending {
+		slices.Reverse(rows)
+	}
+	rows = rows[:o.call.shorten(len(rows))]
+	size, page := maxNodes, rows
+	if o.measuring() {
+		// The meter wants to see everything below, whatever page is asked for.
+		args = pageArguments{}
+	}
+	if args.First != nil {
+		if *args.First < 0 {
+			return nil, o.violate("a page cannot have %d nodes", *args.First)
+		}
+		size = min(int(*args.First), maxNodes)
+	}
+	if args.After != nil {
+		var after int64
+		raw, err := base64.StdEncoding.DecodeString(*args.After)
+		if _, unread := fmt.Sscanf(string(raw), cursorForm, &after); err != nil || unread != nil {
+			return nil, o.violate("Please provide a valid cursor")
+		}
+		page = slices.DeleteFunc(slices.Clone(rows), func(row T) bool {
+			return id(row) == after || (id(row) > after) != ascending
+		})
+	}
+	result := &connection[N]{}
+	result.PageInfo.HasNextPage = len(page) > size || o.call.server.options.repeatPages
+	if len(page) == 0 && o.call.server.options.repeatPages {
+		page = rows[max(0, len(rows)-size):]
+	}
+	page = page[:min(size, len(page))]
+	nodes := make([]N, len(page))
+	for i, row := range page {
+		nodes[i] = present(i, row)
+		result.PageInfo.EndCursor = new(base64.StdEncoding.EncodeToString(fmt.Appendf(nil, cursorForm, id(row))))
+	}
+	result.Nodes = &nodes
+	return result, nil
+}
+
+// cursorForm is what GitLab's cursors hide: a row of its order.
+const cursorForm = `{"id":"%d"}`
 
 const globalPrefix = "gid://gitlab/"
 

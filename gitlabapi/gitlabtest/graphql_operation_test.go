@@ -25,13 +25,12 @@ func TestGraphQLViolations(t *testing.T) {
 		`{projects(first: -1) {nodes {id}}}`:                             `a page cannot have -1 nodes`,
 		`{projects(after: "1001") {nodes {id}}}`:                         `Please provide a valid cursor`,
 		`{projects(ids: [1001]) {nodes {id}}}`:                           `\"1001\" does not represent an instance of Project`,
-		`{project {id}}`:                                                 `argument \"fullPath\" of type \"ID!\" is required`,
-		`query($p: ID!) {project(fullPath: $p) {id}}`:                    `invalid value null`,
+		`query($p: [ID!]!) {projects(ids: $p) {nodes {id}}}`:             `invalid value null`,
 		`query($x: Int) {projects {nodes {id}}}`:                         `Variable \"$x\" is never used.`,
 		`{projects {nodes {id}}`:                                         `syntax error`,
 		``:                                                               `no operations in query document`,
 		`{projects {nodes}}`:                                             `must have a selection of subfields`,
-		`{project(fullPath: "group/app") {tags {nodes {id}}}}`:           `Field 'tags' doesn't exist on type 'Project'`,
+		`{projects {nodes {tags {nodes {id}}}}}`:                         `Field 'tags' doesn't exist on type 'Project'`,
 		`mutation {destroyContainerRepository(input: {id: 1}) {errors}}`: `Field 'destroyContainerRepository' doesn't exist on type 'Mutation'`,
 		`subscription {projects {nodes {id}}}`:                           ``,
 		fmt.Sprintf(destroy, `"main"`, "deleted"):                        `Field 'deleted' doesn't exist on type 'DestroyContainerRepositoryTagsPayload'`,
@@ -55,21 +54,21 @@ func TestGraphQLViolations(t *testing.T) {
 func TestGraphQLBodies(t *testing.T) {
 	w := gitlabtest.NewWorld(gitlabtest.Legacy)
 	w.AddProject("group/app")
-	const query = `query One($n: Int = 1) {projects(first: $n) {nodes {id}}} query Two {queryComplexity {limit}}`
+	const query = `query One($n: Int = 1) {projects(first: $n) {nodes {id}}} query Two {currentUser {id}}`
 	for body, want := range map[string]string{
-		`{"query": "` + query + `", "operationName": "Two"}`:                               `200 {"data":{"queryComplexity":{"limit":250}}}`,
-		`{"query": "` + query + `", "operationName": "One"}`:                               `200 {"data":{"projects":{"nodes":[{"id":"gid://gitlab/Project/1001"}]}}}`,
-		`{"query": "` + query + `", "operationName": "One", "variables": {"n": 0}}`:        `200 {"data":{"projects":{"nodes":[]}}}`,
-		`{"query": "{queryComplexity {limit}}", "variables": null, "operationName": null}`: `200 {"data":{"queryComplexity":{"limit":250}}}`,
+		`{"query": "` + query + `", "operationName": "Two"}`:                        `200 {"data":{"currentUser":{"id":"gid://gitlab/User/1"}}}`,
+		`{"query": "` + query + `", "operationName": "One"}`:                        `200 {"data":{"projects":{"nodes":[{"id":"gid://gitlab/Project/1001"}]}}}`,
+		`{"query": "` + query + `", "operationName": "One", "variables": {"n": 0}}`: `200 {"data":{"projects":{"nodes":[]}}}`,
+		`{"query": "{currentUser {id}}", "variables": null, "operationName": null}`: `200 {"data":{"currentUser":{"id":"gid://gitlab/User/1"}}}`,
 
-		`{"query": "` + query + `"}`:                                                `200 {"errors":[{"message":"more than one operation in query document and no operation name given"}]}`,
-		`{"query": "{queryComplexity {limit}}", "variables": {"path": "x"}}`:        `200 {"errors":[{"message":"Variable $path is not declared by the operation"}]}`,
-		`{"query": "{queryComplexity {limit}}", "extensions": {}}`:                  `400 {"errors":[{"message":"extensions is no member of a request"}]}`,
-		`[{"query": "{queryComplexity {limit}}"}]`:                                  `400 {"errors":[{"message":"the body is no request: `,
-		`{"Query": "{queryComplexity {limit}}"}`:                                    `400 {"errors":[{"message":"Query is no member of a request"}]}`,
-		`{"query": ["{queryComplexity {limit}}"]}`:                                  `400 {"errors":[{"message":"the body is no request: `,
-		`{"query": "{queryComplexity {limit}}"} {}`:                                 `400 {"errors":[{"message":"the body is no request: `,
-		`{"query": "{queryComplexity {limit}}` + strings.Repeat(" ", 10_000) + `"}`: `400 {"errors":[{"message":"the query is longer than 10000 characters"}]}`,
+		`{"query": "` + query + `"}`:                                         `200 {"errors":[{"message":"more than one operation in query document and no operation name given"}]}`,
+		`{"query": "{currentUser {id}}", "variables": {"path": "x"}}`:        `200 {"errors":[{"message":"Variable $path is not declared by the operation"}]}`,
+		`{"query": "{currentUser {id}}", "extensions": {}}`:                  `400 {"errors":[{"message":"extensions is no member of a request"}]}`,
+		`[{"query": "{currentUser {id}}"}]`:                                  `400 {"errors":[{"message":"the body is no request: `,
+		`{"Query": "{currentUser {id}}"}`:                                    `400 {"errors":[{"message":"Query is no member of a request"}]}`,
+		`{"query": ["{currentUser {id}}"]}`:                                  `400 {"errors":[{"message":"the body is no request: `,
+		`{"query": "{currentUser {id}}"} {}`:                                 `400 {"errors":[{"message":"the body is no request: `,
+		`{"query": "{currentUser {id}}` + strings.Repeat(" ", 10_000) + `"}`: `400 {"errors":[{"message":"the query is longer than 10000 characters"}]}`,
 		``: `400 {"errors":[{"message":"the body is no request: `,
 	} {
 		s := gitlabtest.New(w)
@@ -98,12 +97,12 @@ func TestGraphQLTokens(t *testing.T) {
 		gitlabtest.WithToken("reads", "read_api", "read_registry"),
 		gitlabtest.WithToken("registry", "read_registry"))
 	const (
-		query    = `{"query":"{project(fullPath: \"group/app\") {id}}"}`
+		query    = `{"query":"{projects {nodes {id}}}"}`
 		mutation = `{"query":"mutation {destroyContainerRepositoryTags(input: {id: \"gid://gitlab/ContainerRepository/5000001\", tagNames: [\"main\"]}) {errors}}"}`
 		refused  = `401 {"errors":[{"message":"Invalid token"}]}`
 		hidden   = `200 {"errors":[{"message":"The resource that you are attempting to access does not exist or you don't have permission ` +
 			`to perform this action","path":["destroyContainerRepositoryTags"]}],"data":{"destroyContainerRepositoryTags":null}}`
-		shown = `200 {"data":{"project":{"id":"gid://gitlab/Project/1001"}}}`
+		shown = `200 {"data":{"projects":{"nodes":[{"id":"gid://gitlab/Project/1001"}]}}}`
 	)
 	for _, test := range []struct{ token, body, want string }{
 		{"", query, refused},
@@ -123,35 +122,33 @@ func TestGraphQLTokens(t *testing.T) {
 	wantViolations(t, s, 0)
 }
 
-// scoreOf asks what a query costs.
-func scoreOf(t *testing.T, s *gitlabtest.Server, query string) string {
+// scoreOf finds out what a query costs where hardly anything is allowed.
+func scoreOf(t *testing.T, w *gitlabtest.World, query string) string {
 	t.Helper()
-	_, after, _ := strings.Cut(askGraphQL(t, s, "{"+query+" queryComplexity {score}}", nil).text, `"queryComplexity":{"score":`)
-	score, _, _ := strings.Cut(after, "}")
+	s := gitlabtest.New(w, gitlabtest.WithComplexityLimit(1))
+	_, after, _ := strings.Cut(askGraphQL(t, s, "{"+query+"}", nil).text, `Query has complexity of `)
+	score, _, _ := strings.Cut(after, ",")
 	return score
 }
 
-// The score says nothing of how much there is, nor of how large pages are. Of
-// each, queryComplexity { score } costs 2.
+// The score says nothing of how much there is, nor of how large pages are.
 func TestComplexity(t *testing.T) {
 	w, _ := oneRepository(gitlabtest.Legacy, "web")
-	full, empty := gitlabtest.New(w), gitlabtest.New(gitlabtest.NewWorld(gitlabtest.Legacy))
+	empty := gitlabtest.NewWorld(gitlabtest.Legacy)
 	for query, want := range map[string]string{
-		``:                                                                  "2",
-		`projects {nodes {id}}`:                                             "14",
-		`projects(first: 1) {nodes {id}}`:                                   "14",
-		`projects(first: 100) {nodes {id}}`:                                 "14",
-		`projects(after: "none") {nodes {id}}`:                              "14",
-		`projects {nodes {id fullPath archived}}`:                           "18",
-		`projects {nodes {id containerRepositoriesCount}}`:                  "22",
-		`projects {nodes {id __typename}} __schema {types {name}}`:          "14",
-		`a: projects {nodes {id}} b: projects {nodes {id}}`:                 "26",
+		`projects {nodes {id}}`:                                             "12",
+		`projects(first: 1) {nodes {id}}`:                                   "12",
+		`projects(first: 100) {nodes {id}}`:                                 "12",
+		`projects(after: "none") {nodes {id}}`:                              "12",
+		`projects {nodes {id fullPath archived}}`:                           "16",
+		`projects {nodes {id containerRepositoriesCount}}`:                  "20",
+		`projects {nodes {id __typename}} __schema {types {name}}`:          "12",
+		`a: projects {nodes {id}} b: projects {nodes {id}}`:                 "24",
 		`projects {nodes {...f}} b: projects {nodes {... on Project {id}}}`: "",
-		`projects {nodes {id id}}`:                                          "14",
-		`projects {nodes {containerRepositories {nodes {id}}}}`:             "36",
-		`project(fullPath: "none") {containerRepositories {nodes {id}}}`:    "15",
+		`projects {nodes {id id}}`:                                          "12",
+		`projects {nodes {containerRepositories {nodes {id}}}}`:             "34",
 	} {
-		got := []string{scoreOf(t, full, query), scoreOf(t, empty, query)}
+		got := []string{scoreOf(t, w, query), scoreOf(t, empty, query)}
 		if diff := cmp.Diff([]string{want, want}, got); diff != "" {
 			t.Errorf("%s: %s", query, diff)
 		}
@@ -173,7 +170,6 @@ func TestGraphQLLimits(t *testing.T) {
 	wantAnswer(t, s, mutations(21), `{"errors":[{"message":"Query has complexity of 252, which exceeds max complexity of 250"}]}`)
 	dear := gitlabtest.New(w, gitlabtest.WithComplexityLimit(11))
 	wantAnswer(t, dear, mutations(1), `{"errors":[{"message":"Query has complexity of 12, which exceeds max complexity of 11"}]}`)
-	wantAnswer(t, dear, `{queryComplexity {score limit}}`, `{"data":{"queryComplexity":{"score":3,"limit":11}}}`)
 	if len(s.Deleted())+len(dear.Deleted()) != 0 {
 		t.Error("a mutation was executed")
 	}
@@ -207,7 +203,7 @@ func TestInstancesWithoutSomeGraphQL(t *testing.T) {
 func TestGraphQLBelowABasePath(t *testing.T) {
 	s := gitlabtest.New(gitlabtest.NewWorld(gitlabtest.Legacy), gitlabtest.WithBasePath("/gitlab"))
 	for path, want := range map[string]int{"/gitlab/api/graphql": 200, "/api/graphql": 404, "/gitlab/api/graphql/": 404} {
-		r, err := http.NewRequest(http.MethodPost, host+path, strings.NewReader(`{"query":"{queryComplexity {limit}}"}`))
+		r, err := http.NewRequest(http.MethodPost, host+path, strings.NewReader(`{"query":"{currentUser {id}}"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,8 +107,6 @@ func TestWhichProjectsGraphQLLists(t *testing.T) {
 		`{projects(membership: false, sort: "id_asc") {nodes {id}}}`: "1001 1002 1003 1004 1005 1006",
 		`{projects(ids: ["gid://gitlab/Project/1005", "gid://gitlab/Project/7", "gid://gitlab/Project/1001",
 			"gid://gitlab/Project/1005"], membership: false) {nodes {id}}}`: "1005 1001",
-		`{project(fullPath: "group/sub/plain") {id}}`: "1001",
-		`{project(fullPath: "group/sub/none") {id}}`:  "",
 	} {
 		got := askGraphQL(t, s, query, nil)
 		var ids []string
@@ -128,11 +126,11 @@ func TestGraphQLRepositories(t *testing.T) {
 	repository.AddTag("main", gitlabtest.KindImage)
 	repository.Project().AddRepository("")
 	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.example"))
-	wantAnswer(t, s, `{project(fullPath: "group/app") {containerRepositories {nodes {id name path location status}}}}`,
-		`{"data":{"project":{"containerRepositories":{"nodes":[`+
+	wantAnswer(t, s, `{projects {nodes {containerRepositories {nodes {id name path location status}}}}}`,
+		`{"data":{"projects":{"nodes":[{"containerRepositories":{"nodes":[`+
 			`{"id":"gid://gitlab/ContainerRepository/5000002","name":"","path":"group/app","location":"registry.example/group/app","status":null},`+
 			`{"id":"gid://gitlab/ContainerRepository/5000001","name":"a/b","path":"group/app/a/b","location":"registry.example/group/app/a/b",`+
-			`"status":"DELETE_FAILED"}]}}}}`)
+			`"status":"DELETE_FAILED"}]}}]}}}`)
 }
 
 // pages reads a list to its end and returns the sizes of its pages and what is on
@@ -176,7 +174,7 @@ func TestGraphQLPages(t *testing.T) {
 		{`sort: "id_asc"`, []int{100, 100, 50}, want},
 		{`sort: "id_asc", first: 1000`, []int{100, 100, 50}, want},
 		{`sort: "id_asc", first: 125`, []int{100, 100, 50}, want},
-		{`sort: "created_at_asc", first: 90`, []int{90, 90, 70}, want},
+		{`sort: "id_asc", first: 90`, []int{90, 90, 70}, want},
 		{`sort: "id_asc", membership: true, first: 25`, []int{25, 25, 25, 25, 25}, members},
 		{`membership: true`, []int{100, 25}, reversed(members)},
 	} {

@@ -31,7 +31,6 @@ type options struct {
 	oldRegistry         bool
 	indexDetails        IndexDetails
 	goneIsMissing       bool
-	goneIsForbidden     bool
 
 	// What is wrong with it.
 	faults        []Fault
@@ -48,32 +47,22 @@ func WithToken(token string, scopes ...string) Option {
 }
 
 // WithFaults sets what goes wrong from the start; see [Server.SetFaults].
-func WithFaults(f ...Fault) Option {
-	return func(o *options) { o.faults = append(o.faults, f...) }
-}
+func WithFaults(f ...Fault) Option { return func(o *options) { o.faults = append(o.faults, f...) } }
 
 // WithSeed seeds the draws of faults that have a probability.
-func WithSeed(seed uint64) Option {
-	return func(o *options) { o.seed = seed }
-}
+func WithSeed(seed uint64) Option { return func(o *options) { o.seed = seed } }
 
 // WithClock sets the clock of rate limits, records and pushes. Latency is not
 // measured by it.
-func WithClock(now func() time.Time) Option {
-	return func(o *options) { o.clock = now }
-}
+func WithClock(now func() time.Time) Option { return func(o *options) { o.clock = now } }
 
 // WithRateLimit lets each token make so many requests in each minute of the
 // clock, says so in RateLimit headers of every answer, and answers 429 with
 // Retry-After beyond.
-func WithRateLimit(perMinute int) Option {
-	return func(o *options) { o.ratePerMinute = perMinute }
-}
+func WithRateLimit(perMinute int) Option { return func(o *options) { o.ratePerMinute = perMinute } }
 
 // WithLog keeps a record of every request; see [Server.Requests].
-func WithLog() Option {
-	return func(o *options) { o.log = true }
-}
+func WithLog() Option { return func(o *options) { o.log = true } }
 
 // WithExternalURL sets the scheme, host and path that links to further pages
 // begin with. By default they begin with what was asked for.
@@ -88,22 +77,18 @@ func WithBasePath(path string) Option {
 
 // WithRegistryHost gives the registry a host of its own: locations begin with
 // it, its paths are served there, and nowhere else. By default one host has
-// everything. Behind a second listener, see [Server.Registry], WithExternalURL
-// should say where the instance is.
-func WithRegistryHost(host string) Option {
-	return func(o *options) { o.registryHost = host }
-}
+// everything. WithExternalURL should say where the instance is, which gives out the tokens.
+func WithRegistryHost(host string) Option { return func(o *options) { o.registryHost = host } }
 
 // WithoutPaginationHeaders strips Link and all X- headers, as some proxies do.
-func WithoutPaginationHeaders() Option {
-	return func(o *options) { o.noPageHeaders = true }
-}
+func WithoutPaginationHeaders() Option { return func(o *options) { o.noPageHeaders = true } }
 
 // WithRepeatedPages makes every paginated list go on for ever: past its end the last
 // page comes again, and each page says that there is a next.
-func WithRepeatedPages() Option {
-	return func(o *options) { o.repeatPages = true }
-}
+func WithRepeatedPages() Option { return func(o *options) { o.repeatPages = true } }
+
+// WithNotFoundCache puts a proxy before the registry.
+func WithNotFoundCache(c NotFoundCache) Option { return func(o *options) { o.notFoundCache = &c } }
 
 // WithForeignLinks makes links to further pages point to another instance,
 // such as http://elsewhere.example.
@@ -113,16 +98,7 @@ func WithForeignLinks(url string) Option {
 
 // WithGoneTagsMissing makes the deletion of a tag that is gone a 404, as old
 // versions of GitLab do, where it is a 200 now.
-func WithGoneTagsMissing() Option {
-	return func(o *options) { o.goneIsMissing = true }
-}
-
-// WithGoneTagsForbidden makes the deletion of a tag that Rails cannot look up a 403 on
-// DATABASE, as since GitLab 18.3: of one that is gone, or that hides behind a hundred
-// longer names.
-func WithGoneTagsForbidden() Option {
-	return func(o *options) { o.goneIsForbidden = true }
-}
+func WithGoneTagsMissing() Option { return func(o *options) { o.goneIsMissing = true } }
 
 // IndexDetails is what a version of GitLab says about tags that are an OCI index, on
 // LEGACY. The truth of a [World] assumes the first.
@@ -140,21 +116,15 @@ const (
 )
 
 // WithIndexDetails sets what the details of indexes are.
-func WithIndexDetails(d IndexDetails) Option {
-	return func(o *options) { o.indexDetails = d }
-}
+func WithIndexDetails(d IndexDetails) Option { return func(o *options) { o.indexDetails = d } }
 
 // WithOldRegistry makes the registry one from before it said whether it has a
 // database, and before it knew name_exact, which it ignores.
-func WithOldRegistry() Option {
-	return func(o *options) { o.oldRegistry = true }
-}
+func WithOldRegistry() Option { return func(o *options) { o.oldRegistry = true } }
 
 // WithoutRegistryAuth makes the registry ask for no token, as registries do that
 // stand alone.
-func WithoutRegistryAuth() Option {
-	return func(o *options) { o.openRegistry = true }
-}
+func WithoutRegistryAuth() Option { return func(o *options) { o.openRegistry = true } }
 
 // WithRealRegistry puts a real registry, which wants no token and allows
 // deletions, behind the server: Rails asks it, and requests to
@@ -177,18 +147,12 @@ func (s *Server) protects(tag string) bool {
 }
 
 // WithoutGraphQL makes GraphQL a 404, as where a proxy does not let it through.
-func WithoutGraphQL() Option {
-	return func(o *options) { o.noGraphQL = true }
-}
+func WithoutGraphQL() Option { return func(o *options) { o.noGraphQL = true } }
 
 // WithoutRepositoriesCount takes containerRepositoriesCount from projects, as in
 // versions of GitLab before it. To ask for it is no violation.
-func WithoutRepositoriesCount() Option {
-	return func(o *options) { o.noRepositoriesCount = true }
-}
+func WithoutRepositoriesCount() Option { return func(o *options) { o.noRepositoriesCount = true } }
 
 // WithComplexityLimit sets what an operation may cost; by default 250, as for a
 // signed-in user.
-func WithComplexityLimit(limit int) Option {
-	return func(o *options) { o.complexityLimit = limit }
-}
+func WithComplexityLimit(limit int) Option { return func(o *options) { o.complexityLimit = limit } }

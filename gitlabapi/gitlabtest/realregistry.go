@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -17,41 +20,55 @@ import (
 // follows it in what is deleted and pushed, for [Server.Remaining].
 type realRegistry struct{ url string }
 
-// errRegistrySays is an answer of the registry that is no success.
-var errRegistrySays = errors.New("the registry answers")
+var (
+	// errRegistrySays is an answer of the registry that is no success.
+	errRegistrySays = errors.New("the registry answers")
+	// errUnreachable is no answer at all.
+	errUnreachable = errors.New("the registry cannot be reached")
+)
 
-// fetch asks the registry for something. An error that is not errRegistrySays
-// means that it cannot be reached.
-func (g *realRegistry) fetch(ctx context.Context, path string, accept ...string) ([]byte, http.Header, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+path, nil)
-	if err != nil {
-		return nil, nil, err
+// answer answers a call that nothing stands against. Rails looks at what the registry is
+// asked for it, in place of what is in memory; what is read from the registry is handed on.
+// Everything else is answered as ever, and faults of manifests as without the registry.
+func (g *realRegistry) answer(s *Server, c *call) *answer {
+	content := c.route.template == manifestTemplate || c.route.template == blobTemplate
+	switch {
+	case c.changes() || content && (c.lost != nil || c.manifest != nil):
+	case c.registry && c.params["path"] != "":
+		return g.forward(c)
+	case c.route.template == tagsTemplate || c.route.template == tagTemplate:
+		if r, refused := s.repository(c); refused == nil {
+			tags, err := g.read(c.request.Context(), r.path, c.params["name"])
+			c.registryFails = c.registryFails || errors.Is(err, errRegistrySays)
+			c.registryUnreachable = c.registryUnreachable || err != nil && !c.registryFails
+			c.stale = map[string]*storedRepository{r.path: {tags: tags, compare: strings.Compare}}
+		}
 	}
-	r.Header["Accept"] = accept
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxManifest))
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%w %s", errRegistrySays, response.Status)
-	}
-	return body, response.Header, err
+	return c.route.handle(s, c)
 }
 
-// names returns the tags of a repository in the order of their names, of which
-// the registry keeps none.
-func (g *realRegistry) names(ctx context.Context, path string) ([]storedTag, error) {
-	body, _, err := g.fetch(ctx, "/v2/"+path+"/tags/list")
+// read returns the tags of a repository in the order of their names, of which the registry
+// keeps none, or one of them with its manifest, in the media types that Rails knows.
+func (g *realRegistry) read(ctx context.Context, path, tag string) ([]storedTag, error) {
+	if tag != "" {
+		body, header, err := g.fetch(ctx, path+"/manifests/"+tag, acceptedByRails...)
+		if err != nil {
+			return nil, err
+		}
+		m, err := readManifest(body)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errRegistrySays, err)
+		}
+		m.digest = header.Get("Docker-Content-Digest")
+		return []storedTag{{name: tag, manifest: m}}, nil
+	}
+	body, _, err := g.fetch(ctx, path+"/tags/list")
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Tags []string `json:"tags"`
-	}
+	var list struct{ Tags []string }
 	if err := json.Unmarshal(body, &list); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errRegistrySays, err)
 	}
 	tags := make([]storedTag, len(list.Tags))
 	for i, name := range list.Tags {
@@ -61,211 +78,157 @@ func (g *realRegistry) names(ctx context.Context, path string) ([]storedTag, err
 	return tags, nil
 }
 
-// manifestOf reads a tag's manifest as Rails does: in two media types only.
-func (g *realRegistry) manifestOf(ctx context.Context, path, tag string) (*manifest, error) {
-	body, header, err := g.fetch(ctx, "/v2/"+path+"/manifests/"+tag, acceptedByRails...)
+// fetch asks the registry for something of a repository. An error that is not
+// errRegistrySays means that it cannot be reached.
+func (g *realRegistry) fetch(ctx context.Context, path string, accept ...string) ([]byte, http.Header, error) {
+	header := http.Header{"Accept": accept}
+	body, response, err := newPusher(ctx, g.url).send(http.MethodGet, g.url+"/v2/"+path, header, nil, http.StatusOK)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m, err := readManifest(body)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errRegistrySays, err)
+	return body, response.Header, nil
+}
+
+// forward lets the registry answer a call that reads.
+func (g *realRegistry) forward(c *call) *answer {
+	to, err := url.Parse(g.url)
+	mustBe(err == nil, "no address of a registry: %v", err)
+	reached := true
+	proxy := httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Header.Del("Authorization")
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { reached = false },
 	}
-	m.digest = header.Get("Docker-Content-Digest")
-	return m, nil
+	recorded := httptest.NewRecorder()
+	proxy.ServeHTTP(recorded, c.request)
+	if !reached {
+		return unavailable()
+	}
+	c.header = recorded.Header()
+	return &answer{status: recorded.Code, body: recorded.Body.Bytes()}
 }
 
 // deleteTag deletes a tag of a registry that deletes by digest only, as Rails
 // did with such: the tag is set to a manifest that no other tag has, and that is
 // deleted. It reports whether the tag was there.
 func (g *realRegistry) deleteTag(ctx context.Context, path, tag string) (bool, error) {
-	tags, err := g.names(ctx, path)
+	tags, err := g.read(ctx, path, "")
 	if err != nil || !slices.ContainsFunc(tags, func(t storedTag) bool { return t.name == tag }) {
 		return false, err
 	}
 	config := []byte(`{"config":{"Labels":{"deleted":"` + path + ":" + tag + `"}}}`)
-	dummy := fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":`+
-		`"application/vnd.docker.container.image.v1+json","digest":%q,"size":%d},"layers":[]}`,
-		typeDockerManifest, digestOf(config), len(config))
+	dummy := &manifest{mediaType: typeDockerManifest, body: fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,`+
+		`"config":{"mediaType":"application/vnd.docker.container.image.v1+json","digest":%q,"size":%d},"layers":[]}`,
+		typeDockerManifest, digestOf(config), len(config))}
 	to := newPusher(ctx, g.url)
 	if err := to.pushBlob(path, digestOf(config), config); err != nil {
 		return true, err
 	}
-	if err := to.putManifest(path, tag, &manifest{mediaType: typeDockerManifest, body: dummy}); err != nil {
+	if err := to.putManifest(path, tag, dummy); err != nil {
 		return true, err
 	}
-	_, err = to.send(http.MethodDelete, g.url+"/v2/"+path+"/manifests/"+digestOf(dummy), "", nil, http.StatusAccepted)
+	_, _, err = to.send(http.MethodDelete, g.url+"/v2/"+path+"/manifests/"+digestOf(dummy.body), nil, nil, http.StatusAccepted)
 	return true, err
 }
 
-// answerByRealRegistry answers a call that nothing stands against. What the registry has
-// beside tags and manifests is answered as without it.
-func (s *Server) answerByRealRegistry(c *call) *answer {
-	switch {
-	case c.lost != nil && c.route.template == manifestTemplate:
-		return c.route.handle(s, c)
-	case c.registry && c.params["path"] != "":
-		return s.forward(c)
-	case c.route.template == tagsTemplate:
-		return s.listRealTags(c)
-	case c.route.template == tagTemplate && c.route.method == http.MethodGet:
-		return s.showRealTag(c)
-	case c.route.template == tagTemplate:
-		return s.deleteRealTag(c)
-	default:
-		return c.route.handle(s, c)
-	}
-}
-
-// listRealTags answers with a list of tags: an error of the registry is no tags,
-// and one that cannot be reached is 503.
-func (s *Server) listRealTags(c *call) *answer {
-	r, refused := s.repository(c)
-	switch {
-	case refused != nil:
-		return refused
-	case c.query.Get("pagination") == "keyset":
-		return failure(http.StatusMethodNotAllowed, "Method Not Allowed")
-	case c.registryUnreachable:
-		return registryUnreachable()
-	}
-	tags, err := s.real.names(c.request.Context(), r.path)
-	if err != nil && !errors.Is(err, errRegistrySays) {
-		return registryUnreachable()
-	}
-	if c.registryFails {
-		tags = nil
-	}
-	tags = tags[:c.shorten(len(tags))]
-	from, to := c.offsetPage(len(tags))
-	return ok(c.presentTags(r, tags[from:to]))
-}
-
-// showRealTag answers with the details of a tag.
-func (s *Server) showRealTag(c *call) *answer {
-	r, refused := s.repository(c)
-	tag := c.params["name"]
-	switch {
-	case refused != nil:
-		return refused
-	case c.registryUnreachable:
-		return registryUnreachable()
-	case c.registryFails, c.losesTag(r, tag):
-		return notFound("Tag")
-	}
-	m, err := s.real.manifestOf(c.request.Context(), r.path, tag)
-	switch {
-	case errors.Is(err, errRegistrySays):
-		return notFound("Tag")
-	case err != nil:
-		return registryUnreachable()
-	}
-	shown := c.details(r, tag, m)
-	config, _, err := s.real.fetch(c.request.Context(), "/v2/"+r.path+"/blobs/"+m.config.Digest)
-	if created, dated := dateIn(config); dated && err == nil && !c.configUnreadable {
-		shown.CreatedAt = new(configTime(created))
-	}
-	return ok(shown)
-}
-
-// deleteRealTag deletes a tag there, and then here.
-func (s *Server) deleteRealTag(c *call) *answer {
-	r, refused := s.deletable(c)
-	if refused != nil {
-		return refused
-	}
-	switch there, err := s.removeRealTag(c, r, c.params["name"]); {
-	case err != nil:
-		return failure(http.StatusBadRequest, "Bad request")
-	case !there && s.options.goneIsMissing:
-		return notFound("Tag")
-	default:
-		return ok(http.StatusOK)
-	}
-}
-
-func (s *Server) removeRealTag(c *call, r *repository, tag string) (bool, error) {
-	c.beginDeletion()
-	there, err := s.real.deleteTag(c.request.Context(), r.path, tag)
-	if err != nil || !there {
-		return there, err
-	}
+// PushTo pushes every tag that the server has into a real registry that wants
+// no token, with all that the tags need. Tags whose manifest is gone cannot be
+// pushed and are left out.
+func (s *Server) PushTo(ctx context.Context, registryURL string) error {
+	to := newPusher(ctx, strings.TrimSuffix(registryURL, "/"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.removeTag(r, tag)
-	return true, nil
+	for _, r := range s.state.located {
+		for _, t := range r.stored.live() {
+			if t.manifest == nil {
+				continue
+			}
+			if err := to.push(s.state.registry, r.path, t.name, t.manifest); err != nil {
+				return fmt.Errorf("pushing %s:%s: %w", r.path, t.name, err)
+			}
+		}
+	}
+	return nil
 }
 
-// forward lets the registry answer a call to itself, and does here what was done there.
-// A tag is not deleted by passing the request on, since it can delete by digest only.
-func (s *Server) forward(c *call) *answer {
-	r, refused := s.storedAt(c)
-	reference := c.params["reference"]
-	switch {
-	case refused != nil:
-		return refused
-	case c.manifest != nil && c.route.template == manifestTemplate && c.route.method == http.MethodGet:
-		return c.serveManifest(c.manifest)
-	case c.route.method == http.MethodDelete && (r == nil || !validTag(reference)):
-		return c.route.handle(s, c)
-	case c.route.method == http.MethodDelete && s.protects(reference):
-		return tagProtected()
-	case c.route.method == http.MethodDelete:
-		switch there, err := s.removeRealTag(c, r, reference); {
-		case err != nil:
-			return unavailable()
-		case !there:
-			return tagUnknown(reference)
+// pusher pushes to a real registry.
+type pusher struct {
+	ctx    context.Context
+	url    string
+	holder map[string]string // a repository that has the blob of a digest
+	pushed map[string]bool   // repository@digest
+}
+
+func newPusher(ctx context.Context, url string) *pusher {
+	return &pusher{ctx: ctx, url: url, holder: map[string]string{}, pushed: map[string]bool{}}
+}
+
+// push pushes a manifest after all that it needs, so that the registry takes it.
+func (p *pusher) push(from *registry, repository, reference string, m *manifest) error {
+	for _, digest := range m.references() {
+		key := repository + "@" + digest
+		if p.pushed[key] {
+			continue
 		}
-		return &answer{status: http.StatusAccepted, body: noBody{}}
-	}
-	var body []byte
-	if c.request.Body != nil {
-		text, err := io.ReadAll(c.request.Body)
+		p.pushed[key] = true
+		var err error
+		if part := from.manifests[digest]; part != nil {
+			err = p.push(from, repository, digest, part)
+		} else {
+			err = p.pushBlob(repository, digest, from.blobs[digest])
+		}
 		if err != nil {
-			panic(http.ErrAbortHandler) // the client has gone away
+			return err
 		}
-		body = text
 	}
-	a := s.real.answer(c, body)
-	if r != nil && c.route.method == http.MethodPut && a.status == http.StatusCreated && validTag(reference) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.state.retag(r, reference, s.state.registry.putManifest(body), s.options.clock())
-	}
-	return a
+	return p.putManifest(repository, reference, m)
 }
 
-// answer sends a call on to the registry and its answer back.
-func (g *realRegistry) answer(c *call, body []byte) *answer {
-	r, err := http.NewRequestWithContext(c.request.Context(), c.request.Method,
-		g.url+c.request.URL.RequestURI(), bytes.NewReader(body))
-	if err != nil {
-		return unavailable()
+func (p *pusher) putManifest(repository, reference string, m *manifest) error {
+	header := http.Header{"Content-Type": {m.mediaType}}
+	_, _, err := p.send(http.MethodPut, p.url+"/v2/"+repository+"/manifests/"+reference, header, m.body, http.StatusCreated)
+	return err
+}
+
+// pushBlob takes a blob over from another repository, or uploads it.
+func (p *pusher) pushBlob(repository, digest string, body []byte) error {
+	address := p.url + "/v2/" + repository + "/blobs/uploads/"
+	if holder := p.holder[digest]; holder != "" {
+		address += "?" + url.Values{"mount": {digest}, "from": {holder}}.Encode()
 	}
-	for _, name := range []string{"Accept", "Content-Type", "If-None-Match"} {
-		if values := c.request.Header.Values(name); values != nil {
-			r.Header[name] = values
-		}
+	_, started, err := p.send(http.MethodPost, address, nil, nil, http.StatusAccepted, http.StatusCreated)
+	if err != nil || started.StatusCode == http.StatusCreated {
+		return err
 	}
-	response, err := http.DefaultTransport.RoundTrip(r)
+	at, err := started.Location()
 	if err != nil {
-		return unavailable()
+		return err
+	}
+	query := at.Query()
+	query.Set("digest", digest)
+	at.RawQuery = query.Encode()
+	_, _, err = p.send(http.MethodPut, at.String(), http.Header{"Content-Type": {"application/octet-stream"}}, body, http.StatusCreated)
+	p.holder[digest] = repository
+	return err
+}
+
+// send sends a request and expects one of some statuses; any other is an errRegistrySays.
+func (p *pusher) send(method, address string, header http.Header, body []byte, want ...int) ([]byte, *http.Response, error) {
+	r, err := http.NewRequestWithContext(p.ctx, method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Header = header
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return unavailable()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxManifest))
+	if err == nil && !slices.Contains(want, response.StatusCode) {
+		err = fmt.Errorf("%w %s to %s %s: %s", errRegistrySays, response.Status, method, address, text)
 	}
-	for name, values := range response.Header {
-		if name == "Location" {
-			values = []string{strings.Replace(values[0], g.url, c.origin(), 1)}
-		}
-		c.header[name] = values
-	}
-	if c.request.Method == http.MethodHead {
-		// Its body does not come, but is as long as it says.
-		text = make([]byte, max(0, response.ContentLength))
-	}
-	return &answer{status: response.StatusCode, body: text}
+	return text, response, err
 }

@@ -1,35 +1,16 @@
 package gitlabtest
 
 import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
-
-// registryEndpoint is an endpoint of the registry, which needs a token that
-// allows some actions on the repository in its path.
-func registryEndpoint(method, template string, takes parameters, handle func(*Server, *call) *answer, needs ...string) *route {
-	return &route{
-		method: method, template: template, parts: strings.Split(template, "/"), takes: takes,
-		guard:  func(s *Server, c *call) *answer { return s.admit(c, needs) },
-		handle: handle,
-	}
-}
-
-// databaseEndpoint is one that only a registry with a database has. Without a token it is
-// 401 on every registry.
-func databaseEndpoint(template string, takes parameters, handle func(*Server, *call) *answer, needs ...string) *route {
-	r := registryEndpoint("GET", template, takes, handle, needs...)
-	admit := r.guard
-	r.guard = func(s *Server, c *call) *answer {
-		a := admit(s, c)
-		if a == nil && s.state.regime == Legacy {
-			return noRegistryPage(http.StatusNotFound)
-		}
-		return a
-	}
-	return r
-}
 
 const (
 	manifestTemplate = "/v2/:path/manifests/:reference"
@@ -40,38 +21,35 @@ const (
 // the first of them answers.
 var registryRoutes = []*route{
 	registryEndpoint("GET", "/v2/", nil, (*Server).registryBase),
-	registryEndpoint("GET", "/v2/:path/tags/list", listParameters, (*Server).listTagNames, "pull"),
+	registryEndpoint("GET", "/v2/:path/tags/list", parameters{"n": isPositive, "last": anything}, (*Server).listTagNames, "pull"),
 	registryEndpoint("GET", manifestTemplate, nil, (*Server).showManifest, "pull"),
 	registryEndpoint("PUT", manifestTemplate, nil, (*Server).putManifest, "pull", "push"),
 	registryEndpoint("DELETE", manifestTemplate, nil, (*Server).deleteManifest, "delete"),
 	registryEndpoint("GET", blobTemplate, nil, (*Server).showBlob, "pull"),
-	databaseEndpoint("/gitlab/v1/", nil, (*Server).databaseBase),
-	databaseEndpoint("/gitlab/v1/repositories/:path/tags/list/", rowsParameters, (*Server).listRows, "pull"),
-	databaseEndpoint("/gitlab/v1/repositories/:path/", sizeParameters, (*Server).showStoredRepository, "pull"),
+	// By this one clients find out whether the registry has a database.
+	registryEndpoint("GET", "/gitlab/v1/", nil, func(*Server, *call) *answer { return ok(noBody{}) }),
+	registryEndpoint("GET", "/gitlab/v1/repositories/:path/tags/list/", parameters{
+		"n": isPageOfRows, "last": func(s string) bool { return s == "" || validTag(s) }, "name_exact": validTag,
+	}, (*Server).listRows, "pull"),
 }
 
-var (
-	listParameters = parameters{"n": isPositive, "last": anything}
-	rowsParameters = parameters{"n": upTo(maxRows), "last": isTagOrNothing, "name_exact": validTag}
-	sizeParameters = parameters{"size": oneOf("self")}
-)
-
-const (
-	// defaultRows is how many tags a page has by default.
-	defaultRows = 100
-	// maxRows is how many tags a page of /gitlab/v1 can have.
-	maxRows = 1000
-)
-
-// upTo lets positive numbers pass that are not too large.
-func upTo(most int) func(string) bool {
-	return func(s string) bool {
-		n, err := strconv.Atoi(s)
-		return err == nil && n > 0 && n <= most
+// registryEndpoint is an endpoint of the registry, which needs a token that
+// allows some actions on the repository in its path. What only a registry with a database
+// has is 401 without a token on every registry.
+func registryEndpoint(method, template string, takes parameters, handle func(*Server, *call) *answer, needs ...string) *route {
+	return &route{
+		method: method, template: template, parts: strings.Split(template, "/"), takes: takes, handle: handle,
+		guard: func(s *Server, c *call) *answer {
+			if refused := s.admit(c, needs); refused != nil {
+				return refused
+			}
+			if s.state.regime == Legacy && strings.HasPrefix(template, "/gitlab/v1/") {
+				return noRegistryPage(http.StatusNotFound)
+			}
+			return nil
+		},
 	}
 }
-
-func isTagOrNothing(s string) bool { return s == "" || validTag(s) }
 
 // registryBase answers GET /v2/.
 func (s *Server) registryBase(c *call) *answer {
@@ -83,61 +61,129 @@ func (s *Server) registryBase(c *call) *answer {
 }
 
 // admit lets a call to the registry pass if its token allows what it needs, and
-// challenges every other.
+// challenges every other: with 401, where to get a token, and for what.
 func (s *Server) admit(c *call, needs []string) *answer {
 	if s.options.openRegistry {
 		return nil
 	}
-	sent, there := strings.CutPrefix(c.request.Header.Get("Authorization"), "Bearer ")
-	claims, valid := s.signer.open(sent, s.options.clock())
-	switch {
-	case !there:
-		return s.challenge(c, needs, "")
-	case !valid:
-		return s.challenge(c, needs, "invalid_token")
-	case !claims.allow(c.params["path"], needs):
-		return s.challenge(c, needs, "insufficient_scope")
-	default:
-		return nil
+	path, why := c.params["path"], ""
+	if token, sent := strings.CutPrefix(c.request.Header.Get("Authorization"), "Bearer "); sent {
+		s.mu.Lock()
+		given, known := s.tokens[token]
+		s.mu.Unlock()
+		switch {
+		case !known || !s.options.clock().Before(given.expires):
+			why = `,error="invalid_token"`
+		case given.allows(path, needs):
+			return nil
+		default:
+			why = `,error="insufficient_scope"`
+		}
 	}
-}
-
-// neededAction is a detail of the registry's 401.
-type neededAction struct {
-	Type, Class, Name, Action string
-}
-
-// challenge answers 401 and says where to get a token, and for what.
-func (s *Server) challenge(c *call, needs []string, why string) *answer {
-	value := `Bearer realm="` + s.realm(c) + `",service="` + tokenService + `"`
+	value := `Bearer realm="` + cmp.Or(c.realm, c.instance()+tokenRoute.template) + `",service="` + tokenService + `"`
 	var detail any
 	if len(needs) > 0 {
-		path := c.params["path"]
 		value += `,scope="repository:` + path + ":" + strings.Join(needs, ",") + `"`
-		list := make([]neededAction, len(needs))
-		for i, action := range needs {
-			list[i] = neededAction{Type: "repository", Name: path, Action: action}
+		var list []map[string]string
+		for _, action := range needs {
+			list = append(list, map[string]string{"Type": "repository", "Class": "", "Name": path, "Action": action})
 		}
 		detail = list
 	}
-	if why != "" {
-		value += `,error="` + why + `"`
-	}
-	c.header.Set("WWW-Authenticate", value)
+	c.header.Set("WWW-Authenticate", value+why)
 	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "authentication required", detail)
 }
 
-// realm is the address of /jwt/auth. A registry with a host of its own is configured with
-// it; here it is where the API was asked last, unless [WithExternalURL] says it.
-func (s *Server) realm(c *call) string {
+const (
+	// tokenService is what the registry is called where tokens are given out.
+	tokenService = "container_registry"
+	// tokenLife is how long GitLab lets tokens for the registry live.
+	tokenLife = 5 * time.Minute
+)
+
+// tokenRoute stands below the instance's base path, but not below the API's.
+var tokenRoute = &route{
+	method: "GET", template: "/jwt/auth", parts: []string{"", "jwt", "auth"}, repeats: "scope",
+	takes: parameters{
+		"account": anything, "client_id": anything, "offline_token": isFlag,
+		"scope": anything, "service": anything,
+	},
+	guard:  (*Server).authenticate,
+	handle: (*Server).grant,
+}
+
+// registryToken is what a token for the registry allows: actions, by the path of a
+// repository.
+type registryToken struct {
+	actions map[string][]string
+	expires time.Time
+}
+
+func (t registryToken) allows(path string, needs []string) bool {
+	return !slices.ContainsFunc(needs, func(action string) bool { return !slices.Contains(t.actions[path], action) })
+}
+
+// authenticate refuses unknown passwords. A request without any is let in: there may be
+// public projects.
+func (s *Server) authenticate(c *call) *answer {
+	_, password, given := c.request.BasicAuth()
+	if _, known := s.options.tokens[password]; given && known || c.request.Header.Get("Authorization") == "" {
+		return nil
+	}
+	return registryFailure(http.StatusUnauthorized, "UNAUTHORIZED", "HTTP Basic: Access denied. "+
+		"The provided password or token is incorrect or your account has 2FA enabled "+
+		"and you must use a personal access token instead of a password.", nil)
+}
+
+// grant answers GET /jwt/auth with a token for what the user may do of what is asked for.
+// Whatever is denied is left out in silence. A repository need not exist, only its project;
+// in a public project without membership nothing is granted.
+func (s *Server) grant(c *call) *answer {
+	user, known := s.options.tokens[c.token]
+	reads := slices.Contains(user, "api") || slices.Contains(user, "read_registry")
 	switch {
-	case c.realm != "":
-		return c.realm
-	case s.options.externalURL != "":
-		return s.options.externalURL + tokenRoute.template
+	case c.query.Get("service") != tokenService:
+		return &answer{status: http.StatusNotFound, body: noBody{}}
+	case known && !reads, !known && !c.query.Has("scope"):
+		return registryFailure(http.StatusForbidden, "DENIED", "access forbidden", nil)
 	}
-	if asked := s.address.Load(); asked != nil && c.host == registryOnlyHost {
-		return *asked + tokenRoute.template
+	given := registryToken{actions: map[string][]string{}, expires: c.at.Add(tokenLife)}
+	for _, scope := range c.query["scope"] {
+		parts := strings.Split(scope, ":")
+		if len(parts) != 3 || parts[0] != "repository" {
+			continue
+		}
+		p := s.state.projectOf(parts[1])
+		for action := range strings.SplitSeq(parts[2], ",") {
+			writes := slices.Contains(user, "api") && (action == "push" || action == "delete")
+			if p != nil && !p.unreadable() && !p.NotMember && reads && (action == "pull" || writes && !p.Archived) {
+				given.actions[parts[1]] = append(given.actions[parts[1]], action)
+			}
+		}
 	}
-	return c.instance() + tokenRoute.template
+	access := []map[string]any{}
+	for name, actions := range given.actions {
+		access = append(access, map[string]any{"type": "repository", "name": name, "actions": actions})
+	}
+	// Clients read in it what it is for, and how long. Only the server would look at the
+	// signature, and it remembers its tokens.
+	claims, err := json.Marshal(map[string]any{"access": access, "aud": tokenService, "iat": c.at.Unix(), "exp": given.expires.Unix()})
+	mustBe(err == nil, "%v", err)
+	token := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
+		base64.RawURLEncoding.EncodeToString(claims) + "." + rand.Text()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[token] = given
+	return ok(map[string]string{"token": token})
+}
+
+// projectOf returns the project that a path in the registry lies in, nil if
+// there is none.
+func (st *state) projectOf(path string) *project {
+	for ok := true; ok; path, _, ok = cutLast(path) {
+		if p := st.byPath[path]; p != nil {
+			return p
+		}
+	}
+	return nil
 }

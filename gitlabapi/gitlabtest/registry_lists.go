@@ -4,10 +4,21 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-	"path"
-	"sort"
 	"strconv"
+	"strings"
 )
+
+const (
+	// defaultRows is how many tags a page has by default.
+	defaultRows = 100
+	// maxRows is how many tags a page of /gitlab/v1 can have.
+	maxRows = 1000
+)
+
+func isPageOfRows(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n > 0 && n <= maxRows
+}
 
 // listTagNames answers GET /v2/:path/tags/list. A registry without a database sends all
 // names at once, however few were asked for.
@@ -18,10 +29,9 @@ func (s *Server) listTagNames(c *call) *answer {
 	if refused != nil {
 		return refused
 	}
-	tags := c.view(r).live()
-	page := tags[:c.shorten(len(tags))]
+	page := c.tags(r)
 	if s.state.regime == Database {
-		page = c.rows(tags, "")
+		page = c.pageOfRows(page, "")
 	}
 	var names []string // null when there are none: the registry keeps it so
 	for i := range page {
@@ -31,12 +41,6 @@ func (s *Server) listTagNames(c *call) *answer {
 		Name string   `json:"name"`
 		Tags []string `json:"tags"`
 	}{r.path, names}}
-}
-
-// databaseBase answers GET /gitlab/v1/, by which clients find out whether the
-// registry has a database.
-func (s *Server) databaseBase(*call) *answer {
-	return &answer{status: http.StatusOK, body: noBody{}}
 }
 
 // shownRow is a tag as the registry's database knows it.
@@ -65,14 +69,14 @@ func (s *Server) listRows(c *call) *answer {
 			page = []storedTag{*t}
 		}
 	} else {
-		page = c.rows(c.view(r).live(), c.origin())
+		page = c.pageOfRows(c.tags(r), c.origin())
 	}
 	shown := make([]shownRow, len(page))
 	for i, t := range page {
 		shown[i] = shownRow{
 			Name: t.name, Digest: t.manifest.digest, ConfigDigest: t.manifest.config.Digest,
 			MediaType: t.manifest.mediaType, SizeBytes: t.manifest.size(),
-			CreatedAt: rowTime(t.createdAt()), PublishedAt: rowTime(t.pushedAt()),
+			CreatedAt: rowTime(unixTime(t.created)), PublishedAt: rowTime(unixTime(t.pushed)),
 		}
 		if t.pushed != t.created {
 			shown[i].UpdatedAt = &shown[i].PublishedAt
@@ -81,76 +85,25 @@ func (s *Server) listRows(c *call) *answer {
 	return &answer{status: http.StatusOK, body: shown, contentType: registryJSON}
 }
 
-// rows returns the page of tags that the call asks a registry with a database for, and
-// links to the pages beside it, below an address: first to the one before. /v2 gives no
+// pageOfRows returns the page of tags that the call asks a registry with a database for,
+// and links to the pages beside it, below an address: first to the one before. /v2 gives no
 // address.
-func (c *call) rows(tags []storedTag, address string) []storedTag {
-	tags = tags[:c.shorten(len(tags))]
-	last, n := c.query.Get("last"), c.number("n", defaultRows)
-	from := sort.Search(len(tags), func(i int) bool { return c.server.state.registry.compare(tags[i].name, last) > 0 })
-	if c.server.options.repeatPages {
-		from = min(from, max(0, len(tags)-n))
-	}
-	to := min(from+n, len(tags))
-	link := func(rel, parameter, name string) string {
+func (c *call) pageOfRows(tags []storedTag, address string) []storedTag {
+	n := c.number("n", defaultRows)
+	from, to, more := c.keysetPage(tags, n)
+	var links []string
+	link := func(rel, parameter, name string) {
 		query := url.Values{parameter: {name}, "n": {strconv.Itoa(n)}}
-		return "<" + cmp.Or(c.server.options.foreignURL, address) + c.request.URL.EscapedPath() + "?" + query.Encode() + `>; rel="` + rel + `"`
+		links = append(links, "<"+cmp.Or(c.server.options.foreignURL, address)+c.request.URL.EscapedPath()+"?"+query.Encode()+`>; rel="`+rel+`"`)
 	}
-	links := ""
 	if from > 0 && from < to {
-		links = link("previous", "before", tags[from].name)
+		link("previous", "before", tags[from].name)
 	}
-	if to > from && (to < len(tags) || c.server.options.repeatPages) {
-		if links != "" {
-			links += ", "
-		}
-		links += link("next", "last", tags[to-1].name)
+	if more {
+		link("next", "last", tags[to-1].name)
 	}
-	if links != "" {
-		c.header.Set("Link", links)
+	if links != nil {
+		c.header.Set("Link", strings.Join(links, ", "))
 	}
 	return tags[from:to]
-}
-
-// showStoredRepository answers GET /gitlab/v1/repositories/:path/.
-func (s *Server) showStoredRepository(c *call) *answer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r, refused := s.knownAt(c)
-	if refused != nil {
-		return refused
-	}
-	shown := map[string]any{"name": path.Base(r.path), "path": r.path, "created_at": r.createdAt()}
-	if c.query.Has("size") {
-		shown["size_bytes"] = s.state.registry.deduplicatedSize(r.stored)
-	}
-	return &answer{status: http.StatusOK, body: shown, contentType: registryJSON}
-}
-
-// deduplicatedSize is the sum of all layers that tags need, each counted once.
-func (g *registry) deduplicatedSize(r *storedRepository) int64 {
-	layers, seen := map[string]int64{}, map[*manifest]bool{}
-	var add func(m *manifest)
-	add = func(m *manifest) {
-		if m == nil || seen[m] {
-			return
-		}
-		seen[m] = true
-		for _, d := range m.layers {
-			layers[d.Digest] = d.Size
-		}
-		for _, d := range m.children {
-			if add(g.manifests[d.Digest]); g.manifests[d.Digest] == nil {
-				layers[d.Digest] = d.Size
-			}
-		}
-	}
-	for i := range r.tags {
-		add(r.tags[i].manifest)
-	}
-	var sum int64
-	for _, size := range layers {
-		sum += size
-	}
-	return sum
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // digestForm is what a digest looks like. A tag never does: it has no colon.
@@ -25,7 +26,7 @@ func (s *Server) storedAt(c *call) (*repository, *answer) {
 // knownAt is storedAt for endpoints to which a name without a repository is an error.
 func (s *Server) knownAt(c *call) (*repository, *answer) {
 	r, refused := s.storedAt(c)
-	if refused == nil && (r == nil || c.stale != nil && c.stale[r.path] == nil) {
+	if refused == nil && r == nil {
 		refused = registryFailure(http.StatusNotFound, "NAME_UNKNOWN", "repository name not known to registry",
 			map[string]string{"name": c.params["path"]})
 	}
@@ -39,19 +40,29 @@ func (s *Server) showManifest(c *call) *answer {
 	digest, m, unknown := s.manifestAt(c)
 	switch {
 	case c.manifest != nil:
-		return c.serveManifest(c.manifest)
+		m = c.manifest
 	case digest != "" && c.request.Header.Get("If-None-Match") == `"`+digest+`"`:
 		// On LEGACY the manifest itself has not been looked for by then.
 		return &answer{status: http.StatusNotModified, body: noBody{}}
 	case unknown != nil:
 		return unknown
+	default:
+		// The weights of media types mean nothing to the registry, and neither do wildcards.
+		var accepted []string
+		for item := range strings.SplitSeq(strings.Join(c.request.Header.Values("Accept"), ","), ",") {
+			if mediaType, _, err := mime.ParseMediaType(item); err == nil {
+				accepted = append(accepted, mediaType)
+			}
+		}
+		served, why := s.state.registry.negotiate(m, !digestForm.MatchString(c.params["reference"]), accepted)
+		if served == nil {
+			return manifestUnknown(why, nil)
+		}
+		m = served
 	}
-	byTag := !digestForm.MatchString(c.params["reference"])
-	served, err := s.state.registry.negotiate(m, byTag, accepted(c.request.Header))
-	if err != nil {
-		return manifestUnknown(err.Error(), nil)
-	}
-	return c.serveManifest(served)
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Etag", `"`+m.digest+`"`)
+	return &answer{status: http.StatusOK, body: m.body, contentType: m.mediaType}
 }
 
 // manifestAt finds the manifest of the call's path. The digest is "" unless there is a
@@ -77,42 +88,18 @@ func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answe
 		return m.digest, m, nil
 	}
 	t, found := c.view(r).find(reference)
-	if !found {
+	switch {
+	case !found:
 		return "", nil, tagUnknown(reference)
+	case t.manifest == nil: // its tag names a digest all the same
+		digest = digestOf([]byte(r.path + ":" + t.name))
+	default:
+		digest = t.manifest.digest
 	}
-	digest = t.digest(r)
 	if t.manifest == nil || c.losesTag(r, t.name) {
 		return digest, nil, revisionUnknown(r.path, digest)
 	}
 	return digest, t.manifest, nil
-}
-
-// digest is that of the tag's manifest. A tag whose manifest is lost names one as well.
-func (t *storedTag) digest(r *repository) string {
-	if t.manifest == nil {
-		return digestOf([]byte(r.path + ":" + t.name))
-	}
-	return t.manifest.digest
-}
-
-// accepted returns the media types that a request accepts. Their weights mean
-// nothing to the registry, and neither do wildcards.
-func accepted(header http.Header) []string {
-	var types []string
-	for _, line := range header.Values("Accept") {
-		for item := range strings.SplitSeq(line, ",") {
-			if mediaType, _, err := mime.ParseMediaType(item); err == nil {
-				types = append(types, mediaType)
-			}
-		}
-	}
-	return types
-}
-
-func (c *call) serveManifest(m *manifest) *answer {
-	c.header.Set("Docker-Content-Digest", m.digest)
-	c.header.Set("Etag", `"`+m.digest+`"`)
-	return &answer{status: http.StatusOK, body: m.body, contentType: m.mediaType}
 }
 
 // showBlob answers GET and HEAD on a blob.
@@ -129,7 +116,7 @@ func (s *Server) showBlob(c *call) *answer {
 	}
 	body, ok := s.state.registry.blobs[digest]
 	if r == nil || !ok || c.blobsLost || !c.view(r).has(digest) {
-		return blobUnknown(http.StatusNotFound, "BLOB_UNKNOWN", digest)
+		return registryFailure(http.StatusNotFound, "BLOB_UNKNOWN", "blob unknown to registry", digest)
 	}
 	c.header.Set("Accept-Ranges", "bytes")
 	c.header.Set("Cache-Control", "max-age=31536000")
@@ -146,28 +133,44 @@ func (s *Server) deleteManifest(c *call) *answer {
 		c.violation = c.endpoint() + ": a deletion by digest takes other tags along"
 		return registryFailure(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", nil)
 	}
-	c.beginDeletion()
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	r, refused := s.storedAt(c)
 	switch {
 	case refused != nil:
 		return refused
 	case s.protects(reference):
 		return tagProtected()
-	case r == nil || !s.removeTag(r, reference):
+	case r == nil:
+		return tagUnknown(reference)
+	}
+	switch there, err := s.removeTag(c, r, reference); {
+	case err != nil:
+		return unavailable()
+	case !there:
 		return tagUnknown(reference)
 	}
 	return &answer{status: http.StatusAccepted, body: noBody{}}
 }
 
-// removeTag removes a tag and notes that it was asked for. The server is locked.
-func (s *Server) removeTag(r *repository, name string) bool {
+// removeTag removes a tag, as long as that takes, and notes that it was asked for, if it was
+// there. The server must not be locked.
+func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err error) {
+	switch time.Sleep(c.deletionTakes); {
+	case c.registryUnreachable:
+		return false, errUnreachable
+	case c.registryFails:
+		return false, errRegistrySays
+	case s.real != nil:
+		if there, err = s.real.deleteTag(c.request.Context(), r.path, name); err != nil || !there {
+			return there, err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	was, there := r.stored.remove(name)
 	if there {
 		s.deleted = append(s.deleted, stateOf(r, &was))
 	}
-	return there
+	return there, nil
 }
 
 // maxManifest is how long a manifest may be.
@@ -177,8 +180,7 @@ const maxManifest = 4 << 20
 // be there; blobs cannot be pushed, so that this brings tags back or adds to them.
 func (s *Server) putManifest(c *call) *answer {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, c.request.Body, maxManifest))
-	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	if _, long := errors.AsType[*http.MaxBytesError](err); long {
 		return manifestInvalid("manifest is too long")
 	} else if err != nil {
 		panic(http.ErrAbortHandler) // the client has gone away
@@ -190,12 +192,11 @@ func (s *Server) putManifest(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.knownAt(c)
-	if refused != nil {
-		return refused
-	}
 	reference := c.params["reference"]
 	byDigest := digestForm.MatchString(reference)
 	switch {
+	case refused != nil:
+		return refused
 	case byDigest && reference != m.digest:
 		return registryFailure(http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content", nil)
 	case !byDigest && !validTag(reference):
@@ -204,8 +205,15 @@ func (s *Server) putManifest(c *call) *answer {
 		return tagProtected()
 	}
 	for _, digest := range m.references() {
-		if !s.state.registry.has(digest) || !r.stored.has(digest) {
-			return blobUnknown(http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", digest)
+		if !r.stored.has(digest) {
+			return registryFailure(http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", digest)
+		}
+	}
+	if s.real != nil {
+		s.mu.Unlock()
+		err := newPusher(c.request.Context(), s.real.url).putManifest(r.path, reference, m)
+		if s.mu.Lock(); err != nil {
+			return unavailable()
 		}
 	}
 	m = s.state.registry.putManifest(m.body)

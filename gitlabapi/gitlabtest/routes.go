@@ -42,7 +42,7 @@ var routes = []*route{
 	endpoint("GET", "/personal_access_tokens/self", nil, (*Server).showToken),
 	endpoint("GET", "/projects", projectsParameters, (*Server).listProjects),
 	endpoint("GET", "/projects/:id", nil, (*Server).showProject),
-	endpoint("GET", "/groups/:id", groupParameters, (*Server).showGroup),
+	endpoint("GET", "/groups/:id", parameters{"with_projects": isFlag}, (*Server).showGroup),
 	endpoint("GET", "/groups/:id/projects", groupProjectsParameters, (*Server).listGroupProjects),
 	endpoint("GET", "/groups/:id/registry/repositories", pageParameters, (*Server).listGroupRepositories),
 	endpoint("GET", "/projects/:id/registry/repositories", pageParameters, (*Server).listRepositories),
@@ -51,44 +51,35 @@ var routes = []*route{
 	endpoint("DELETE", tagTemplate, nil, (*Server).deleteTag),
 }
 
-// resolveRoute finds the call's path and endpoint. It works on the path as it
-// was sent: %2F in a project's path does not part elements, and %2E is a dot.
+// resolveRoute finds the call's path and endpoint, or notes that there is none. It works on
+// the path as it was sent: %2F in a project's path does not part elements, and %2E is a dot.
 func (c *call) resolveRoute(at host) {
-	sent := c.request.URL.EscapedPath()
-	if at.serves(isRegistryPath(sent)) {
-		switch {
-		case isRegistryPath(sent):
-			c.registry = true
-			c.chooseRoute(registryRoutes, sent)
-			return
-		case sent == c.server.options.basePath+tokenRoute.template:
-			c.chooseRoute([]*route{tokenRoute}, tokenRoute.template)
-			return
-		case sent == c.server.options.basePath+graphqlPath:
-			c.chooseRoute([]*route{graphqlRoute}, graphqlPath)
-			return
-		}
-		rest, below := strings.CutPrefix(sent, c.server.options.basePath+apiRoot)
-		if below && strings.HasPrefix(rest, "/") {
-			c.chooseRoute(routes, rest)
-			return
-		}
+	sent, base := c.request.URL.EscapedPath(), c.server.options.basePath
+	rest, below := strings.CutPrefix(sent, base+apiRoot)
+	var among []*route
+	switch registry := isRegistryPath(sent); {
+	case at != sharedHost && registry != (at == registryOnlyHost):
+		c.registry = at == registryOnlyHost
+	case registry:
+		c.registry, among = true, registryRoutes
+	case sent == base+tokenRoute.template:
+		among, sent = []*route{tokenRoute}, tokenRoute.template
+	case sent == base+graphqlPath:
+		among, sent = []*route{graphqlRoute}, graphqlPath
+	case below && strings.HasPrefix(rest, "/"):
+		among, sent = routes, rest
 	}
-	c.registry = at == registryOnlyHost
-	c.path = c.request.URL.Path
-	c.refuseRoute(http.StatusNotFound)
-}
-
-// chooseRoute finds the endpoint among several.
-func (c *call) chooseRoute(among []*route, path string) {
-	elements, err := unescape(path)
-	c.path = strings.Join(elements, "/")
-	if err != nil {
+	status, elements := http.StatusNotFound, strings.Split(sent, "/")
+	for i := range elements {
+		decoded, err := url.PathUnescape(elements[i])
+		if err != nil {
+			among = nil
+		}
+		elements[i] = decoded
+	}
+	if c.path = strings.Join(elements, "/"); among == nil {
 		c.path = c.request.URL.Path
-		c.refuseRoute(http.StatusNotFound)
-		return
 	}
-	status := http.StatusNotFound
 	for _, r := range among {
 		params, fits := r.match(elements)
 		switch {
@@ -100,30 +91,13 @@ func (c *call) chooseRoute(among []*route, path string) {
 			status = http.StatusMethodNotAllowed
 		}
 	}
-	c.refuseRoute(status)
-}
-
-// refuseRoute notes that no endpoint takes the call.
-func (c *call) refuseRoute(status int) {
-	what := map[int]string{http.StatusNotFound: "404 Not Found", http.StatusMethodNotAllowed: "405 Not Allowed"}[status]
-	a := &answer{status: status, body: problem{Error: what}}
+	a := &answer{status: status, body: problem{Error: "404 Not Found"}}
 	if c.registry {
 		a = noRegistryPage(status)
+	} else if status == http.StatusMethodNotAllowed {
+		a = notAllowed("405 Not Allowed")
 	}
 	c.refusal = &refusal{answer: a, why: "no endpoint for " + c.request.Method + " " + c.path}
-}
-
-// unescape decodes each element of an escaped path.
-func unescape(path string) ([]string, error) {
-	elements := strings.Split(path, "/")
-	for i, element := range elements {
-		decoded, err := url.PathUnescape(element)
-		if err != nil {
-			return nil, err
-		}
-		elements[i] = decoded
-	}
-	return elements, nil
 }
 
 func (r *route) serves(method string) bool {
@@ -158,9 +132,7 @@ type parameters map[string]func(value string) bool
 
 func anything(string) bool { return true }
 
-func isFlag(s string) bool {
-	return s == "true" || s == "false" || s == "1" || s == "0"
-}
+var isFlag = oneOf("true", "false", "1", "0")
 
 func isPositive(s string) bool {
 	n, err := strconv.Atoi(s)
@@ -188,22 +160,11 @@ var (
 		"simple":           isFlag,
 		"sort":             oneOf("asc", "desc"),
 	})
-	projectsParameters = projectFilters.with(parameters{
-		"id_after":   isPositive,
-		"membership": isFlag,
-		"pagination": oneOf("keyset", "legacy"),
-	})
-	groupProjectsParameters = projectFilters.with(parameters{
-		"include_subgroups": isFlag,
-		"with_shared":       isFlag,
-	})
-	groupParameters = parameters{"with_projects": isFlag}
+	isPagination = oneOf("keyset", "legacy")
 
-	tagsParameters = pageParameters.with(parameters{
-		"last":       anything,
-		"pagination": oneOf("keyset", "legacy"),
-		"sort":       oneOf("asc"),
-	})
+	projectsParameters      = projectFilters.with(parameters{"id_after": isPositive, "membership": isFlag, "pagination": isPagination})
+	groupProjectsParameters = projectFilters.with(parameters{"include_subgroups": isFlag, "with_shared": isFlag})
+	tagsParameters          = pageParameters.with(parameters{"last": anything, "pagination": isPagination, "sort": oneOf("asc")})
 )
 
 // checkParameters refuses parameters that the endpoint does not have, and
@@ -212,21 +173,17 @@ var (
 // the one by id.
 func (c *call) checkParameters() *answer {
 	for _, name := range slices.Sorted(maps.Keys(c.query)) {
-		check, known := c.route.takes[name]
+		valid, known := c.route.takes[name]
 		switch values := c.query[name]; {
 		case !known:
 			return c.violates(name + " is no parameter of this endpoint")
 		case len(values) > 1 && name != c.route.repeats:
 			return c.violates(name + " is given more than once")
-		case !all(values, check):
+		case slices.ContainsFunc(values, func(value string) bool { return !valid(value) }):
 			return c.violates(name + " does not have a valid value")
 		}
 	}
 	return nil
-}
-
-func all(values []string, check func(string) bool) bool {
-	return !slices.ContainsFunc(values, func(value string) bool { return !check(value) })
 }
 
 // violates answers 400 and records why.

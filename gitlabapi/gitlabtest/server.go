@@ -14,24 +14,21 @@ import (
 type Server struct {
 	options  options
 	recorder *recorder
-	limiter  *rateLimiter
-	faults   faults
+	limiter  rateLimiter
+	faults   atomic.Pointer[[]*activeFault]
 	hook     atomic.Pointer[func(Request)]
-	signer   signer
-	real     *realRegistry          // nil when the registry is in memory
-	address  atomic.Pointer[string] // where the API was asked last
+	real     *realRegistry // nil when the registry is in memory
 
-	mu      sync.Mutex // guards what follows; never held during a wait
-	state   *state
-	deleted []TagState
-	// notFound is what a proxy before the registry remembers, by URI.
-	notFound map[string]rememberedAnswer
+	mu       sync.Mutex // guards what follows; never held during a wait
+	state    *state
+	deleted  []TagState
+	tokens   map[string]registryToken    // for the registry
+	notFound map[string]rememberedAnswer // what a proxy remembers, by URI
 }
 
-// New returns a server of a world. It copies the world, sets Dead of its tags
+// New returns a server of a world. It copies the world
 // and keeps no reference to it. It panics when a repository has a tag twice.
 func New(w *World, opts ...Option) *Server {
-	w.judge()
 	o := options{clock: time.Now, tokens: map[string][]string{}, seed: 1}
 	for _, set := range opts {
 		set(&o)
@@ -39,29 +36,18 @@ func New(w *World, opts ...Option) *Server {
 	if len(o.tokens) == 0 {
 		o.tokens[DefaultToken] = []string{"api"}
 	}
-	s := &Server{options: o, state: newState(w), recorder: newRecorder(o.log), signer: newSigner(o.seed)}
+	s := &Server{
+		options: o, state: newState(w, true), recorder: newRecorder(o.log),
+		limiter: rateLimiter{windows: map[string]*window{}},
+		tokens:  map[string]registryToken{}, notFound: map[string]rememberedAnswer{},
+	}
 	if o.realRegistry != "" {
 		mustBe(w.Regime == Legacy, "a real registry behind the server has no database")
 		s.real = &realRegistry{o.realRegistry}
 		s.state.dropMissing()
 	}
-	if o.ratePerMinute > 0 {
-		s.limiter = &rateLimiter{perMinute: o.ratePerMinute, windows: map[string]*window{}}
-	}
 	s.SetFaults(o.faults...)
 	return s
-}
-
-// Request is what the hook of [Server.OnRequest] learns of a request.
-type Request struct {
-	Method   string
-	Path     string // decoded, below /api/v4; whole at the registry, /jwt/auth and /api/graphql
-	Query    string // raw
-	Endpoint string // as in [Stats]
-	Registry bool   // the registry is asked
-	// Operation is query or mutation where GraphQL is asked; "" where it is not,
-	// and where the request does not say.
-	Operation string
 }
 
 // OnRequest sets a function that is called before each request is served, and
@@ -82,11 +68,6 @@ const (
 	apiHost                      // the API: the registry has a host of its own
 	registryOnlyHost             // the registry
 )
-
-// serves says whether the registry's paths, or those of the API, are served there.
-func (h host) serves(registry bool) bool {
-	return h == sharedHost || registry == (h == registryOnlyHost)
-}
 
 // ServeHTTP implements [http.Handler]. It serves API and registry, or what
 // belongs to the host that is asked if the registry has one of its own.
@@ -119,39 +100,26 @@ func isRegistryPath(path string) bool {
 // serveAt serves a request that was sent to a host.
 func (s *Server) serveAt(at host, w http.ResponseWriter, r *http.Request) {
 	c := s.newCall(at, w, r)
-	if !c.registry {
-		s.address.Store(new(c.instance()))
-	}
 	s.recorder.start(c)
 	// Deferred, since a connection that is cut ends in a panic.
 	defer func() { s.recorder.end(c, s.options.clock()) }()
 	if f := s.hook.Load(); f != nil {
-		(*f)(Request{
-			Method: r.Method, Path: c.path, Query: r.URL.RawQuery,
-			Endpoint: c.endpoint(), Registry: c.registry, Operation: c.kind(),
-		})
+		(*f)(c.asked())
 	}
-	a := s.remembered(c)
-	if a == nil {
-		a = s.answer(c)
-		s.remember(c, a)
-	}
-	c.write(a)
+	c.write(s.answerByProxy(c))
 }
 
 // answer finds the answer to a call. The rate limit stands first, so that
 // its headers are on every answer, and it is Rails' alone; then the faults,
 // the route, the token, the parameters, and only then what was asked for.
 func (s *Server) answer(c *call) *answer {
-	if s.limiter != nil && !c.registry {
-		if a := s.limiter.take(c, s.options.clock()); a != nil {
+	if s.options.ratePerMinute > 0 && !c.registry {
+		if a := s.limiter.take(c, s.options.ratePerMinute); a != nil {
 			return a
 		}
 	}
-	for _, e := range s.faults.matching(c) {
-		if a := e.apply(c); a != nil {
-			return a
-		}
+	if a := s.undergo(c); a != nil {
+		return a
 	}
 	if c.registry {
 		switch {
@@ -173,7 +141,7 @@ func (s *Server) answer(c *call) *answer {
 		return a
 	}
 	if s.real != nil {
-		return s.answerByRealRegistry(c)
+		return s.real.answer(s, c)
 	}
 	return c.route.handle(s, c)
 }

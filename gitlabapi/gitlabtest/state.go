@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -18,20 +17,20 @@ type state struct {
 	byPath   map[string]*project
 	registry *registry
 	made     map[pushed]*manifest
-	kinds    map[*manifest]pushed   // what made is, the other way round
+	kinds    map[*manifest]uint8    // what they were made for
 	located  map[string]*repository // by path
 	numbered map[int64]*repository  // by id
 }
 
+// pushed identifies a manifest before it is made.
+type pushed struct {
+	kind    uint8
+	created int64
+}
+
 // project is what Rails has in its own database about a project.
 type project struct {
-	id           int64
-	path         string
-	group        *Group
-	archived     bool
-	disabled     bool
-	notMember    bool
-	forbidden    bool
+	Project
 	repositories []*repository // by id
 }
 
@@ -43,86 +42,59 @@ type repository struct {
 	status  string
 	project *project
 	stored  *storedRepository
-	reached bool
 }
 
-// newState copies a world.
-func newState(w *World) *state {
+// newState copies a world. Who only wants to know the truth about it can do without the
+// manifests, which cost the most.
+func newState(w *World, manifests bool) *state {
 	st := &state{
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
-		registry: newRegistry(w.Regime), made: map[pushed]*manifest{},
-		kinds: map[*manifest]pushed{}, located: map[string]*repository{}, numbered: map[int64]*repository{},
+		registry: newRegistry(w.Regime), made: map[pushed]*manifest{}, kinds: map[*manifest]uint8{},
+		located: map[string]*repository{}, numbered: map[int64]*repository{},
 	}
 	for _, p := range w.Projects {
-		st.addProject(p)
+		row := &project{Project: *p}
+		row.Repositories = nil // from here on what is stored counts
+		st.projects = append(st.projects, row)
+		st.byID[p.ID], st.byPath[p.Path] = row, row
+		for _, r := range p.Repositories {
+			row.repositories = append(row.repositories, st.addRepository(row, r, manifests))
+		}
+		slices.SortFunc(row.repositories, func(a, b *repository) int { return cmp.Compare(a.id, b.id) })
 	}
-	slices.SortFunc(st.projects, func(a, b *project) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(st.projects, func(a, b *project) int { return cmp.Compare(a.ID, b.ID) })
+	st.judge(originalRules, func(_ *repository, t *storedTag, v verdict) { t.verdict = v })
 	return st
 }
 
-func (st *state) addProject(p *Project) {
-	row := &project{
-		id: p.ID, path: p.Path, group: p.group, archived: p.Archived,
-		disabled: p.RegistryDisabled, notMember: p.NotMember, forbidden: p.Forbidden,
-	}
-	st.projects = append(st.projects, row)
-	st.byID[p.ID], st.byPath[p.Path] = row, row
-	for _, r := range p.Repositories {
-		row.repositories = append(row.repositories, st.addRepository(row, r))
-	}
-	slices.SortFunc(row.repositories, func(a, b *repository) int { return cmp.Compare(a.id, b.id) })
-}
-
-func (st *state) addRepository(p *project, r *Repository) *repository {
-	around := r.context()
-	row := &repository{
-		id: r.ID, name: r.Name, path: r.Path(), status: r.Status, project: p,
-		stored: st.registry.repository(r.Path()), reached: around.reached,
-	}
-	tags := make([]storedTag, 0, len(r.Tags))
+func (st *state) addRepository(p *project, r *Repository, manifests bool) *repository {
+	compare := st.registry.compare
+	stored := &storedRepository{tags: make([]storedTag, 0, len(r.Tags)), compare: compare}
 	for _, t := range r.Tags {
 		if st.regime.holds(t.Kind) {
-			tags = append(tags, st.newTag(around, t))
+			stored.tags = append(stored.tags, st.newTag(t.Name, t.Kind, t.Created, manifests))
 		}
 	}
+	slices.SortFunc(stored.tags, func(a, b storedTag) int { return compare(a.name, b.name) })
+	for i := 1; i < len(stored.tags); i++ {
+		mustBe(stored.tags[i].name != stored.tags[i-1].name, "%s has two tags %q", r.Path(), stored.tags[i].name)
+	}
+	row := &repository{id: r.ID, name: r.Name, path: r.Path(), status: r.Status, project: p, stored: stored}
 	st.located[row.path], st.numbered[row.id] = row, row
-	row.stored.load(tags)
-	mustHaveNoTwins(row.path, tags)
 	return row
 }
 
-// newTag returns a tag with its manifest and the truth about it.
-func (st *state) newTag(around tagContext, t *Tag) storedTag {
-	number := t.Kind.number()
-	return storedTag{
-		name: t.Name, manifest: st.manifestOf(t.Kind, t.pushed()),
-		created: t.Created.UnixNano(), pushed: t.pushed().UnixNano(),
-		note: note{kind: number, verdict: originalRules.judge(around, t.Name, number, t.pushed())},
-	}
-}
-
-// pushed identifies a manifest before it is made.
-type pushed struct {
-	kind    Kind
-	created int64
-}
-
-// manifestOf makes each manifest once: a digest costs more than a look-up.
-func (st *state) manifestOf(kind Kind, created time.Time) *manifest {
-	key := pushed{kind, created.UnixNano()}
+// newTag returns a tag, with its manifest if it is wanted. Each manifest is made once: a digest costs more
+// than a look-up.
+func (st *state) newTag(name string, kind Kind, created time.Time, manifests bool) storedTag {
+	key := pushed{kind.number(), created.UnixNano()}
 	m, made := st.made[key]
-	if !made {
+	if !made && manifests {
 		m = st.registry.manifestOf(kind, created)
-		st.made[key], st.kinds[m] = m, key
+		st.made[key], st.kinds[m] = m, key.kind
 	}
-	return m
-}
-
-func mustHaveNoTwins(path string, sorted []storedTag) {
-	for i := 1; i < len(sorted); i++ {
-		mustBe(sorted[i].name != sorted[i-1].name, "%s has two tags %q", path, sorted[i].name)
-	}
+	return storedTag{name: name, manifest: m, created: key.created, pushed: key.created, kind: key.kind}
 }
 
 // find returns a repository by the path of its project and its own name.
@@ -148,49 +120,24 @@ func (p *project) repository(name string) *repository {
 	return nil
 }
 
-// contextOf is what the truth about a repository's tags depends on, as things are now.
-func (st *state) contextOf(r *repository) tagContext {
-	s := tagContext{regime: st.regime, reached: r.reached, cache: isCache(r.name)}
-	if !s.cache {
-		return s
-	}
-	other := r.project.repository(strings.TrimSuffix(r.name, cacheSuffix))
-	if other != nil {
-		s.counterpart = func(tag string) bool {
-			_, ok := other.stored.find(tag)
-			return ok || beingDeleted(other.status)
-		}
-	}
-	return s
-}
-
-// push sets a tag to a new manifest of a kind.
-func (st *state) push(r *repository, tag string, kind Kind, now time.Time) {
-	st.set(r, st.newTag(st.contextOf(r), &Tag{Name: tag, Kind: kind, Created: now}))
-}
-
 // retag sets a tag to a manifest that the registry was given, and judges it by
 // what the manifest was made for; the child of an index counts as an image.
 func (st *state) retag(r *repository, tag string, m *manifest, now time.Time) {
-	kind := KindImage.number()
-	if made, ok := st.kinds[m]; ok {
-		kind = made.kind.number()
+	kind, made := st.kinds[m]
+	if !made {
+		kind = KindImage.number()
 	}
-	st.set(r, storedTag{
-		name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(),
-		note: note{kind: kind, verdict: originalRules.judge(st.contextOf(r), tag, kind, now)},
-	})
+	st.set(r, storedTag{name: tag, manifest: m, created: now.UnixNano(), pushed: now.UnixNano(), kind: kind})
 }
 
-// set sets a tag, and judges anew the cache whose counterpart it is.
+// set sets a tag and judges it, and judges anew the cache whose counterpart it is.
 func (st *state) set(r *repository, t storedTag) {
+	t.verdict = originalRules.judge(st.contextOf(r), t.name, t.kind)
 	r.stored.push(t)
-	cache := r.project.repository(r.name + cacheSuffix)
-	if cache == nil {
-		return
-	}
-	if cached, ok := cache.stored.find(t.name); ok {
-		cached.note.verdict = originalRules.judge(st.contextOf(cache), t.name, cached.note.kind, cached.pushedAt())
+	if cache := r.project.repository(r.name + cacheSuffix); cache != nil {
+		if cached, found := cache.stored.find(t.name); found {
+			cached.verdict = originalRules.judge(st.contextOf(cache), t.name, cached.kind)
+		}
 	}
 }
 
@@ -202,6 +149,85 @@ func (p *project) within(g *Group) bool {
 		}
 	}
 	return false
+}
+
+// TagState is a tag, and the truth about it.
+type TagState struct {
+	Project    string // full path
+	Repository string // full path
+	Tag        string
+	Kind       Kind
+	// Dead is the reason for which it has to go, "" when it must stay.
+	Dead string
+	// Truth is the same reason, or that for which it stays: protected,
+	// healthy, counterpart-present, dated-orphan or out-of-reach.
+	Truth string
+}
+
+// String returns the tag's full name.
+func (t TagState) String() string { return t.Repository + ":" + t.Tag }
+
+func stateOf(r *repository, t *storedTag) TagState {
+	return TagState{
+		Project: r.project.Path, Repository: r.path, Tag: t.name,
+		Kind: kinds[t.kind].kind, Dead: t.verdict.dead(), Truth: t.verdict.String(),
+	}
+}
+
+// Deleted returns the tags that were really deleted by requests, in order,
+// with the truth about them before anything was deleted.
+func (s *Server) Deleted() []TagState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.deleted)
+}
+
+// Remaining returns the tags that are left, by project id, repository id and
+// name.
+func (s *Server) Remaining() []TagState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []TagState
+	for _, p := range s.state.projects {
+		for _, r := range p.repositories {
+			tags := r.stored.live()
+			for i := range tags {
+				left = append(left, stateOf(r, &tags[i]))
+			}
+		}
+	}
+	return left
+}
+
+// Push pushes a tag as another client would, while the server serves. The truth
+// about the tag is judged by how things stand now, and so is that about the
+// cache whose counterpart it is.
+func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
+	now := s.options.clock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !validTag(tag) || !s.state.regime.holds(kind) {
+		return fmt.Errorf("gitlabtest: this registry takes no tag %q of kind %q", tag, kind)
+	}
+	r, err := s.state.find(projectPath, repository)
+	if err != nil {
+		return err
+	}
+	s.state.set(r, s.state.newTag(tag, kind, now, true))
+	return nil
+}
+
+// Remove removes a tag as another client would; it does not count as deleted,
+// and the truth about other tags stays what it was.
+func (s *Server) Remove(projectPath, repository, tag string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.state.find(projectPath, repository)
+	if err != nil {
+		return err
+	}
+	r.stored.remove(tag)
+	return nil
 }
 
 // dropMissing drops all tags whose manifest is gone.

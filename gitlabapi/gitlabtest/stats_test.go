@@ -32,19 +32,18 @@ func TestStats(t *testing.T) {
 
 	const tags = "GET /projects/:id/registry/repositories/:rid/tags"
 	want := gitlabtest.Stats{
-		Total: 4, Changing: 1, MaxInFlight: 1,
+		Total: 4, Changing: 1,
 		ByEndpoint: map[string]int{
 			tags: 1, tags + "/:name": 1, "unknown": 1,
 			"DELETE /projects/:id/registry/repositories/:rid/tags/:name": 1,
 		},
 		ByStatus:   map[int]int{200: 3, 404: 1},
-		PerSecond:  map[int64]int{at0.Unix(): 1, at0.Unix() + 1: 3},
 		Violations: []string{"no endpoint for GET /nowhere"},
 	}
 	if diff := cmp.Diff(want, s.Stats()); diff != "" {
 		t.Error(diff)
 	}
-	first := gitlabtest.Record{
+	first := gitlabtest.Request{
 		Method: "GET", Path: at(repository) + "/tags", Endpoint: tags, Status: 200, Time: at0,
 	}
 	if diff := cmp.Diff(first, s.Requests()[0]); diff != "" {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"sort"
@@ -21,33 +20,36 @@ const (
 	typeOCIIndex       = "application/vnd.oci.image.index.v1+json"
 )
 
-// The registry's reasons for MANIFEST_UNKNOWN.
-var (
-	errManifestUnknown = errors.New("manifest unknown")
-	errOCIManifest     = errors.New("OCI manifest found, but accept header does not support OCI manifests")
-	errOCIIndex        = errors.New("OCI index found, but accept header does not support OCI indexes")
-)
-
-// registry is the container registry: repositories with their tags, and the
-// manifests and blobs that they refer to. It knows nothing of Rails. Manifests
-// and blobs are shared by all repositories, which saves memory and does not show
+// registry holds the manifests and blobs of the container registry. It knows nothing of
+// Rails. They are shared by all repositories, which saves memory and does not show
 // from outside. The server locks it.
 type registry struct {
-	repositories map[string]*storedRepository // by path
-	manifests    map[string]*manifest         // by digest
-	blobs        map[string][]byte            // by digest
-	compare      func(a, b string) int        // the order of tags
+	manifests map[string]*manifest  // by digest
+	blobs     map[string][]byte     // by digest
+	compare   func(a, b string) int // the order of tags
+}
+
+// document is a manifest or an index.
+type document struct {
+	SchemaVersion int          `json:"schemaVersion"`
+	MediaType     string       `json:"mediaType"`
+	Config        *descriptor  `json:"config,omitempty"`
+	Layers        []descriptor `json:"layers,omitempty"`
+	Manifests     []descriptor `json:"manifests,omitempty"`
 }
 
 // descriptor refers to a manifest or a blob.
 type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    string `json:"digest"`
-	Size      int64  `json:"size"`
-	Platform  *struct {
-		Architecture string `json:"architecture"`
-		OS           string `json:"os"`
-	} `json:"platform,omitempty"`
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int64             `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Platform    *platform         `json:"platform,omitempty"`
+}
+
+type platform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
 }
 
 // manifest is a manifest or an index as it was pushed.
@@ -66,12 +68,7 @@ func newRegistry(regime Regime) *registry {
 	if regime == Database {
 		compare = collate
 	}
-	return &registry{
-		compare:      compare,
-		repositories: map[string]*storedRepository{},
-		manifests:    map[string]*manifest{},
-		blobs:        map[string][]byte{},
-	}
+	return &registry{compare: compare, manifests: map[string]*manifest{}, blobs: map[string][]byte{}}
 }
 
 // digestOf returns the digest of a manifest or a blob.
@@ -107,19 +104,15 @@ func (g *registry) putManifest(body []byte) *manifest {
 }
 
 func readManifest(body []byte) (*manifest, error) {
-	var doc struct {
-		MediaType string       `json:"mediaType"`
-		Config    descriptor   `json:"config"`
-		Layers    []descriptor `json:"layers"`
-		Manifests []descriptor `json:"manifests"`
-	}
-	if err := json.Unmarshal(body, &doc); err != nil {
+	var d document
+	if err := json.Unmarshal(body, &d); err != nil {
 		return nil, err
 	}
-	return &manifest{
-		digest: digestOf(body), mediaType: doc.MediaType, body: body,
-		config: doc.Config, layers: doc.Layers, children: doc.Manifests,
-	}, nil
+	m := &manifest{digest: digestOf(body), mediaType: d.MediaType, body: body, layers: d.Layers, children: d.Manifests}
+	if d.Config != nil {
+		m.config = *d.Config
+	}
+	return m, nil
 }
 
 // references are the digests of everything that a manifest needs.
@@ -134,51 +127,32 @@ func (m *manifest) references() []string {
 	return digests
 }
 
-// has says whether there is a manifest or blob of a digest.
-func (g *registry) has(digest string) bool {
-	_, blob := g.blobs[digest]
-	return blob || g.manifests[digest] != nil
-}
-
-// negotiate returns what the registry sends to a client that accepts some media types.
-// Of an OCI document whose type is not among them it sends nothing, of a Docker list that
-// is asked for by its tag the linux/amd64 child; a Docker manifest it always sends.
-func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (*manifest, error) {
-	if slices.Contains(accept, m.mediaType) {
-		return m, nil
+// negotiate returns what the registry sends to a client that accepts some media types, or
+// why it sends nothing: of an OCI document whose type is not among them. Of a Docker list
+// that is asked for by its tag it sends the linux/amd64 child; a Docker manifest always.
+func (g *registry) negotiate(m *manifest, byTag bool, accept []string) (served *manifest, why string) {
+	switch {
+	case slices.Contains(accept, m.mediaType):
+		return m, ""
+	case m.mediaType == typeOCIManifest:
+		return nil, "OCI manifest found, but accept header does not support OCI manifests"
+	case m.mediaType == typeOCIIndex:
+		return nil, "OCI index found, but accept header does not support OCI indexes"
+	case m.mediaType != typeDockerList || !byTag:
+		return m, ""
 	}
-	switch m.mediaType {
-	case typeOCIManifest:
-		return nil, errOCIManifest
-	case typeOCIIndex:
-		return nil, errOCIIndex
-	}
-	if m.mediaType == typeDockerList && byTag {
-		m = g.child(m, "linux", "amd64")
-	}
-	if m == nil {
-		return nil, errManifestUnknown
-	}
-	return m, nil
-}
-
-// child returns the manifest of an index for a platform, nil if there is none.
-func (g *registry) child(index *manifest, os, architecture string) *manifest {
-	for _, d := range index.children {
-		if d.Platform != nil && d.Platform.OS == os && d.Platform.Architecture == architecture {
-			return g.manifests[d.Digest]
+	for _, d := range m.children {
+		if child := g.manifests[d.Digest]; child != nil && d.Platform != nil && *d.Platform == (platform{"amd64", "linux"}) {
+			return child, ""
 		}
 	}
-	return nil
+	return nil, "manifest unknown"
 }
 
 // size is the sum of what a manifest's layers, or an index' children, weigh.
 func (m *manifest) size() int64 {
 	var sum int64
-	for _, d := range m.layers {
-		sum += d.Size
-	}
-	for _, d := range m.children {
+	for _, d := range slices.Concat(m.layers, m.children) {
 		sum += d.Size
 	}
 	return sum
@@ -230,42 +204,19 @@ type storedRepository struct {
 	complete bool
 }
 
-// storedTag is kept small: there are millions of them.
+// storedTag is kept small: there are millions of them. Kind and verdict are what tests
+// want to know of it, and no registry knows.
 type storedTag struct {
 	name     string
 	manifest *manifest // nil: the manifest is gone
 	created  int64     // when the tag was first pushed, Unix nanoseconds
 	pushed   int64     // when it was last pushed
-	note     note
+	kind     uint8
+	verdict  verdict
 	removed  bool
 }
 
-// note is what tests want to know of a tag, and no registry knows.
-type note struct {
-	kind    uint8
-	verdict verdict
-}
-
-func (t *storedTag) createdAt() time.Time { return time.Unix(0, t.created).UTC() }
-
-func (t *storedTag) pushedAt() time.Time { return time.Unix(0, t.pushed).UTC() }
-
-// repository returns the repository of a path; it comes into being when it is
-// asked for.
-func (g *registry) repository(path string) *storedRepository {
-	repo := g.repositories[path]
-	if repo == nil {
-		repo = &storedRepository{compare: g.compare}
-		g.repositories[path] = repo
-	}
-	return repo
-}
-
-// load sets the tags of a new repository, given in any order.
-func (r *storedRepository) load(tags []storedTag) {
-	slices.SortFunc(tags, func(a, b storedTag) int { return r.compare(a.name, b.name) })
-	r.tags, r.dead = tags, 0
-}
+func unixTime(nanoseconds int64) time.Time { return time.Unix(0, nanoseconds).UTC() }
 
 // live returns the tags in the order of their names. The slice is valid as
 // long as the registry is locked.

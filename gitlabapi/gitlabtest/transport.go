@@ -1,11 +1,11 @@
 package gitlabtest
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 )
 
 // errCut is what a client sees of a connection that is cut.
@@ -19,77 +19,56 @@ type transport struct{ server *Server }
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	served := r.Clone(r.Context())
+	served.Host = cmp.Or(served.Host, r.URL.Host)
+	if served.Body == nil {
+		served.Body = http.NoBody
+	}
 	if err := r.Context().Err(); err != nil {
-		if r.Body != nil {
-			_ = r.Body.Close()
-		}
+		_ = served.Body.Close()
 		return nil, err
 	}
-	served := r.Clone(r.Context())
-	if served.Host == "" {
-		served.Host = r.URL.Host
-	}
-	w := &memoryWriter{header: http.Header{}}
-	done := make(chan bool, 1)
+	answers := make(chan *http.Response, 1)
 	go func() {
 		// The server goes on with what it has begun when the client has given up.
-		cut := w.serve(t.server, served)
-		if r.Body != nil {
-			_ = r.Body.Close()
-		}
-		done <- cut
+		answer := serve(t.server, served)
+		_ = served.Body.Close()
+		answers <- answer
 	}()
 	select {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
-	case cut := <-done:
-		switch {
-		case r.Context().Err() != nil:
-			return nil, r.Context().Err()
-		case cut && w.status == 0:
+	case answer := <-answers:
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
+		if answer == nil {
 			return nil, errCut
 		}
-		return w.response(r, cut), nil
+		answer.Request = r
+		return answer, nil
 	}
 }
 
-// memoryWriter is a ResponseWriter that keeps what it is given.
-type memoryWriter struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (w *memoryWriter) Header() http.Header         { return w.header }
-func (w *memoryWriter) WriteHeader(status int)      { w.status = status }
-func (w *memoryWriter) Write(p []byte) (int, error) { return w.body.Write(p) }
-
-// serve says whether the handler cut the connection.
-func (w *memoryWriter) serve(h http.Handler, r *http.Request) (cut bool) {
+// serve returns the answer, whose body breaks off where the handler cut the connection;
+// nil if it did so before there was one.
+func serve(h http.Handler, r *http.Request) (answer *http.Response) {
+	recorder := httptest.NewRecorder()
 	defer func() {
-		switch p := recover(); p {
-		case nil:
-		case http.ErrAbortHandler:
-			cut = true
-		default:
+		p := recover()
+		if p != nil && p != http.ErrAbortHandler {
 			panic(p)
 		}
+		switch {
+		case p == nil:
+			answer = recorder.Result()
+		case recorder.Flushed:
+			answer = recorder.Result()
+			answer.Body, answer.ContentLength = io.NopCloser(io.MultiReader(recorder.Body, broken{})), -1
+		}
 	}()
-	h.ServeHTTP(w, r)
-	return false
-}
-
-func (w *memoryWriter) response(r *http.Request, cut bool) *http.Response {
-	var body io.Reader = &w.body
-	length := int64(w.body.Len())
-	if cut {
-		body, length = io.MultiReader(&w.body, broken{}), -1
-	}
-	return &http.Response{
-		Status: fmt.Sprintf("%d %s", w.status, http.StatusText(w.status)), StatusCode: w.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.header, Body: io.NopCloser(body), ContentLength: length, Request: r,
-	}
+	h.ServeHTTP(recorder, r)
+	return nil
 }
 
 // broken is the rest of a body after the cut.

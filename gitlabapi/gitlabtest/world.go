@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -36,9 +35,8 @@ type World struct {
 	Groups   []*Group // made from the paths of the projects
 
 	groups       map[string]*Group
-	paths        map[string]bool
+	projects     map[string]*Project
 	repositories int64
-	judging      sync.Mutex
 }
 
 // Group is a group or a subgroup.
@@ -82,12 +80,7 @@ type Repository struct {
 type Tag struct {
 	Name    string
 	Kind    Kind
-	Created time.Time // when it was first pushed
-	// Published is when it was last pushed; zero when that was the first time.
-	Published time.Time
-	// Dead is the reason for which the tag has to go, "" when it must stay:
-	// set by [World.Truth] and by [New].
-	Dead string
+	Created time.Time // when it was pushed
 }
 
 // Created is the date of tags that were not given another. All tags of one
@@ -103,7 +96,7 @@ const (
 
 // NewWorld returns an empty world.
 func NewWorld(regime Regime) *World {
-	return &World{Regime: regime, groups: map[string]*Group{}, paths: map[string]bool{}}
+	return &World{Regime: regime, groups: map[string]*Group{}, projects: map[string]*Project{}}
 }
 
 // AddProject adds a project, and the groups of its path that do not exist yet.
@@ -111,14 +104,13 @@ func NewWorld(regime Regime) *World {
 // Add methods do.
 func (w *World) AddProject(path string) *Project {
 	dir, _, ok := cutLast(path)
-	mustBe(ok && validPath(path), "no path of a project: %q", path)
-	mustBe(!w.paths[path] && w.groups[path] == nil, "path is taken: %q", path)
-	w.paths[path] = true
+	mustBe(ok && registryPath.MatchString(path) && !reservedPath.MatchString(path), "no path of a project: %q", path)
+	mustBe(w.projects[path] == nil && w.groups[path] == nil, "path is taken: %q", path)
 	p := &Project{
 		ID: firstProjectID + int64(len(w.Projects)), Path: path,
 		world: w, group: w.group(dir),
 	}
-	w.Projects = append(w.Projects, p)
+	w.Projects, w.projects[path] = append(w.Projects, p), p
 	return p
 }
 
@@ -138,14 +130,7 @@ func (w *World) group(path string) *Group {
 }
 
 // Project returns the project of a full path, nil if there is none.
-func (w *World) Project(path string) *Project {
-	for _, p := range w.Projects {
-		if p.Path == path {
-			return p
-		}
-	}
-	return nil
-}
+func (w *World) Project(path string) *Project { return w.projects[path] }
 
 // AddRepository adds a repository; "" is the project's root image.
 func (p *Project) AddRepository(name string) *Repository {
@@ -171,7 +156,9 @@ func (p *Project) Repository(name string) *Repository {
 func (r *Repository) Project() *Project { return r.project }
 
 // Path returns the repository's full path.
-func (r *Repository) Path() string { return joinPath(r.project.Path, r.Name) }
+func (r *Repository) Path() string {
+	return strings.TrimSuffix(r.project.Path+"/"+r.Name, "/")
+}
 
 // AddTag adds a tag with the date [Created]. That a name is taken is found by
 // [New] only.
@@ -187,22 +174,6 @@ func (r *Repository) AddTagAt(name string, kind Kind, created time.Time) *Tag {
 	t := &Tag{Name: name, Kind: kind, Created: created}
 	r.Tags = append(r.Tags, t)
 	return t
-}
-
-// pushed is when what the tag refers to was made.
-func (t *Tag) pushed() time.Time {
-	if t.Published.IsZero() {
-		return t.Created
-	}
-	return t.Published
-}
-
-// joinPath puts a repository's name below its project's path.
-func joinPath(project, name string) string {
-	if name == "" {
-		return project
-	}
-	return project + "/" + name
 }
 
 // cutLast splits a path before its last element.
@@ -225,35 +196,12 @@ func mustBe(ok bool, format string, args ...any) {
 // The names that GitLab and the registry allow. Paths of projects may hold capitals, which
 // the registry does not know; worlds do without them.
 var (
-	pathElement       = regexp.MustCompile(`^[a-z0-9_][a-z0-9_.-]*$`)
-	repositoryElement = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*$`)
-	tagName           = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	registryPath = regexp.MustCompile(`^[a-z0-9]+(?:(?:[._/]|__|-+)[a-z0-9]+)*$`)
+	reservedPath = regexp.MustCompile(`\.(?:git|atom)(?:/|$)`)
+	tagName      = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// validPath holds for full paths of projects that are images' paths as well.
-func validPath(path string) bool {
-	for element := range strings.SplitSeq(path, "/") {
-		if !pathElement.MatchString(element) || !repositoryElement.MatchString(element) {
-			return false
-		}
-		if strings.HasSuffix(element, ".git") || strings.HasSuffix(element, ".atom") {
-			return false
-		}
-	}
-	return true
-}
-
-// validRepository holds for names of repositories below their project.
-func validRepository(name string) bool {
-	if name == "" {
-		return true
-	}
-	for element := range strings.SplitSeq(name, "/") {
-		if !repositoryElement.MatchString(element) {
-			return false
-		}
-	}
-	return true
-}
+// validRepository holds for names of repositories below their project, and for full ones.
+func validRepository(name string) bool { return name == "" || registryPath.MatchString(name) }
 
 func validTag(name string) bool { return tagName.MatchString(name) }

@@ -2,7 +2,6 @@ package gitlabtest
 
 import (
 	"fmt"
-	"time"
 )
 
 // EvenWorld makes worlds for measurements: they have as many of everything as is said,
@@ -25,10 +24,9 @@ type EvenWorld struct {
 	Protected float64
 }
 
-// role says what a repository of an even world is for.
+// role says what a repository of an even world is for. A project gets them in turn.
 type role int
 
-// The roles, in the order in which a project gets them.
 const (
 	roleImage role = iota
 	roleCache
@@ -83,45 +81,29 @@ func nth(i, n, places int) (int, bool) {
 // part returns how many of a total the i-th of n gets; the parts differ by one at most.
 func part(total, i, n int) int { return (i+1)*total/n - i*total/n }
 
-// plans lists the repositories, by project.
-func (w EvenWorld) plans() []evenRepository {
-	plans := make([]evenRepository, 0, w.Repositories)
+// plans lists the repositories, by project. Where there is a surplus, the first have one
+// more than the others, so that no cache repository has more tags than its counterpart.
+func (w EvenWorld) plans() []*evenRepository {
+	share := func(total, i, n int) int {
+		if i < total%n {
+			return total/n + 1
+		}
+		return total / n
+	}
+	var plans []*evenRepository
+	var byRole [roles][]*evenRepository
 	for p := range w.Projects {
-		for i := range w.Repositories/w.Projects + surplus(w.Repositories, p, w.Projects) {
-			tags := w.Tags/w.Repositories + surplus(w.Tags, len(plans), w.Repositories)
-			plans = append(plans, evenRepository{
-				project: p, index: i, role: role(i % int(roles)), tags: tags,
+		for i := range share(w.Repositories, p, w.Projects) {
+			tags := share(w.Tags, len(plans), w.Repositories)
+			r := &evenRepository{
+				project: p, index: i / int(roles), role: role(i % int(roles)), tags: tags,
 				protected: int(w.Protected * float64(tags)),
-			})
+			}
+			plans, byRole[r.role] = append(plans, r), append(byRole[r.role], r)
 		}
 	}
-	w.loseCounterparts(plans)
-	tools := ofRole(plans, roleTool)
-	attested := w.count(w.Attested)
-	for i, r := range tools {
-		r.attested = min(part(attested, i, len(tools)), r.tags-r.protected)
-	}
-	return plans
-}
-
-// surplus is 1 for those that get one more than the others. They are the first, so that
-// no cache repository has more tags than its counterpart.
-func surplus(total, i, n int) int {
-	if i < total%n {
-		return 1
-	}
-	return 0
-}
-
-// count returns how many tags a share of all is.
-func (w EvenWorld) count(share float64) int { return int(share*float64(w.Tags) + 0.5) }
-
-// loseCounterparts makes caches dead.
-func (w EvenWorld) loseCounterparts(plans []evenRepository) {
-	caches, dead := ofRole(plans, roleCache), w.count(w.Dead)
-	if len(caches) == 0 {
-		return
-	}
+	caches, tools := byRole[roleCache], byRole[roleTool]
+	dead, attested := int(w.Dead*float64(w.Tags)+0.5), int(w.Attested*float64(w.Tags)+0.5)
 	abandoned := dead / 3 * w.Repositories / max(w.Tags, 1)
 	for i, r := range caches {
 		if _, r.abandoned = nth(i, abandoned, len(caches)); r.abandoned {
@@ -129,72 +111,47 @@ func (w EvenWorld) loseCounterparts(plans []evenRepository) {
 			dead -= r.dead
 		}
 	}
-	left := max(len(caches)-abandoned, 1)
 	i := 0
 	for _, r := range caches {
 		if !r.abandoned {
-			r.dead = min(part(dead, i, left), r.tags-r.protected)
+			r.dead = min(part(dead, i, max(len(caches)-abandoned, 1)), r.tags-r.protected)
 			i++
 		}
 	}
-}
-
-func ofRole(plans []evenRepository, role role) []*evenRepository {
-	var all []*evenRepository
-	for i := range plans {
-		if plans[i].role == role {
-			all = append(all, &plans[i])
-		}
+	for i, r := range tools {
+		r.attested = min(part(attested, i, len(tools)), r.tags-r.protected)
 	}
-	return all
+	return plans
 }
 
-// name is the repository's. That of a cache follows from its image's, unless the image
-// has been given another one.
-func (r evenRepository) name() string {
-	service := r.index / int(roles)
+// addTo adds the repository to a project, with its tags: first the protected ones, then the
+// dead ones. The name of a cache repository follows from its image's, unless the image has
+// been given another one; a live cache has the name of the image at its place. Dates are
+// few, so that manifests are shared.
+func (r *evenRepository) addTo(p *Project) {
+	name, kind := fmt.Sprintf("service-%d", r.index), KindImage
 	switch {
-	case r.role == roleImage:
-		return fmt.Sprintf("service-%d", service)
 	case r.role == roleTool:
-		return fmt.Sprintf("tool-%d", service)
+		name = fmt.Sprintf("tool-%d", r.index)
 	case r.abandoned:
-		return fmt.Sprintf("renamed-%d%s", service, cacheSuffix)
-	default:
-		return fmt.Sprintf("service-%d%s", service, cacheSuffix)
+		name, kind = fmt.Sprintf("renamed-%d%s", r.index, cacheSuffix), KindCacheManifest
+	case r.role == roleCache:
+		name, kind = name+cacheSuffix, KindCacheManifest
 	}
-}
-
-// addTo adds the repository with its tags to a project.
-func (r evenRepository) addTo(p *Project) {
-	repository := p.AddRepository(r.name())
+	repository := p.AddRepository(name)
 	repository.Tags = make([]*Tag, 0, r.tags)
 	for i := range r.tags {
-		name, kind := r.tag(i)
-		repository.AddTagAt(name, kind, evenDate(i))
-	}
-}
-
-// evenDate is one of few dates, so that manifests are shared.
-func evenDate(i int) time.Time { return Created.AddDate(0, 0, -7*(i%32)) }
-
-// tag returns the i-th tag: first the protected ones, then the dead ones. A live cache has
-// the name of the image at its place.
-func (r evenRepository) tag(i int) (string, Kind) {
-	kind := KindImage
-	if r.role == roleCache {
-		kind = KindCacheManifest
-	}
-	switch first := r.protected; {
-	case i == 0 && first > 0:
-		return protectedNames[0], kind
-	case i < first:
-		return fmt.Sprintf("v1.0.%d", i), kind
-	case i < first+r.dead:
-		return fmt.Sprintf("merged-%d", i), kind
-	case i < first+r.attested:
-		return fmt.Sprintf("feature-%d", i), KindAttestedImage
-	default:
-		return fmt.Sprintf("feature-%d", i), kind
+		tag, kind := fmt.Sprintf("feature-%d", i), kind
+		switch {
+		case i == 0 && r.protected > 0:
+			tag = protectedNames[0]
+		case i < r.protected:
+			tag = fmt.Sprintf("v1.0.%d", i)
+		case i < r.protected+r.dead:
+			tag = fmt.Sprintf("merged-%d", i)
+		case i < r.protected+r.attested:
+			kind = KindAttestedImage
+		}
+		repository.AddTagAt(tag, kind, Created.AddDate(0, 0, -7*(i%32)))
 	}
 }

@@ -14,14 +14,14 @@ import (
 
 // describe writes everything about a world, a line for each tag.
 func describe(w *gitlabtest.World) []string {
-	w.Truth()
+	truth := w.Truth()
 	var lines []string
 	for _, p := range w.Projects {
 		lines = append(lines, fmt.Sprint(p.ID, p.Path, p.Archived, p.RegistryDisabled, p.Forbidden, p.NotMember))
 		for _, r := range p.Repositories {
 			lines = append(lines, fmt.Sprint(r.ID, r.Path(), r.Status))
 			for _, tag := range r.Tags {
-				lines = append(lines, fmt.Sprint(tag.Name, tag.Kind, tag.Created, tag.Dead))
+				lines = append(lines, fmt.Sprint(tag.Name, tag.Kind, tag.Created, truth[r.Path()+":"+tag.Name]))
 			}
 		}
 	}
@@ -46,8 +46,7 @@ func TestSameSeedSameWorld(t *testing.T) {
 // situations names what a random world shows.
 func situations(w *gitlabtest.World) map[string]bool {
 	seen := map[string]bool{}
-	w.Truth()
-	truth := truthOf(w)
+	dead, truth := w.Truth(), truthOf(w)
 	for _, p := range w.Projects {
 		seen["project without repositories"] = seen["project without repositories"] || len(p.Repositories) == 0
 		seen["archived"] = seen["archived"] || p.Archived
@@ -61,7 +60,7 @@ func situations(w *gitlabtest.World) map[string]bool {
 				why := truth[r.Path()+":"+tag.Name]
 				seen[why] = true
 				seen[fmt.Sprint(tag.Kind, " is ", why)] = true
-				tagSituations(seen, r, tag, why)
+				tagSituations(seen, r, tag, why, dead)
 			}
 		}
 	}
@@ -81,7 +80,7 @@ func repositorySituations(seen map[string]bool, r *gitlabtest.Repository) {
 	}
 }
 
-func tagSituations(seen map[string]bool, r *gitlabtest.Repository, tag *gitlabtest.Tag, why string) {
+func tagSituations(seen map[string]bool, r *gitlabtest.Repository, tag *gitlabtest.Tag, why string, dead map[string]string) {
 	seen["longest name"] = seen["longest name"] || len(tag.Name) == 128
 	seen["shortest name"] = seen["shortest name"] || len(tag.Name) == 1
 	for _, character := range "._M" {
@@ -92,7 +91,7 @@ func tagSituations(seen map[string]bool, r *gitlabtest.Repository, tag *gitlabte
 	}
 	counterpart := r.Project().Repository(strings.TrimSuffix(r.Name, ".cache"))
 	for _, other := range counterpart.Tags {
-		seen["counterpart is dead"] = seen["counterpart is dead"] || other.Name == tag.Name && other.Dead != ""
+		seen["counterpart is dead"] = seen["counterpart is dead"] || other.Name == tag.Name && dead[counterpart.Path()+":"+other.Name] != ""
 	}
 }
 

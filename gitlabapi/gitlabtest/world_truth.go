@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
 
 // cacheSuffix is what names of cache repositories end in.
@@ -20,7 +19,6 @@ const (
 	datedOrphan
 	outOfReach
 	keptMultiArch
-	tooYoung
 	detailsMissing // from here on it has to go
 	counterpartRepositoryMissing
 	counterpartTagMissing
@@ -33,7 +31,6 @@ var verdictNames = [...]string{
 	datedOrphan:                  "dated-orphan",
 	outOfReach:                   "out-of-reach",
 	keptMultiArch:                "multi-arch",
-	tooYoung:                     "too-young",
 	detailsMissing:               "details-missing",
 	counterpartRepositoryMissing: "counterpart-repository-missing",
 	counterpartTagMissing:        "counterpart-tag-missing",
@@ -59,16 +56,8 @@ type TruthRules struct {
 	// DeleteKinds are cache-index, attested-image, missing-manifest and
 	// multi-arch; nil stands for all but the last.
 	DeleteKinds []string
-	// KindsOnDatabase: DeleteKinds go on DATABASE as well, where no details are
-	// missing. It needs ByRegistry.
-	KindsOnDatabase bool
 	// Orphans is undated, any, off, or auto: undated on LEGACY, any on DATABASE.
 	Orphans string
-	// MinAge is what caches must have reached by Now, where their age can be
-	// known: by the registry only, on LEGACY by the newest layer, on DATABASE by
-	// the last push. Zero means that age does not matter.
-	MinAge time.Duration
-	Now    time.Time
 }
 
 // originalRules are those of the program that this one replaces. On DATABASE details are
@@ -89,7 +78,7 @@ type tagContext struct {
 }
 
 // judge applies the rules to a tag, whose kind is given by its number.
-func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time.Time) verdict {
+func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 	missing := kinds[kind].missing && c.regime == Legacy
 	undated := kinds[kind].undated && c.regime == Legacy
 	orphans := rules.Orphans
@@ -98,23 +87,19 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time
 	} else if auto {
 		orphans = "any"
 	}
-	readsKind := missing || c.regime == Database && rules.ByRegistry && rules.KindsOnDatabase &&
-		(kinds[kind].missing || kinds[kind].kind == KindDockerList)
 	switch {
 	case !c.reached:
 		return outOfReach
 	case isProtected(name):
 		return protected
-	case readsKind:
-		return rules.judgeKind(c.regime, kinds[kind].kind, pushed)
+	case missing:
+		return rules.judgeMissing(kinds[kind].kind)
 	case !c.cache || orphans == "off":
 		return healthy
 	case c.counterpart != nil && c.counterpart(name):
 		return counterpartPresent
 	case !undated && orphans != "any":
 		return datedOrphan
-	case rules.young(c.regime, kinds[kind].kind, pushed):
-		return tooYoung
 	case c.counterpart == nil:
 		return counterpartRepositoryMissing
 	default:
@@ -122,11 +107,9 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8, pushed time
 	}
 }
 
-// judgeKind decides by what the tag's manifest is, as the registry shows it.
-func (rules TruthRules) judgeKind(regime Regime, kind Kind, pushed time.Time) verdict {
-	if !rules.ByRegistry {
-		return detailsMissing
-	}
+// judgeMissing decides on a tag without details by what its manifest is, as the registry
+// shows it.
+func (rules TruthRules) judgeMissing(kind Kind) verdict {
 	shown := "multi-arch"
 	switch kind {
 	case KindCacheIndex, KindCacheList:
@@ -141,22 +124,13 @@ func (rules TruthRules) judgeKind(regime Regime, kind Kind, pushed time.Time) ve
 		named = defaultKinds
 	}
 	switch {
-	case !slices.Contains(named, shown) && shown == "multi-arch":
-		return keptMultiArch
-	case !slices.Contains(named, shown):
-		return healthy
-	case shown == "cache-index" && rules.young(regime, kind, pushed):
-		return tooYoung
-	default:
+	case !rules.ByRegistry || slices.Contains(named, shown):
 		return detailsMissing
+	case shown == "multi-arch":
+		return keptMultiArch
+	default:
+		return healthy
 	}
-}
-
-// young says whether a tag is known to be younger than it must be. On LEGACY
-// only the layers of caches tell.
-func (rules TruthRules) young(regime Regime, kind Kind, pushed time.Time) bool {
-	known := regime == Database || slices.Contains([]Kind{KindCacheIndex, KindCacheList, KindCacheManifest}, kind)
-	return rules.ByRegistry && known && rules.MinAge > 0 && rules.Now.Sub(pushed) < rules.MinAge
 }
 
 var (
@@ -168,10 +142,6 @@ func isProtected(tag string) bool {
 	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
 }
 
-// isCache says whether a repository's name makes it a cache repository. That
-// of a root repository is empty, whatever its project is called.
-func isCache(name string) bool { return strings.HasSuffix(name, cacheSuffix) }
-
 // beingDeleted says whether GitLab is removing the whole repository.
 func beingDeleted(status string) bool {
 	return status == "delete_scheduled" || status == "delete_ongoing"
@@ -181,89 +151,58 @@ func beingDeleted(status string) bool {
 // database a tag goes with its manifest.
 func (r Regime) holds(kind Kind) bool { return r == Legacy || kind != KindManifestMissing }
 
-// context is what the truth about the repository's tags depends on, in the world as planned.
-func (r *Repository) context() tagContext {
+// contextOf is what the truth about a repository's tags depends on, as things are now. What
+// a counterpart held that is being deleted cannot be known: any tag may have been there.
+func (st *state) contextOf(r *repository) tagContext {
 	p := r.project
-	c := tagContext{
-		regime:  p.world.Regime,
-		reached: !p.Archived && !p.RegistryDisabled && !p.Forbidden && !p.NotMember && !beingDeleted(r.Status),
-		cache:   isCache(r.Name),
+	around := tagContext{
+		regime:  st.regime,
+		reached: !p.Archived && !p.unreadable() && !p.NotMember && !beingDeleted(r.status),
+		cache:   strings.HasSuffix(r.name, cacheSuffix),
 	}
-	if !c.cache {
-		return c
-	}
-	other := p.Repository(strings.TrimSuffix(r.Name, cacheSuffix))
-	switch {
-	case other == nil:
-	case beingDeleted(other.Status):
-		// What it held until just now cannot be known: it may have been there.
-		c.counterpart = func(string) bool { return true }
-	default:
-		names := make(map[string]bool, len(other.Tags))
-		for _, t := range other.Tags {
-			names[t.Name] = c.regime.holds(t.Kind)
+	if other := p.repository(strings.TrimSuffix(r.name, cacheSuffix)); around.cache && other != nil {
+		around.counterpart = func(tag string) bool {
+			_, there := other.stored.find(tag)
+			return there || beingDeleted(other.status)
 		}
-		c.counterpart = func(tag string) bool { return names[tag] }
 	}
-	return c
+	return around
 }
 
-// eachVerdict judges every tag of the world.
-func (w *World) eachVerdict(rules TruthRules, do func(r *Repository, t *Tag, v verdict)) {
-	for _, p := range w.Projects {
-		for _, r := range p.Repositories {
-			around := r.context()
-			for _, t := range r.Tags {
-				do(r, t, rules.judge(around, t.Name, t.Kind.number(), t.pushed()))
-			}
+// judge judges every tag.
+func (st *state) judge(rules TruthRules, do func(*repository, *storedTag, verdict)) {
+	for _, r := range st.located {
+		around, tags := st.contextOf(r), r.stored.live()
+		for i := range tags {
+			do(r, &tags[i], rules.judge(around, tags[i].name, tags[i].kind))
 		}
 	}
 }
 
-// judge sets Dead of every tag. Servers of one world may be made at once.
-func (w *World) judge() {
-	w.judging.Lock()
-	defer w.judging.Unlock()
-	w.eachVerdict(originalRules, func(_ *Repository, t *Tag, v verdict) {
-		// Only what changes is written, so that servers made of the world before
-		// may go on reading it.
-		if dead := v.dead(); dead != t.Dead {
-			t.Dead = dead
-		}
-	})
-}
-
-// Truth sets Dead of every tag and returns the dead ones, as path:tag with
-// their reason. The rules are judged on the world as it is before anything is
+// Truth returns the dead tags, as path:tag with their reason. The rules are judged on the world as it is before anything is
 // deleted: a counterpart that is dead itself counts as present. Tags that
 // cannot be deleted (archived projects, disabled or forbidden registries, no
 // membership, repositories that GitLab is deleting) are never dead.
 func (w *World) Truth() map[string]string {
-	w.judge()
 	return w.TruthUnder(originalRules)
 }
 
-// TruthUnder returns the dead tags under other rules, as path:tag with their
-// reason. It leaves Dead of the tags alone.
+// TruthUnder returns the dead tags under other rules.
 func (w *World) TruthUnder(rules TruthRules) map[string]string {
 	dead := map[string]string{}
-	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
-		if why := v.dead(); why != "" && w.Regime.holds(t.Kind) {
-			dead[r.Path()+":"+t.Name] = why
+	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) {
+		if why := v.dead(); why != "" {
+			dead[r.path+":"+t.name] = why
 		}
 	})
 	return dead
 }
 
 // VerdictsUnder returns the reason for which each tag goes or stays under other
-// rules: multi-arch and too-young are possible besides those of [TagState].
+// rules: multi-arch is possible besides those of [TagState].
 // On DATABASE a tag without a manifest does not exist, and is left out.
 func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 	verdicts := map[string]string{}
-	w.eachVerdict(rules, func(r *Repository, t *Tag, v verdict) {
-		if w.Regime.holds(t.Kind) {
-			verdicts[r.Path()+":"+t.Name] = v.String()
-		}
-	})
+	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) { verdicts[r.path+":"+t.name] = v.String() })
 	return verdicts
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -77,9 +76,8 @@ func TestProtectedNames(t *testing.T) {
 		"Latest": false, "latest-1": false, "v1": false, "v1.2": false, "V1.2.3": false, "1.2.3": false, "xv1.2.3": false,
 	} {
 		w, web := oneRepository(gitlabtest.Legacy, "web")
-		tag := web.AddTag(name, gitlabtest.KindManifestMissing)
-		w.Truth()
-		if got := tag.Dead == ""; got != want {
+		web.AddTag(name, gitlabtest.KindManifestMissing)
+		if got := len(w.Truth()) == 0; got != want {
 			t.Errorf("%s: protected %v, want %v", name, got, want)
 		}
 	}
@@ -120,15 +118,12 @@ func TestRootRepositoryIsNoCache(t *testing.T) {
 	}
 }
 
-func TestTruthSetsDead(t *testing.T) {
+func TestTruthNamesTheDead(t *testing.T) {
 	w, cache := oneRepository(gitlabtest.Legacy, "web.cache")
-	dead := cache.AddTag("branch", gitlabtest.KindCacheManifest)
-	live := cache.AddTag("main", gitlabtest.KindCacheManifest)
+	cache.AddTag("branch", gitlabtest.KindCacheManifest)
+	cache.AddTag("main", gitlabtest.KindCacheManifest)
 	if diff := cmp.Diff(map[string]string{"group/app/web.cache:branch": noCounter}, w.Truth()); diff != "" {
 		t.Error(diff)
-	}
-	if dead.Dead != noCounter || live.Dead != "" {
-		t.Errorf("dead %q, live %q", dead.Dead, live.Dead)
 	}
 }
 
@@ -164,10 +159,7 @@ func TestTruthAgreesWithTheAPI(t *testing.T) {
 	}
 }
 
-const (
-	arches = "multi-arch"
-	young  = "too-young"
-)
+const arches = "multi-arch"
 
 // everyKind has every kind of tag in a repository, in its cache with and without
 // counterpart, and in a cache that stands alone.
@@ -199,16 +191,11 @@ func TestTruthUnderTheOriginalRules(t *testing.T) {
 }
 
 func TestVerdictsUnderOtherRules(t *testing.T) {
-	now := gitlabtest.Created.Add(30 * time.Minute)
 	plain := gitlabtest.TruthRules{ByRegistry: true}
 	undated := gitlabtest.TruthRules{ByRegistry: true, Orphans: "undated"}
 	anyOrphan := gitlabtest.TruthRules{ByRegistry: true, Orphans: "any"}
 	off := gitlabtest.TruthRules{ByRegistry: true, Orphans: "off"}
 	more := gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"multi-arch"}}
-	fresh := gitlabtest.TruthRules{ByRegistry: true, MinAge: time.Hour, Now: now}
-	freshAPI := gitlabtest.TruthRules{MinAge: time.Hour, Now: now}
-	old := gitlabtest.TruthRules{ByRegistry: true, MinAge: time.Hour, Now: now.Add(30 * time.Minute)}
-	everywhere := gitlabtest.TruthRules{ByRegistry: true, KindsOnDatabase: true}
 	for _, test := range []struct {
 		name   string
 		regime gitlabtest.Regime
@@ -223,25 +210,15 @@ func TestVerdictsUnderOtherRules(t *testing.T) {
 		{"or none", gitlabtest.Legacy, off, gitlabtest.KindImage, healthy, healthy, healthy, healthy},
 		{"a cache goes", gitlabtest.Legacy, plain, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
 		{"unless none does", gitlabtest.Legacy, off, gitlabtest.KindCacheManifest, healthy, healthy, healthy, healthy},
-		{"or it is young", gitlabtest.Legacy, fresh, gitlabtest.KindCacheManifest, healthy, hasCounter, young, young},
-		{"which the API cannot know", gitlabtest.Legacy, freshAPI, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
-		{"and not for ever", gitlabtest.Legacy, old, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
-		{"a chart does not tell", gitlabtest.Legacy, fresh, gitlabtest.KindArtifact, healthy, hasCounter, noTag, noCounter},
 		{"kinds by default", gitlabtest.Legacy, plain, gitlabtest.KindAttestedImage, missing, missing, missing, missing},
 		{"classic cache", gitlabtest.Legacy, plain, gitlabtest.KindCacheIndex, missing, missing, missing, missing},
-		{"young classic cache", gitlabtest.Legacy, fresh, gitlabtest.KindCacheList, young, young, young, young},
-		{"no manifest", gitlabtest.Legacy, fresh, gitlabtest.KindManifestMissing, missing, missing, missing, missing},
 		{"two platforms", gitlabtest.Legacy, plain, gitlabtest.KindMultiArch, arches, arches, arches, arches},
 		{"unless asked for", gitlabtest.Legacy, more, gitlabtest.KindMultiArch, missing, missing, missing, missing},
 		{"and then nothing else", gitlabtest.Legacy, more, gitlabtest.KindAttestedImage, healthy, healthy, healthy, healthy},
 		{"a list is what Rails makes of it", gitlabtest.Legacy, plain, gitlabtest.KindDockerList, healthy, hasCounter, astray, astray},
 		{"all orphans on database", gitlabtest.Database, plain, gitlabtest.KindImage, healthy, hasCounter, noTag, noCounter},
 		{"but undated there are none", gitlabtest.Database, undated, gitlabtest.KindCacheManifest, healthy, hasCounter, astray, astray},
-		{"all rows tell", gitlabtest.Database, fresh, gitlabtest.KindArtifact, healthy, hasCounter, young, young},
 		{"no kinds on database", gitlabtest.Database, plain, gitlabtest.KindAttestedImage, healthy, hasCounter, noTag, noCounter},
-		{"unless told", gitlabtest.Database, everywhere, gitlabtest.KindAttestedImage, missing, missing, missing, missing},
-		{"which spares platforms", gitlabtest.Database, everywhere, gitlabtest.KindMultiArch, arches, arches, arches, arches},
-		{"and lists", gitlabtest.Database, everywhere, gitlabtest.KindDockerList, arches, arches, arches, arches},
 	} {
 		verdicts := everyKind(test.regime).VerdictsUnder(test.rules)
 		got := []string{}
