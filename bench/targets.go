@@ -73,9 +73,9 @@ var targets = []target{
 		read:  atMost(0.25, "%.3f", func(m measurement) float64 { return ratio(m.requests(), m.Deleted) }),
 	},
 	{
-		name: "legacy-registry", what: "LEGACY with the registry in reach, else as the first row: API requests", want: "as on DATABASE",
-		setup: legacyRegistry, baseline: &database, read: func(m, on measurement) figure {
-			return figure{float64(m.API), fmt.Sprintf("%s, DATABASE %s", thousands(m.API), thousands(on.API)), m.API <= on.API}
+		name: "legacy-registry", what: "LEGACY with the registry in reach, else as the first row: API requests", want: "as on DATABASE, ± 2 %",
+		setup: legacyRegistry, baseline: &database, read: func(m, on measurement) figure { // as runs differ by
+			return figure{float64(m.API), fmt.Sprintf("%s, DATABASE %s", thousands(m.API), thousands(on.API)), m.API*100 <= on.API*102}
 		},
 	},
 	{

@@ -42,16 +42,16 @@ var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.Ou
 // whether it is gone or the registry fails; but in an outage tags that are healthy turn out
 // missing, too. So there are three conditions for a deletion that rests on something missing:
 //
-//   - A tag of the run has shown that the registry gives such things at all (allows, verdict).
+//   - A tag of the run has shown that the registry gives such things at all (allows, objection).
 //   - Not too many have lost their manifests, as they do when the registry's storage is not
-//     mounted, half restored or half moved (verdict).
+//     mounted, half restored or half moved (objection).
 //   - Healthy tags are still healthy when they are read again right before the deletion
 //     (check).
 //
 // Something that was missing and came back shows a registry that fails now and then. It stops
 // all deletions of the run that are still to come, whatever they rest on.
 //
-// The planner observes and asks for verdicts; deleters check. The mutex guards what both have.
+// The planner observes, and asks for objections; deleters check. The mutex guards what both have.
 type canary struct {
 	// What follows is the planner's alone.
 	inspected, detailed, dated int            // tags looked at; with details; with a date
@@ -127,7 +127,7 @@ func (c *canary) remember(h healthyTag) {
 }
 
 // allows reports whether a candidate may go on to a deleter at once. The others are held until
-// all tags have been looked at; then verdict decides. The verdicts would otherwise depend on
+// all tags have been looked at; then objection decides. The verdicts would otherwise depend on
 // which tags come first.
 func (c *canary) allows(candidate candidate) bool {
 	return !candidate.finding.lost && (!candidate.looksLikeOutage() || c.shows(candidate))
@@ -142,9 +142,9 @@ func (c *canary) shows(candidate candidate) bool {
 	return !missing || c.detailed > 0
 }
 
-// verdict returns, when all tags have been looked at, why a candidate that was held is not to
+// objection returns, when all tags have been looked at, why a candidate that was held is not to
 // be deleted.
-func (c *canary) verdict(candidate candidate) error {
+func (c *canary) objection(candidate candidate) error {
 	if candidate.finding.lost {
 		inRepository := c.lostIn[candidate.ID]
 		switch {

@@ -91,11 +91,11 @@ func TestCanarySeesAllTags(t *testing.T) {
 			if got := c.allows(candidate); got != test.atOnce {
 				t.Errorf("goes on at once: %t", got)
 			}
-			if err := c.verdict(candidate); !errors.Is(err, test.want) {
+			if err := c.objection(candidate); !errors.Is(err, test.want) {
 				t.Errorf("at the end: %v, want %v", err, test.want)
 			}
 			c.overflowed = true
-			if err := c.verdict(candidate); test.want == nil && !test.atOnce && !candidate.finding.lost && err == nil {
+			if err := c.objection(candidate); test.want == nil && !test.atOnce && !candidate.finding.lost && err == nil {
 				t.Error("allowed after more had waited than can be held")
 			}
 		})

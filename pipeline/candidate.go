@@ -1,6 +1,9 @@
 package pipeline
 
-import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
+import (
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
 
 // A candidate is a tag that is to be deleted, with the grounds for it: the last of the forms
 // in which a tag travels.
@@ -26,6 +29,7 @@ func (d decision) candidate() candidate {
 		repository: d.repository, sourceChoice: d.sourceChoice, tag: d.name, listed: d.listedTag, finding: d.finding,
 		facts: d.facts, verdict: d.verdict, size: d.size, shared: d.shared,
 	}
+	c.finding.manifest = manifest.Manifest{} // it may be held until the end
 	if d.facts.Counterpart.IsKnown() {
 		c.orphan = d.projectRepository
 	}
