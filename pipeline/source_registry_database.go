@@ -156,11 +156,12 @@ func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []
 	if left == 0 {
 		return known, check
 	}
-	pages := 0
+	pages, whole := 0, true
 	for rows, err := range s.at(counterpart).TagRows(ctx, counterpart.Path, part.after) {
-		if err != nil {
-			break
+		if err != nil || !whole {
+			break // behind a page that was not full, rows may be missing
 		}
+		whole = len(rows) == registry.PageSize
 		for _, row := range rows {
 			if _, candidate := part.rows[row.Name]; candidate {
 				known[row.Name] = policy.CounterpartPresent
