@@ -19,7 +19,7 @@ type Verify string
 // The settings of VERIFY.
 const (
 	VerifyAuto     Verify = "auto"     // the registry's where it can be reached, else GitLab's
-	VerifyAPI      Verify = "api"      // GitLab's, read twice; the registry is never asked
+	VerifyAPI      Verify = "api"      // GitLab's, read again before a deletion; the registry is never asked
 	VerifyRegistry Verify = "registry" // the registry's, or nothing is deleted
 )
 

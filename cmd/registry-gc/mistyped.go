@@ -46,6 +46,9 @@ func mistypings(names []string, environment envconfig.Lookuper) (found []mistypi
 		for _, variable := range known {
 			_, set := environment.Lookup(variable)
 			edits := editsBetween(normalized(name), normalized(variable))
+			if withoutPrefix(name) == normalized(variable) {
+				edits = 0
+			}
 			if (!set || variable == "DRY_RUN") && (edits == 0 || edits <= 2 && len(variable) > 6) {
 				found = append(found, mistyping{name, variable, edits})
 				break
@@ -84,6 +87,17 @@ func normalized(name string) string {
 		}
 		return unicode.ToUpper(r)
 	}, name)
+}
+
+// withoutPrefix returns a normalized name without what a user may have put before a variable's, as
+// most of those that are required begin with GITLAB_.
+func withoutPrefix(name string) string {
+	for _, prefix := range []string{"GITLAB", "REGISTRYGC", "RGC"} {
+		if bare, found := strings.CutPrefix(normalized(name), prefix); found {
+			return bare
+		}
+	}
+	return normalized(name)
 }
 
 // editsBetween returns how many bytes have to be put in, taken out or replaced, or
