@@ -40,7 +40,6 @@ type namedFault struct {
 // faults are those that every source is run through, on an instance of so many tags.
 func faults(tags int) []namedFault {
 	lists := regexp.MustCompile(`/tags(/list/?)?$`)
-	registry := regexp.MustCompile(`^/(v2|gitlab/v1)/`)
 	return []namedFault{
 		{"outage for a while", gitlabtest.Fault{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}, false},
 		{"outage from then on", gitlabtest.Fault{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}, false},
@@ -53,7 +52,6 @@ func faults(tags int) []namedFault {
 		{"storage half restored", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.9)}, true},
 		{"1 backend of 3 lost", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.33)}, true},
 		{"storage flaps", gitlabtest.Fault{Alternate: tags / 50, Effect: gitlabtest.ManifestsLost()}, false},
-		{"registry is a stale copy", gitlabtest.Fault{Path: registry, Effect: gitlabtest.StaleRegistry()}, false},
 	}
 }
 

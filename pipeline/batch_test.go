@@ -513,6 +513,58 @@ func TestOneListingForAParcel(t *testing.T) {
 	}
 }
 
+// TestCounterpartPushedBeforeTheSecondList: of a request's candidates the one that has got its
+// counterpart meanwhile stays, by the list that shows it.
+func TestCounterpartPushedBeforeTheSecondList(t *testing.T) {
+	lists := regexp.MustCompile("^/gitlab/v1/repositories/g/p/app0/tags/list/?$")
+	tr := registryTrial(withOrphans(gitlabtest.Database, 1, 12), pipeline.VerifyRegistry)
+	var read atomic.Int64
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if lists.MatchString(r.Path) && read.Add(1) == 2 {
+			if err := tr.server.Push("g/p", "app0", "o-05", gitlabtest.KindImage); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	got := tr.runInBubble(t)
+	if d := got.decisions["g/p/app0.cache:o-05"]; d.Reason != policy.HasCounterpart || got.Deleted != 11 {
+		t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, got.Deleted)
+	}
+}
+
+// TestCounterpartRepositoryLost: a registry that does not know a repository any more which GitLab
+// lists, or lists nothing of it that it listed before, does not show that its images are gone.
+func TestCounterpartRepositoryLost(t *testing.T) {
+	unknown := gitlabtest.Reply(404, `{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}`)
+	gone := gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}`)
+	for _, regime := range []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database} {
+		for _, skip := range []int{0, 1} {
+			t.Run(fmt.Sprint(regime, " after ", skip), func(t *testing.T) {
+				world := withOrphans(regime, 2, 0)
+				p := world.Projects[0]
+				for i := range 30 {
+					name := fmt.Sprintf("live-%02d", i)
+					p.Repositories[1].AddTag(name, gitlabtest.KindCacheManifest)
+					if skip > 0 && i == 0 {
+						continue // an orphan, so that its counterpart is looked at again
+					}
+					p.Repositories[0].AddTag(name, gitlabtest.KindImage)
+				}
+				tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(
+					gitlabtest.Fault{Path: regexp.MustCompile(`/g/p/app0/tags/list/?$`), Skip: skip, Effect: unknown},
+					gitlabtest.Fault{Path: regexp.MustCompile(`^/v2/g/p/app0/manifests/`), Effect: gone}))
+				tr.options.Workers = 4
+				tr.runInBubble(t)
+				for name := range deleted(tr.server) {
+					if skip == 0 || name != "g/p/app0.cache:live-00" {
+						t.Errorf("%s was deleted", name)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestDoubtAboutTheLastOneOnTheDatabase: whatever the registry says of a counterpart,
 // other than that there is none, keeps the cache.
 func TestDoubtAboutTheLastOneOnTheDatabase(t *testing.T) {

@@ -54,11 +54,11 @@ var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.Ou
 // The planner observes, and asks for objections; deleters check. The mutex guards what both have.
 type canary struct {
 	// What follows is the planner's alone.
-	inspected, detailed, dated int            // tags looked at; with details; with a date
-	readable, lost             int            // tags whose manifest could be read; is missing
-	lostIn                     map[int64]int  // by repository
-	readableIn                 map[int64]bool // repositories in which a manifest could be read
-	overflowed                 bool           // too many candidates have waited for a sign
+	inspected, detailed, dated int             // tags looked at; with details; with a date
+	readable, lost             int             // tags whose manifest could be read; is missing
+	compared, shown            int             // cache tags whose counterpart repository was looked at; listed tags
+	lostIn                     map[int64]tally // of repositories that have lost manifests
+	overflowed                 bool            // too many candidates have waited for a sign
 
 	mu       sync.Mutex
 	healthy  []healthyTag // a ring of the last ones
@@ -76,8 +76,12 @@ type healthyTag struct {
 	dated  bool
 }
 
-// observe takes note of a decision. Tags that were not looked at say nothing.
-func (c *canary) observe(d decision) {
+// A tally counts the tags of one repository whose manifests are missing, and could be read.
+type tally struct{ lost, readable int }
+
+// observe takes note of a decision on a tag of a repository. Tags that were not looked at say
+// nothing.
+func (c *canary) observe(d decision, in *tally) {
 	if d.verdict.Reason == policy.Protected || d.verdict.Reason == policy.ListingIncomplete {
 		return
 	}
@@ -89,23 +93,34 @@ func (c *canary) observe(d decision) {
 	if dated {
 		c.dated++
 	}
+	if d.compared {
+		c.compared++
+	}
+	if d.shown {
+		c.shown++
+	}
 	switch {
 	case d.lost:
 		c.lost++
-		if c.lostIn == nil {
-			c.lostIn = make(map[int64]int)
-		}
-		c.lostIn[d.ID]++
+		in.lost++
 	case d.readable():
 		c.readable++
-		if c.readableIn == nil {
-			c.readableIn = make(map[int64]bool)
-		}
-		c.readableIn[d.ID] = true
+		in.readable++
 		if d.verdict.Action == policy.Keep {
 			c.remember(healthyTag{d.repository, d.sourceChoice, d.listedTag, dated && !d.listedTag.dated})
 		}
 	}
+}
+
+// finish takes note of a repository of which all tags have been observed.
+func (c *canary) finish(repository int64, of tally) {
+	if of.lost == 0 {
+		return
+	}
+	if c.lostIn == nil {
+		c.lostIn = make(map[int64]tally)
+	}
+	c.lostIn[repository] = of
 }
 
 // remember keeps a healthy tag. One with a date shows more than those without, which are kept
@@ -130,6 +145,9 @@ func (c *canary) remember(h healthyTag) {
 // all tags have been looked at; then objection decides. The verdicts would otherwise depend on
 // which tags come first.
 func (c *canary) allows(candidate candidate) bool {
+	if candidate.verdict.Reason == policy.MissingCounterpartTag && c.shown == 0 {
+		return false
+	}
 	return !candidate.finding.lost && (!candidate.looksLikeOutage() || c.shows(candidate))
 }
 
@@ -146,16 +164,22 @@ func (c *canary) shows(candidate candidate) bool {
 // be deleted.
 func (c *canary) objection(candidate candidate) error {
 	if candidate.finding.lost {
-		inRepository := c.lostIn[candidate.ID]
+		in := c.lostIn[candidate.ID]
 		switch {
 		case c.lost > fewLost && c.lost*runShare > c.inspected,
-			inRepository > fewLost && inRepository*repositoryShare > candidate.size:
+			in.lost > fewLost && in.lost*repositoryShare > candidate.size:
 			return errTooManyLost
 		case c.readable == 0:
 			return errNothingHealthy
-		case candidate.size > 1 && !c.readableIn[candidate.ID]:
+		case candidate.size > 1 && in.readable == 0:
 			return errNoSibling
 		}
+		return nil
+	}
+	if candidate.verdict.Reason == policy.MissingCounterpartTag && c.shown == 0 && (c.overflowed || c.compared >= smallRun) {
+		return errNothingHealthy
+	}
+	if !candidate.looksLikeOutage() {
 		return nil
 	}
 	looked := c.inspected

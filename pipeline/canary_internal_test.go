@@ -50,6 +50,11 @@ func TestCanarySeesAllTags(t *testing.T) {
 	readable := seen(byRegistry, 9, 10, dated, policy.Keep, policy.Healthy)
 	sibling := seen(byRegistry, 1, 10, dated, policy.Keep, policy.Healthy)
 	sibling2 := seen(byRegistry, 2, 10, dated, policy.Keep, policy.Healthy)
+	orphaned := seen(byRegistry, 2, 10, undated, policy.Delete, policy.MissingCounterpartTag)
+	compared := seen(byRegistry, 2, 10, undated, policy.Keep, policy.HasCounterpart)
+	compared.compared = true
+	shown := compared
+	shown.shown = true
 	type some struct {
 		decision decision
 		n        int
@@ -63,10 +68,10 @@ func TestCanarySeesAllTags(t *testing.T) {
 		"few without details":                   {[]some{{missing, smallRun - 1}}, missing, false, nil},
 		"enough without details":                {[]some{{missing, smallRun}}, missing, false, errNothingHealthy},
 		"tags that were not looked at":          {[]some{{protected, 50}, {incomplete, 50}, {missing, smallRun - 1}}, missing, false, nil},
-		"few without a date, others missing":    {[]some{{missing, 10}, {orphan, smallRun - 1}}, orphan, false, nil},
+		"few without a date, others missing":    {[]some{{missing, 10}, {orphan, smallRun - 1}, {shown, 0}}, orphan, false, nil},
 		"enough without a date, others missing": {[]some{{missing, 10}, {orphan, smallRun}}, orphan, false, errNothingHealthy},
 		"details, no date":                      {[]some{{orphan, smallRun}}, missing, true, nil},
-		"a date":                                {[]some{{missing, 50}, {orphan, 50}, {healthy, 1}}, orphan, true, nil},
+		"a date":                                {[]some{{missing, 50}, {orphan, 50}, {healthy, 1}, {shown, 1}}, orphan, true, nil},
 
 		"one lost of 200":                       {[]some{{readable, 198}, {sibling, 1}, {lostOf(1, 10), 1}}, lostOf(1, 10), false, nil},
 		"one lost, the only tag":                {[]some{{readable, 199}, {lostOf(1, 1), 1}}, lostOf(1, 1), false, nil},
@@ -77,15 +82,27 @@ func TestCanarySeesAllTags(t *testing.T) {
 		"of another repository":                 {[]some{{lostOf(1, 100), 21}, {lostOf(2, 100), 1}, {sibling2, 10_000}}, lostOf(2, 100), false, nil},
 		"21 lost of 419 in many repositories":   {[]some{{lostOf(1, 100), 10}, {lostOf(2, 100), 11}, {readable, 398}}, lostOf(2, 100), false, errTooManyLost},
 		"21 lost of 420 in many repositories":   {[]some{{lostOf(1, 100), 10}, {lostOf(2, 100), 11}, {sibling2, 399}}, lostOf(2, 100), false, nil},
-		"orphans beside a storage that is gone": {[]some{{lostOf(1, 100), 100}}, seen(byRegistry, 2, 10, undated, policy.Delete, policy.MissingCounterpartTag), true, nil},
+		"orphans, and no tag has a counterpart": {[]some{{compared, smallRun}}, orphaned, false, errNothingHealthy},
+		"few orphans, none has a counterpart":   {[]some{{compared, smallRun - 1}}, orphaned, false, nil},
+		"orphans, and a tag has a counterpart":  {[]some{{compared, 100}, {shown, 1}}, orphaned, true, nil},
+		"orphans beside a storage that is gone": {[]some{{lostOf(1, 100), 100}, {shown, 1}}, orphaned, true, nil},
 		"nothing can be read":                   {[]some{{lostOf(1, 2), 2}}, lostOf(1, 2), false, errNothingHealthy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var c canary
+			tallies := make(map[int64]*tally)
 			for _, some := range test.seen {
 				for range some.n {
-					c.observe(some.decision)
+					in := tallies[some.decision.ID]
+					if in == nil {
+						in = new(tally)
+						tallies[some.decision.ID] = in
+					}
+					c.observe(some.decision, in)
 				}
+			}
+			for repository, of := range tallies {
+				c.finish(repository, *of)
 			}
 			candidate := test.candidate.candidate()
 			if got := c.allows(candidate); got != test.atOnce {
@@ -131,7 +148,7 @@ func TestCanaryAsksAgain(t *testing.T) {
 			s := &scripted{answers: []finding{f}}
 			d := seen(byAPI, 1, 10, f, policy.Keep, policy.Healthy)
 			d.fresh = s
-			c.observe(d)
+			c.observe(d, new(tally))
 			tags = append(tags, s)
 		}
 		return c, tags

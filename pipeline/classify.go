@@ -15,6 +15,8 @@ type decision struct {
 	facts   policy.Facts
 	verdict policy.Verdict
 	doubt   error // why a fact is unknown
+	// compared says that the counterpart repository was looked at, and shown that it listed tags.
+	compared, shown bool
 }
 
 // errMeaningless is the doubt about a 404 that no error explains: the regime is not known,
@@ -46,7 +48,8 @@ func (r *run) decide(ctx context.Context, t tag) decision {
 	for d.verdict, need = t.rules.Decide(d.facts); need != policy.Nothing; d.verdict, need = t.rules.Decide(d.facts) {
 		var err error
 		if need == policy.NeedCounterpart {
-			d.facts.Counterpart, err = lookUpCounterpart(ctx, t)
+			d.facts.Counterpart, d.shown, err = lookUpCounterpart(ctx, t)
+			d.compared = t.counterpart != nil
 		} else {
 			d.finding, err = t.source.find(ctx, t.repository, t.listedTag, d.finding, need)
 			d.facts = r.withFinding(d.facts, d.finding)
@@ -99,22 +102,23 @@ func (r *run) isYoung(made time.Time) policy.Fact[bool] {
 }
 
 // lookUpCounterpart looks a cache tag's counterpart up in the listing that the tags of the
-// cache repository share. The error says why the fact is unknown.
-func lookUpCounterpart(ctx context.Context, t tag) (policy.Fact[policy.Counterpart], error) {
+// cache repository share, and reports whether that has any tags. The error says why the fact is
+// unknown.
+func lookUpCounterpart(ctx context.Context, t tag) (found policy.Fact[policy.Counterpart], shown bool, err error) {
 	counterpart := t.counterpart
 	switch {
 	case counterpart == nil:
-		return policy.Known(policy.CounterpartRepositoryMissing), nil
+		return policy.Known(policy.CounterpartRepositoryMissing), false, nil
 	case counterpart.Deleting:
-		return policy.Known(policy.CounterpartPresent), nil
+		return policy.Known(policy.CounterpartPresent), false, nil
 	}
 	tags, err := counterpart.get(ctx, t.source)
 	switch {
 	case tags.has(t.name):
-		return policy.Known(policy.CounterpartPresent), nil
+		return policy.Known(policy.CounterpartPresent), true, nil
 	case err != nil:
-		return policy.Unknown[policy.Counterpart](), err
+		return policy.Unknown[policy.Counterpart](), false, err
 	default:
-		return policy.Known(policy.CounterpartTagMissing), nil
+		return policy.Known(policy.CounterpartTagMissing), len(tags) > 0, nil
 	}
 }

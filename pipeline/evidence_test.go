@@ -293,25 +293,36 @@ func TestCounterpartThatHasLostItsManifest(t *testing.T) {
 }
 
 // TestDatabaseTagIsAskedForAgain: what its listing said of a tag is asked of the registry
-// again before the tag goes.
+// again before the tag is deleted: its row, and where there is none the tag itself.
 func TestDatabaseTagIsAskedForAgain(t *testing.T) {
-	own := regexp.MustCompile(`^/v2/g/p/app.cache/manifests/x$`)
+	own := regexp.MustCompile(`^/gitlab/v1/repositories/g/p/app.cache/tags/list/$`)
 	for name, test := range map[string]struct {
+		change func(*gitlabtest.Server) error // before the second list
 		effect gitlabtest.Effect
 		want   policy.Reason
 	}{
-		"it is gone":         {gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`), policy.EvidenceDisagrees},
-		"the registry fails": {gitlabtest.Status(503), policy.DetailsUnknown},
+		"it is gone":         {func(s *gitlabtest.Server) error { return s.Remove("g/p", "app.cache", "x") }, gitlabtest.Latency(0), policy.EvidenceDisagrees},
+		"the registry fails": {nil, gitlabtest.Status(503), policy.DetailsUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			world := gitlabtest.NewWorld(gitlabtest.Database)
 			p := world.AddProject("g/p")
 			p.AddRepository("app.cache").AddTag("x", gitlabtest.KindCacheManifest)
 			p.AddRepository("app").AddTag("y", gitlabtest.KindImage)
-			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{Path: own, Effect: test.effect}))
+			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{Path: own, Skip: 1, Effect: test.effect}))
+			lists := 0
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				if own.MatchString(r.Path) {
+					if lists++; lists == 2 && test.change != nil {
+						if err := test.change(tr.server); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
 			got := tr.runInBubble(t)
-			if d := got.decisions["g/p/app.cache:x"]; d.Reason != test.want || len(deleted(tr.server)) > 0 {
-				t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, len(deleted(tr.server)))
+			if d := got.decisions["g/p/app.cache:x"]; d.Reason != test.want || len(deleted(tr.server)) > map[bool]int{true: 1}[test.change != nil] || got.Deleted > 0 {
+				t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, got.Deleted)
 			}
 		})
 	}

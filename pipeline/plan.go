@@ -46,6 +46,7 @@ type planner struct {
 type group struct {
 	candidates []candidate
 	undecided  int // tags of the repository that are still to come
+	tally      tally
 }
 
 // planStage is the planner. Its output is addressed to one of the deleters, or to any.
@@ -56,11 +57,15 @@ func (r *run) planStage(deleters int) stage[decision, addressed[[]candidate]] {
 
 // add reports a tag that is kept, and plans the deletion of any other.
 func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candidate]]) error {
-	p.run.canary.observe(d)
 	g := p.groups[d.scannedRepository]
 	if g == nil {
 		g = &group{undecided: d.size}
 		p.groups[d.scannedRepository] = g
+	}
+	before := p.run.canary.shown
+	p.run.canary.observe(d, &g.tally)
+	if before == 0 && p.run.canary.shown > 0 {
+		p.release(send)
 	}
 	if c := d.candidate(); d.verdict.Action != policy.Delete {
 		p.run.settle(c, d.verdict, d.doubt)
@@ -71,6 +76,7 @@ func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candi
 	g.undecided--
 	if g.undecided == 0 {
 		delete(p.groups, d.scannedRepository)
+		p.run.canary.finish(d.ID, g.tally)
 	}
 	if g.undecided == 0 || len(g.candidates) == gitlabapi.MaxDeletionTags {
 		p.fill(g.candidates, send)
@@ -92,6 +98,19 @@ func (p *planner) plan(g *group, c candidate) {
 			c.shared = nil // so that it does not keep a listing in memory until the end
 		}
 		p.held = append(p.held, c)
+	}
+}
+
+// release plans the candidates that were held and that the canary allows now.
+func (p *planner) release(send emit[addressed[[]candidate]]) {
+	held := p.held
+	p.held = nil
+	for _, c := range held {
+		if p.run.canary.allows(c) {
+			p.fill([]candidate{c}, send)
+		} else {
+			p.held = append(p.held, c)
+		}
 	}
 }
 

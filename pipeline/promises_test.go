@@ -363,8 +363,8 @@ func TestListsAreReadOnce(t *testing.T) {
 	}
 }
 
-// Promise 5, too: a listing that failed is forgotten and read again by who asks next.
-func TestFailedListingIsForgotten(t *testing.T) {
+// Promise 5, too: a listing that failed is not read again for every tag that needs it.
+func TestFailedListingHolds(t *testing.T) {
 	world := gitlabtest.NewWorld(gitlabtest.Legacy)
 	p := world.AddProject("g/p")
 	app, cache := p.AddRepository("app"), p.AddRepository("app.cache")
@@ -376,7 +376,7 @@ func TestFailedListingIsForgotten(t *testing.T) {
 		Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, app.ID)), Skip: 1, Count: 1, Effect: gitlabtest.Refuse(403)}))
 	tr.options.Workers = 1
 	got := tr.runInBubble(t)
-	if got.Unreadable != 1 || got.Reasons[policy.HasCounterpart] != 10 {
+	if got.Unreadable != 1 || got.Reasons[policy.CounterpartUnknown] != 10 {
 		t.Errorf("unreadable %d, reasons %v", got.Unreadable, got.Reasons)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -21,6 +22,8 @@ const furtherReadings = 3
 var (
 	errReadingsDiffer = errors.New("readings of the counterpart's listing differ")
 	errListsNothing   = errors.New("the repository, which has tags, lists none: the registry may be failing")
+	errListsNoMore    = errors.New("the counterpart repository, which had tags, lists none any more: the registry may be failing")
+	errListsSlowly    = errors.New("listing the counterpart repository takes longer than ten seconds, so that it does not show what is missing")
 	errAppeared       = errors.New("a counterpart repository has appeared")
 	errNotListed      = errors.New("the repository itself is missing from its project's listing")
 )
@@ -71,12 +74,21 @@ func (a api) relist(ctx context.Context, cache *projectRepository, src source) (
 	if err != nil {
 		return nil, err
 	}
-	tags, err := src.list(ctx, counterpart.repository)
-	if err != nil {
-		return nil, err
+	if counterpart.slow.Load() > 1 {
+		return nil, errListsSlowly
 	}
-	if len(tags) > 0 && tags.covers(first, &counterpart.deleted) {
+	began := time.Now()
+	tags, err := src.list(ctx, counterpart.repository)
+	if time.Since(began) > maxAge {
+		counterpart.slow.Add(1) // once may be a pause
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(tags) > 0 && tags.covers(first, &counterpart.deleted):
 		return tags, nil
+	case len(tags) == 0 && !tags.covers(first, &counterpart.deleted):
+		return nil, errListsNoMore
 	}
 	for range furtherReadings {
 		further, err := src.list(ctx, counterpart.repository)

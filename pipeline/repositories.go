@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
@@ -47,8 +48,9 @@ type projectRepository struct {
 // decisions, for its own tags and for those of the cache repository.
 type sharedListing struct {
 	*repository
-	cache   *flight.Cache[listing]
-	deleted names // that the run has sent deletions for
+	cache   *flight.Cache[listed]
+	deleted names        // that the run has sent deletions for
+	slow    atomic.Int32 // how often listing it again took longer than its grounds would be fresh
 }
 
 // names is a set of names that several deleters share.
@@ -73,15 +75,30 @@ func (n *names) has(name string) bool {
 }
 
 func newSharedListing(r *repository) *sharedListing {
-	return &sharedListing{repository: r, cache: flight.NewCache[listing](1)}
+	return &sharedListing{repository: r, cache: flight.NewCache[listed](1)}
+}
+
+// listed is a listing, or what an incomplete one has and its error.
+type listed struct {
+	tags listing
+	err  error
 }
 
 // get returns the tags of the repository as they were when the run read them first. What an
-// incomplete listing has is returned beside its error.
+// incomplete listing has is returned beside its error, which holds for the whole run: asking again
+// for every tag of the cache repository would take hours where the listing times out.
 func (s *sharedListing) get(ctx context.Context, src source) (listing, error) {
-	return s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listing, error) {
-		return src.list(ctx, s.repository)
+	l, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listed, error) {
+		tags, err := src.list(ctx, s.repository)
+		if ctx.Err() != nil {
+			return listed{tags, err}, err
+		}
+		return listed{tags, err}, nil
 	})
+	if err == nil {
+		err = l.err
+	}
+	return l.tags, err
 }
 
 // errSameName says why a project's listing is not used: it does not tell which of two

@@ -59,31 +59,39 @@ func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, 
 }
 
 // recheck reads the details of each candidate twice: a registry that fails now and then shows
-// by what comes back.
+// by what comes back. The first time is while the counterpart is listed, since slow servers leave
+// little of the ten seconds.
 func (s apiLegacy) recheck(ctx context.Context, candidates []candidate) []rechecked {
-	return s.recheckDetails(ctx, candidates, s, 2)
+	var check counterpartCheck
+	results := make([]rechecked, len(candidates))
+	parallel(len(candidates)+1, s.options.Workers+1, func(i int) {
+		if i == 0 {
+			check = s.recheckCounterparts(ctx, candidates, s)
+			return
+		}
+		c := candidates[i-1]
+		results[i-1].finding, results[i-1].err = s.details(ctx, c.repository, c.listed)
+	})
+	s.recheckDetails(ctx, candidates, check, results)
+	return results
 }
 
-// recheckDetails reads the details of candidates, up to the given number of readings and until one
-// differs, and for orphans the counterpart: in its listing, read once for all of them, and where
-// that lacks it by GitLab's details of it.
-func (a api) recheckDetails(ctx context.Context, candidates []candidate, src source, readings int) []rechecked {
-	check := a.recheckCounterparts(ctx, candidates, src)
-	results := make([]rechecked, len(candidates))
+// recheckDetails completes the results for candidates that are what they were so far: by GitLab's
+// details of an orphan's counterpart, where a listing lacks it, and then by those of the candidate.
+func (a api) recheckDetails(ctx context.Context, candidates []candidate, check counterpartCheck, results []rechecked) {
 	parallel(len(candidates), a.options.Workers, func(i int) {
 		c, result := candidates[i], &results[i]
-		result.finding = c.finding
+		if result.err != nil || !result.finding.same(c.finding) {
+			result.counterpart = check.of(c.tag)
+			return
+		}
 		if c.orphan != nil {
 			result.counterpart, result.err = a.counterpartDetails(ctx, c, check)
 		}
-		for reading := 0; reading < readings && result.err == nil; reading++ {
+		if result.err == nil {
 			result.finding, result.err = a.details(ctx, c.repository, c.listed)
-			if !result.finding.same(c.finding) {
-				return
-			}
 		}
 	})
-	return results
 }
 
 // apiDatabase is GitLab's word alone on an instance with the metadata database. A tag that is
@@ -103,5 +111,10 @@ func (s apiDatabase) find(ctx context.Context, r *repository, t listedTag, _ fin
 }
 
 func (s apiDatabase) recheck(ctx context.Context, candidates []candidate) []rechecked {
-	return s.recheckDetails(ctx, candidates, s, 1)
+	results := make([]rechecked, len(candidates))
+	for i, c := range candidates {
+		results[i].finding = c.finding // which the listing said, and details once
+	}
+	s.recheckDetails(ctx, candidates, s.recheckCounterparts(ctx, candidates, s), results)
+	return results
 }

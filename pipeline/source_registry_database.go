@@ -25,9 +25,6 @@ func (s registryDatabase) at(r *repository) *registry.Registry {
 func (s registryDatabase) list(ctx context.Context, r *repository) (listing, error) {
 	var tags []listedTag
 	for rows, err := range s.at(r).TagRows(ctx, r.Path, "") {
-		if len(tags) == 0 && errors.Is(err, registry.ErrRepositoryNotFound) {
-			break
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +111,7 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 	// is not in the part, and asked for.
 	part.after = lowest[:len(lowest)-1]
 	var passed []string // candidates since the last landmark
-	pages := 0
+	pages, beyond := 0, 0
 	for rows, err := range s.at(candidates[0].repository).TagRows(ctx, candidates[0].Path, part.after) {
 		if err != nil {
 			return listingPart{}, err
@@ -130,8 +127,13 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 			}
 		}
 		pages++
-		complete := len(part.rows) == len(wanted) && (len(passed) == 0 || counterpart == nil)
-		if complete || pages == len(candidates) {
+		if len(part.rows) == len(wanted) {
+			// A page more must be worth less than asking for those that it may show.
+			if beyond++; len(passed) == 0 || counterpart == nil || beyond*4 > len(passed) {
+				break
+			}
+		}
+		if pages == len(candidates) {
 			break
 		}
 	}
@@ -206,9 +208,28 @@ func (s registryDatabase) recheckCounterpart(ctx context.Context, c candidate, k
 	}
 }
 
+// rowOf returns a tag's row, if it is in the page that begins before it. The row says when the tag
+// was pushed, which a manifest does not.
+func (s registryDatabase) rowOf(ctx context.Context, c candidate) (registry.TagRow, error) {
+	for rows, err := range s.at(c.repository).TagRows(ctx, c.Path, c.tag[:len(c.tag)-1]) {
+		i := slices.IndexFunc(rows, func(row registry.TagRow) bool { return row.Name == c.tag })
+		if err != nil || i < 0 {
+			return registry.TagRow{}, err
+		}
+		return rows[i], nil
+	}
+	return registry.TagRow{}, nil
+}
+
 // recheckTag makes sure that a tag is still what it was, by its row or, without one, by asking for it:
 // a listing does not show that a tag is gone.
 func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row registry.TagRow) (finding, error) {
+	if row.Name == "" {
+		var err error
+		if row, err = s.rowOf(ctx, c); err != nil {
+			return finding{}, err
+		}
+	}
 	if row.Name == "" {
 		head, err := s.at(c.repository).Head(ctx, c.Path, c.tag)
 		switch {

@@ -25,9 +25,6 @@ func (s registryLegacy) at(r *repository) *registry.Registry {
 
 func (s registryLegacy) list(ctx context.Context, r *repository) (listing, error) {
 	names, err := s.at(r).Tags(ctx, r.Path)
-	if errors.Is(err, registry.ErrRepositoryNotFound) {
-		err = nil // GitLab knows it since a push began of which nothing came
-	}
 	tags := make([]listedTag, len(names))
 	for i, name := range names {
 		tags[i].name = name

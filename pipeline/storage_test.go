@@ -61,7 +61,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 		"flapping":                                 {fault(gitlabtest.Fault{Alternate: 40, Effect: lost}), -1, true},
 		"flapping quickly":                         {fault(gitlabtest.Fault{Alternate: 3, Effect: lost}), -1, true},
 		"a proxy that remembers":                   {proxy(gitlabtest.NotFoundCache{}), -1, true},
-		"a proxy that says how old":                {proxy(gitlabtest.NotFoundCache{Age: true}), -1, false},
+		"a proxy that says how old":                {proxy(gitlabtest.NotFoundCache{Age: true}), -1, true},
 		"a proxy that may be told to ask":          {proxy(gitlabtest.NotFoundCache{HonoursNoCache: true}), -1, true},
 		"a proxy that does as it should":           {proxy(gitlabtest.NotFoundCache{HonoursNoCache: true, Age: true}), -1, true},
 	}
@@ -77,7 +77,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 				if n := len(deleted(tr.server)); test.deleted >= 0 && n != test.deleted {
 					t.Errorf("deleted %d, want %d; reasons %v", n, test.deleted, got.Reasons)
 				}
-				if suspected := got.Reasons[policy.OutageSuspected] > 0; suspected != test.guarded && test.deleted >= 0 {
+				if suspected := got.Reasons[policy.OutageSuspected] > 0; suspected != test.guarded {
 					t.Errorf("an outage is suspected: %t; reasons %v", suspected, got.Reasons)
 				}
 			}
@@ -211,5 +211,28 @@ func TestGroundsGrowOldBySending(t *testing.T) {
 	got := tr.runInBubble(t)
 	if got.Deleted != 40 {
 		t.Errorf("deleted %d; reasons %v", got.Deleted, got.Reasons)
+	}
+}
+
+// TestSlowServers: requests that take seconds leave time for few deletions together, but for all of
+// them.
+func TestSlowServers(t *testing.T) {
+	for _, test := range []struct {
+		regime  gitlabtest.Regime
+		verify  pipeline.Verify
+		latency time.Duration
+	}{
+		{gitlabtest.Legacy, pipeline.VerifyAPI, 1500 * time.Millisecond},
+		{gitlabtest.Database, pipeline.VerifyAPI, 2 * time.Second},
+		{gitlabtest.Legacy, pipeline.VerifyRegistry, 2 * time.Second},
+		{gitlabtest.Database, pipeline.VerifyRegistry, 3 * time.Second},
+	} {
+		tr := registryTrial(withOrphans(test.regime, 1, 30), test.verify, gitlabtest.WithFaults(
+			gitlabtest.Fault{Effect: gitlabtest.Latency(test.latency)}))
+		tr.options.Workers = 4
+		got := tr.runInBubble(t)
+		if got.Deleted != 30 {
+			t.Errorf("%v, VERIFY=%s, %v a request: deleted %d; reasons %v", test.regime, test.verify, test.latency, got.Deleted, got.Reasons)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -68,6 +70,11 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 		tags, err = p.shared.get(ctx, choice.source)
 	} else {
 		tags, err = choice.source.list(ctx, p.repository)
+	}
+	if errors.Is(err, registry.ErrRepositoryNotFound) {
+		// GitLab knows it since a push began of which nothing came. For the cache repository
+		// its counterpart stays unknown: the registry's storage may have lost it.
+		err = nil
 	}
 	return &scannedRepository{projectRepository: p, sourceChoice: choice, size: len(tags), err: err}, tags, err
 }

@@ -55,7 +55,9 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 //
 // When a server closes a connection that was kept alive, net/http sends a GET again by itself,
 // on another connection. That is a request like any other: it waits for the limiter in the
-// moment in which it gets its connection, and is counted.
+// moment in which it gets its connection, and is counted. Any other method it sends again only when
+// nothing of it had left: that is the request that was paid for, and it must not wait beyond the time
+// by which it is to be sent.
 func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http.Response, error) {
 	ctx := req.Context()
 	if c.config.RequestTimeout > 0 {
@@ -67,7 +69,7 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 	c.sent[r.Server].Add(1)
 	connections := 0
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		if connections++; connections == 1 {
+		if connections++; connections == 1 || req.Method != http.MethodGet && req.Method != http.MethodHead {
 			return
 		}
 		c.limiter.leave(endpoint, sent, nil)
