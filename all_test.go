@@ -305,6 +305,23 @@ func TestPurePackages(t *testing.T) {
 	}
 }
 
+// TestGoroutinesStartInOneFile of the pipeline, which closes its channels, too.
+func TestGoroutinesStartInOneFile(t *testing.T) {
+	starts := regexp.MustCompile(`(?m)^\s*go (func\b|[\w.]+\()|\.Go\(|\bclose\(`)
+	files, err := filepath.Glob("pipeline/*.go")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		if found := starts.FindString(readFile(t, file)); (found != "") != (file == "pipeline/engine.go") {
+			t.Errorf("%s: %q", file, found)
+		}
+	}
+}
+
 func TestEveryPackageHasAComment(t *testing.T) {
 	for _, p := range allPackages(t) {
 		if len(p.GoFiles) > 0 && p.Doc == "" {

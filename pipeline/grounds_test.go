@@ -159,6 +159,31 @@ func TestNoWitness(t *testing.T) {
 	}
 }
 
+// TestOutageUntilAfterTheRecheck: healthy tags are asked for before the grounds are read again, too:
+// an outage that is over right after that is not seen any more.
+func TestOutageUntilAfterTheRecheck(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	app := world.AddProject("g/p").AddRepository("app")
+	app.AddTag("a-healthy", gitlabtest.KindImage)
+	app.AddTag("victim", gitlabtest.KindImage)
+	outage := gitlabtest.RegistryOutage()
+	victim := gitlabtest.Fault{Path: tagOf(app, "victim"), Effect: outage}
+	tr := newTrial(world, gitlabtest.WithFaults(victim, gitlabtest.Fault{Path: tagOf(app, "a-healthy"), Skip: 1, Effect: outage}))
+	tr.options.Workers = 1
+	read := 0
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		if victim.Path.MatchString(r.Path) {
+			if read++; read == 3 { // the first reading, and the two before a deletion
+				tr.server.SetFaults(victim)
+			}
+		}
+	})
+	got := tr.runInBubble(t)
+	if d := got.decisions["g/p/app:victim"]; d.Reason != policy.OutageSuspected || len(deleted(tr.server)) > 0 {
+		t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, len(deleted(tr.server)))
+	}
+}
+
 // TestWhatComesBackStopsDeletions: details or a date that were missing and are there
 // now show a registry that fails now and then. Nothing goes after that, and nothing that
 // was to go together with them.

@@ -139,7 +139,7 @@ func (a api) repositoryIDs(ctx context.Context, cache *projectRepository) ([]int
 	if err != nil {
 		return nil, err
 	}
-	counterpart, _ := a.options.Rules.CounterpartOf(cache.Name)
+	counterpart, _ := a.rules.CounterpartOf(cache.Name)
 	var ids []int64
 	for _, r := range repositories {
 		if r.Name == counterpart {

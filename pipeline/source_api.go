@@ -11,7 +11,8 @@ import (
 // An api is what all sources need of GitLab's API.
 type api struct {
 	client  *gitlabapi.Client
-	options Options
+	rules   policy.Rules // for the names of counterparts
+	workers int          // bounds the requests of one recheck
 }
 
 // apiLegacy is GitLab's word alone on an instance without the metadata database, or on one
@@ -64,7 +65,7 @@ func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, 
 func (s apiLegacy) recheck(ctx context.Context, candidates []candidate) []rechecked {
 	var check counterpartCheck
 	results := make([]rechecked, len(candidates))
-	parallel(len(candidates)+1, s.options.Workers+1, func(i int) {
+	parallel(len(candidates)+1, s.workers+1, func(i int) {
 		if i == 0 {
 			check = s.recheckCounterparts(ctx, candidates, s)
 			return
@@ -79,7 +80,7 @@ func (s apiLegacy) recheck(ctx context.Context, candidates []candidate) []rechec
 // recheckDetails completes the results for candidates that are what they were so far: by GitLab's
 // details of an orphan's counterpart, where a listing lacks it, and then by those of the candidate.
 func (a api) recheckDetails(ctx context.Context, candidates []candidate, check counterpartCheck, results []rechecked) {
-	parallel(len(candidates), a.options.Workers, func(i int) {
+	parallel(len(candidates), a.workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		if result.err != nil || !result.finding.same(c.finding) {
 			result.counterpart = check.of(c.tag)

@@ -62,7 +62,7 @@ func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) [
 	part, err := s.relistPart(ctx, candidates)
 	known, check := s.readCounterpartPart(ctx, candidates, part)
 	results := make([]rechecked, len(candidates))
-	parallel(len(candidates), s.options.Workers, func(i int) {
+	parallel(len(candidates), s.workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		result.finding = c.finding
 		if c.orphan != nil {

@@ -103,7 +103,7 @@ func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag
 func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []rechecked {
 	check := s.recheckCounterparts(ctx, candidates, s)
 	results := make([]rechecked, len(candidates))
-	parallel(len(candidates), s.options.Workers, func(i int) {
+	parallel(len(candidates), s.workers, func(i int) {
 		c, result := candidates[i], &results[i]
 		result.finding = c.finding
 		if c.orphan != nil {
@@ -165,7 +165,7 @@ func (s registryLegacy) confirmLost(ctx context.Context, candidates []candidate,
 	if listErr == nil {
 		listErr = s.readSibling(ctx, r, tags, names)
 	}
-	parallel(len(lost), s.options.Workers, func(i int) {
+	parallel(len(lost), s.workers, func(i int) {
 		result := &results[lost[i]]
 		f, err := s.details(ctx, r, candidates[lost[i]].listed)
 		missing, _ := f.missing.Get()

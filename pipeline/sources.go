@@ -104,9 +104,9 @@ func (s *sources) ask(ctx context.Context, r *repository) (sourceChoice, error) 
 func (s *sources) byAPI(regime policy.Fact[policy.Regime]) sourceChoice {
 	newSource := func(client *gitlabapi.Client) source {
 		if known, _ := regime.Get(); known == policy.Database {
-			return apiDatabase{api{client, s.options}}
+			return apiDatabase{api{client, s.options.Rules, s.options.Workers}}
 		}
-		return apiLegacy{api{client, s.options}}
+		return apiLegacy{api{client, s.options.Rules, s.options.Workers}}
 	}
 	return sourceChoice{source: newSource(s.client), fresh: newSource(s.client.Recheck()), regime: regime, rules: s.options.Rules}
 }
@@ -115,9 +115,9 @@ func (s *sources) byAPI(regime policy.Fact[policy.Regime]) sourceChoice {
 func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Registry) sourceChoice {
 	newSource := func(client *gitlabapi.Client, reg *registry.Registry) source {
 		if known, _ := regime.Get(); known == policy.Database {
-			return registryDatabase{reg, api{client, s.options}}
+			return registryDatabase{reg, api{client, s.options.Rules, s.options.Workers}}
 		}
-		return registryLegacy{reg, api{client, s.options}}
+		return registryLegacy{reg, api{client, s.options.Rules, s.options.Workers}}
 	}
 	rules := s.options.Rules
 	rules.ByRegistry = true

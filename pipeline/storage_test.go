@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -112,6 +113,25 @@ func TestSmallRepositoryNotRestored(t *testing.T) {
 		if got.Reasons[policy.OutageSuspected] < tags {
 			t.Errorf("%d tags: reasons %v", tags, got.Reasons)
 		}
+	}
+}
+
+// TestLostTagIsListed: a tag without manifest that a fresh list does not name is not deleted, nor one
+// of which GitLab has details.
+func TestLostTagIsListed(t *testing.T) {
+	for name, fault := range map[string]gitlabtest.Fault{
+		"not listed any more": {Path: regexp.MustCompile(`^/v2/g/p0/app/tags/list$`), Skip: 1, Effect: gitlabtest.Reply(200, `{"name":"g/p0/app","tags":["live-00","lost-2"]}`)},
+		"GitLab has details":  {Path: regexp.MustCompile(`/tags/lost-1$`), Effect: gitlabtest.Reply(200, `{"name":"lost-1","path":"g/p0/app:lost-1","location":"registry.test/g/p0/app:lost-1","digest":"sha256:`+strings.Repeat("1", 64)+`","created_at":"2024-03-01T12:00:00.000Z","total_size":1}`)},
+		"GitLab cannot say":   {Path: regexp.MustCompile(`/tags/lost-1$`), Effect: gitlabtest.Status(503)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := registryTrial(storageWorld(), pipeline.VerifyRegistry, gitlabtest.WithFaults(fault))
+			tr.client.MaxRetries = 0
+			got := tr.runInBubble(t)
+			if d := got.decisions["g/p0/app:lost-1"]; d.Outcome != report.Undecided {
+				t.Errorf("%s for %s (%s)", d.Outcome, d.Reason, d.Detail)
+			}
+		})
 	}
 }
 
