@@ -322,6 +322,22 @@ func TestGoroutinesStartInOneFile(t *testing.T) {
 	}
 }
 
+// TestImageHasAllPackages: what the image is built from has every package of the program.
+func TestImageHasAllPackages(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./cmd/registry-gc").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := readFile(t, ".dockerignore")
+	for path := range strings.Lines(string(out)) {
+		name, isOurs := ours(strings.TrimSpace(path))
+		top, _, _ := strings.Cut(name, "/")
+		if isOurs && !strings.Contains(ignored, "\n!"+top+"\n") && !strings.Contains(ignored, "\n!"+name+"\n") {
+			t.Errorf(".dockerignore leaves out %s", name)
+		}
+	}
+}
+
 func TestEveryPackageHasAComment(t *testing.T) {
 	for _, p := range allPackages(t) {
 		if len(p.GoFiles) > 0 && p.Doc == "" {
