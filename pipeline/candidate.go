@@ -36,6 +36,17 @@ func (d decision) candidate() candidate {
 	return c
 }
 
+// cacheOf returns the cache repository by which the counterparts of candidates of one repository
+// are looked up, nil where none of them is an orphan.
+func cacheOf(candidates []candidate) *projectRepository {
+	for _, c := range candidates {
+		if c.orphan != nil {
+			return c.orphan
+		}
+	}
+	return nil
+}
+
 // byPagesOfGitLab reports whether the candidate rests on GitLab's word alone on a registry
 // without database: its lists have pages by number, and its answers look the same in an outage.
 func (c candidate) byPagesOfGitLab() bool {

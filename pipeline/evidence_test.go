@@ -345,6 +345,22 @@ func TestTokenRefusedForTheRegistry(t *testing.T) {
 	}
 }
 
+// TestRefusedPasswordIsRemembered while the regime is open and every repository is asked for it:
+// GitLab bans an address for an hour that shows it a wrong password too often.
+func TestRefusedPasswordIsRemembered(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Database)
+	p := world.AddProject("g/p")
+	for i := range 12 {
+		p.AddRepository(fmt.Sprintf("a-%02d", i)).AddTag("single", gitlabtest.KindImage)
+	}
+	tr := registryTrial(world, pipeline.VerifyAuto, gitlabtest.WithoutPaginationHeaders(), gitlabtest.WithFaults(
+		gitlabtest.Fault{Path: regexp.MustCompile(`^/jwt/auth$`), Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
+	tr.runInBubble(t)
+	if n := tr.server.Stats().ByEndpoint["GET /jwt/auth"]; n != 1 {
+		t.Errorf("the password was shown %d times", n)
+	}
+}
+
 // TestDatabaseTagPushedAgain after its listing stays, by either evidence.
 func TestDatabaseTagPushedAgain(t *testing.T) {
 	for _, verify := range []pipeline.Verify{pipeline.VerifyAPI, pipeline.VerifyRegistry} {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -48,7 +49,7 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 				verdict, doubt = d.withTrouble(ctx, a.candidate, trouble)
 			}
 		}
-		a.finding.digest = results[i].digest
+		a.finding.digest = cmp.Or(a.finding.digest, results[i].digest)
 		a.finding.bytes = max(a.finding.bytes, results[i].bytes)
 		switch {
 		case verdict.Action == policy.Delete:

@@ -39,12 +39,11 @@ type counterpartCheck struct {
 // recheckCounterparts reads the tags of the counterpart of the candidates' repository afresh, or that
 // there is still no such repository. Without an orphan among the candidates it reads nothing.
 func (a api) recheckCounterparts(ctx context.Context, candidates []candidate, src source) counterpartCheck {
-	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
-	if i < 0 {
+	cache := cacheOf(candidates)
+	switch {
+	case cache == nil:
 		return counterpartCheck{}
-	}
-	cache := candidates[i].orphan
-	if cache.counterpart == nil {
+	case cache.counterpart == nil:
 		return counterpartCheck{err: a.confirmRepositoryMissing(ctx, cache)}
 	}
 	tags, err := a.relist(ctx, cache, src)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -28,6 +29,17 @@ type source interface {
 	// deletion, and returns a result for each, in their order. It trusts nothing that was
 	// read before.
 	recheck(ctx context.Context, candidates []candidate) []rechecked
+}
+
+// A registrySource is what both of the registry's sources need.
+type registrySource struct {
+	registry *registry.Registry
+	api
+}
+
+// at returns the registry with the token for a repository.
+func (s registrySource) at(r *repository) *registry.Registry {
+	return s.registry.WithGroup(r.sharesToken)
 }
 
 // A finding is what a source has found out about one tag.

@@ -12,15 +12,7 @@ import (
 
 // registryDatabase is the registry's own word on an instance with the metadata database: a
 // thousand tags a request, with their dates.
-type registryDatabase struct {
-	registry *registry.Registry
-	api
-}
-
-// at returns the registry with the token for a repository.
-func (s registryDatabase) at(r *repository) *registry.Registry {
-	return s.registry.WithGroup(r.sharesToken)
-}
+type registryDatabase struct{ registrySource }
 
 func (s registryDatabase) list(ctx context.Context, r *repository) (listing, error) {
 	var tags []listedTag
@@ -103,9 +95,9 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 	for _, c := range candidates {
 		wanted[c.tag] = true
 		lowest = min(lowest, c.tag)
-		if c.orphan != nil && c.orphan.counterpart != nil && counterpart == nil {
-			counterpart, _ = c.orphan.counterpart.get(ctx, s) // without it each is asked for
-		}
+	}
+	if cache := cacheOf(candidates); cache != nil && cache.counterpart != nil {
+		counterpart, _ = cache.counterpart.get(ctx, s) // without it each is asked for
 	}
 	// A prefix comes before what it begins. Where some collation has it otherwise, the candidate
 	// is not in the part, and asked for.
@@ -145,14 +137,14 @@ func (s registryDatabase) relistPart(ctx context.Context, candidates []candidate
 // something only when it goes on to a landmark behind it: lists are known to be cut short. Where
 // there is no counterpart repository, check says whether there still is none.
 func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []candidate, part listingPart) (known map[string]policy.Counterpart, check counterpartCheck) {
-	i := slices.IndexFunc(candidates, func(c candidate) bool { return c.orphan != nil })
+	cache := cacheOf(candidates)
 	switch {
-	case i < 0:
+	case cache == nil:
 		return nil, check
-	case candidates[i].orphan.counterpart == nil:
+	case cache.counterpart == nil:
 		return nil, s.recheckCounterparts(ctx, candidates, s)
 	}
-	counterpart := candidates[i].orphan.counterpart.repository
+	counterpart := cache.counterpart.repository
 	known = make(map[string]policy.Counterpart)
 	left := len(part.landmarks)
 	if left == 0 {

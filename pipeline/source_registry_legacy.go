@@ -13,15 +13,7 @@ import (
 // registryLegacy is the registry's own word on an instance without the metadata database: the
 // manifest of each tag, and the config where a date matters. What GitLab would say of the tag
 // follows from the manifest, and that an error is an error from the status.
-type registryLegacy struct {
-	registry *registry.Registry
-	api
-}
-
-// at returns the registry with the token for a repository.
-func (s registryLegacy) at(r *repository) *registry.Registry {
-	return s.registry.WithGroup(r.sharesToken)
-}
+type registryLegacy struct{ registrySource }
 
 func (s registryLegacy) list(ctx context.Context, r *repository) (listing, error) {
 	names, err := s.at(r).Tags(ctx, r.Path)

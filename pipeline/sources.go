@@ -44,10 +44,14 @@ type sources struct {
 	options Options
 	tell    func(report.Event)
 	cache   *flight.Cache[sourceChoice]
+	// registries are by address, made once: a registry remembers its tokens, and that the
+	// password was refused, so that GitLab does not ban the address. One repository asks at a
+	// time.
+	registries map[string]*registry.Registry
 }
 
 func newSources(client *gitlabapi.Client, options Options, tell func(report.Event)) *sources {
-	return &sources{client: client, options: options, tell: tell, cache: flight.NewCache[sourceChoice](1)}
+	return &sources{client: client, options: options, tell: tell, cache: flight.NewCache[sourceChoice](1), registries: make(map[string]*registry.Registry)}
 }
 
 // errOpen says that what a repository shows does not tell the regime.
@@ -68,7 +72,7 @@ func (s *sources) choose(ctx context.Context, r *repository) (sourceChoice, erro
 		case errors.Is(err, ErrNoRegistry) || endsRun(err) || ctx.Err() != nil:
 			return sourceChoice{}, err
 		case asked: // otherwise another repository has left it open, and this one may not
-			return s.byAPI(policy.Unknown[policy.Regime]()), nil
+			return s.choice(policy.Unknown[policy.Regime](), nil), nil
 		}
 	}
 }
@@ -94,34 +98,32 @@ func (s *sources) ask(ctx context.Context, r *repository) (sourceChoice, error) 
 	default:
 		s.tell(report.RegimeFound{Regime: known})
 	}
-	if reg == nil {
-		return s.byAPI(regime), nil
-	}
-	return s.byRegistry(regime, reg), nil
+	return s.choice(regime, reg), nil
 }
 
-// byAPI returns the choice of GitLab's word alone.
-func (s *sources) byAPI(regime policy.Fact[policy.Regime]) sourceChoice {
-	newSource := func(client *gitlabapi.Client) source {
-		if known, _ := regime.Get(); known == policy.Database {
-			return apiDatabase{api{client, s.options.Rules, s.options.Workers}}
-		}
-		return apiLegacy{api{client, s.options.Rules, s.options.Workers}}
-	}
-	return sourceChoice{source: newSource(s.client), fresh: newSource(s.client.Recheck()), regime: regime, rules: s.options.Rules}
-}
-
-// byRegistry returns the choice of the registry's word.
-func (s *sources) byRegistry(regime policy.Fact[policy.Regime], reg *registry.Registry) sourceChoice {
-	newSource := func(client *gitlabapi.Client, reg *registry.Registry) source {
-		if known, _ := regime.Get(); known == policy.Database {
-			return registryDatabase{reg, api{client, s.options.Rules, s.options.Workers}}
-		}
-		return registryLegacy{reg, api{client, s.options.Rules, s.options.Workers}}
-	}
+// choice returns the choice of the registry's word or, where reg is nil, of GitLab's alone.
+func (s *sources) choice(regime policy.Fact[policy.Regime], reg *registry.Registry) sourceChoice {
 	rules := s.options.Rules
+	if reg == nil {
+		return sourceChoice{source: s.newSource(regime, s.client, nil), fresh: s.newSource(regime, s.client.Recheck(), nil), regime: regime, rules: rules}
+	}
 	rules.ByRegistry = true
-	return sourceChoice{source: newSource(s.client, reg), fresh: newSource(s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
+	return sourceChoice{source: s.newSource(regime, s.client, reg), fresh: s.newSource(regime, s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
+}
+
+func (s *sources) newSource(regime policy.Fact[policy.Regime], client *gitlabapi.Client, reg *registry.Registry) source {
+	a := api{client, s.options.Rules, s.options.Workers}
+	known, _ := regime.Get()
+	switch database := known == policy.Database; {
+	case reg == nil && database:
+		return apiDatabase{a}
+	case reg == nil:
+		return apiLegacy{a}
+	case database:
+		return registryDatabase{registrySource{reg, a}}
+	default:
+		return registryLegacy{registrySource{reg, a}}
+	}
 }
 
 // weigh puts signs of the regime together. Where they contradict each other it is left
@@ -153,8 +155,13 @@ func (s *sources) registry(ctx context.Context, r *repository) (*registry.Regist
 	if s.options.Verify == VerifyAPI || s.options.Verify == "" {
 		return nil, signs, nil
 	}
-	reg, err := registry.New(s.client.Throttle(), cmp.Or(s.options.RegistryURL, r.Host))
+	address := cmp.Or(s.options.RegistryURL, r.Host)
+	reg, err := s.registries[address], error(nil)
+	if reg == nil {
+		reg, err = registry.New(s.client.Throttle(), address)
+	}
 	if err == nil {
+		s.registries[address] = reg
 		signs, err = reg.Signs(ctx)
 	}
 	switch {
