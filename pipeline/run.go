@@ -36,6 +36,8 @@ type Options struct {
 	RegistryURL string
 	// MinAge keeps build caches that are younger, where their age is known.
 	MinAge time.Duration
+	// ImageAge keeps what GitLab cannot date and the registry can, where it is not older.
+	ImageAge time.Duration
 	// Progress, if not nil, counts how far the run has come.
 	Progress *Progress
 }

@@ -10,7 +10,6 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
@@ -42,13 +41,14 @@ type Config struct {
 	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
 	ShardIndex         shardNumber     `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
 	ShardCount         shardNumber     `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
-	MinAge             time.Duration   `env:"MIN_AGE,default=1h" must:"be a time in hours, minutes or seconds, such as 24h or 30m, and not in days; 0 for none" is:"build caches that are younger stay, where their age is known"`
+	MinAge             duration        `env:"MIN_AGE,default=24h" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"what is younger stays, where its age is known"`
+	ImageAge           duration        `env:"IMAGE_AGE,default=30d" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"what GitLab cannot date, but the registry can, goes only when it is older: images with attestations, caches exported as an index"`
 	Concurrency        int             `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
 	RateLimit          float64         `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
 	RateBurst          int             `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
-	RequestTimeout     time.Duration   `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
+	RequestTimeout     duration        `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in days, hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
 	MaxRetries         int             `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
-	MaxRuntime         time.Duration   `env:"MAX_RUNTIME,default=0" must:"be a time in hours, minutes or seconds, such as 90m or 24h, and not in days; 0 for none" is:"stop in good order after this long; 0: never"`
+	MaxRuntime         duration        `env:"MAX_RUNTIME,default=0" must:"be a time in days, hours, minutes or seconds, such as 90m, 24h or 1d12h; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string          `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
 	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
 	ReportDir          string          `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
@@ -79,11 +79,9 @@ var acceptable = map[string]func(*Config) bool{
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
 	"RequestTimeout": func(c *Config) bool { return c.RequestTimeout > 0 },
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
-	"MinAge":         func(c *Config) bool { return c.MinAge >= 0 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
 	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(registry.ParseURL(c.RegistryURL)) },
-	"MaxRuntime":     func(c *Config) bool { return c.MaxRuntime >= 0 },
 	"Pushgateway": func(c *Config) bool {
 		return c.Pushgateway.IsZero() || parses(metrics.ParseGateway(c.Pushgateway.Reveal()))
 	},

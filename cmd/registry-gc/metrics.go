@@ -26,7 +26,7 @@ func (j *job) pushMetrics(ctx context.Context, ended *metrics.Run) {
 	if j.config.Pushgateway.IsZero() {
 		return
 	}
-	limit := min(pushTimeout, j.config.RequestTimeout)
+	limit := min(pushTimeout, time.Duration(j.config.RequestTimeout))
 	if ctx.Err() != nil {
 		ctx, limit = context.WithoutCancel(ctx), min(pushTimeoutStopped, limit)
 	}

@@ -27,7 +27,7 @@ func pushJob(t *testing.T, handler http.HandlerFunc) (*job, *bytes.Buffer) {
 		config: &Config{
 			GitLabURL:      "https://gitlab.example.com/gitlab/",
 			Pushgateway:    throttle.NewSecret(server.URL),
-			RequestTimeout: time.Minute,
+			RequestTimeout: duration(time.Minute),
 		},
 		log: slog.New(slog.NewTextHandler(log, nil)),
 	}, log

@@ -99,7 +99,7 @@ func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Wr
 // before the reports of an earlier run are overwritten.
 func (j *job) run(untilSignal context.Context) int {
 	started := time.Now()
-	ctx, cancel := withMaxRuntime(untilSignal, j.config.MaxRuntime)
+	ctx, cancel := withMaxRuntime(untilSignal, time.Duration(j.config.MaxRuntime))
 	defer cancel()
 	intent := "starting: dead tags will be deleted"
 	if j.config.DryRun {
@@ -190,7 +190,7 @@ func (j *job) client() gitlabapi.Config {
 		Concurrency:    j.config.Concurrency,
 		RateLimit:      j.config.RateLimit / float64(shards),
 		RateBurst:      max(1, j.config.RateBurst/shards),
-		RequestTimeout: j.config.RequestTimeout,
+		RequestTimeout: time.Duration(j.config.RequestTimeout),
 		MaxRetries:     j.config.MaxRetries,
 	}
 }
@@ -212,7 +212,8 @@ func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler
 
 		Verify:      pipeline.Verify(j.config.Verify),
 		RegistryURL: j.config.RegistryURL,
-		MinAge:      j.config.MinAge,
+		MinAge:      time.Duration(j.config.MinAge),
+		ImageAge:    time.Duration(j.config.ImageAge),
 		Progress:    progress,
 	}, handler)
 }

@@ -36,6 +36,7 @@ var settings = map[string]setting{
 	"ORPHANS":              {`config: {ORPHANS: "off"}`, "off"},
 	"DELETE_KINDS":         {`config: {DELETE_KINDS: [cache-index, multi-arch]}`, "cache-index,multi-arch"},
 	"MIN_AGE":              {`config: {MIN_AGE: 0}`, "0"},
+	"IMAGE_AGE":            {`config: {IMAGE_AGE: 30d}`, "30d"},
 	"VERIFY":               {`config: {VERIFY: registry}`, "registry"},
 	"REGISTRY_URL":         {`config: {REGISTRY_URL: "https://registry.example.com:5050"}`, "https://registry.example.com:5050"},
 	"CONCURRENCY":          {`config: {CONCURRENCY: 64}`, "64"},

@@ -59,7 +59,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/*
 When Kubernetes ends a run: ten minutes after MAX_RUNTIME, so that the program ends by
-itself before. Templates cannot read a duration, but can add one to a date.
+itself before. Templates cannot read a duration, but can add one to a date, one without
+days: a day is counted as 24 hours on its own.
 */}}
 {{- define "registry-gc.deadline" -}}
 {{- $limit := toString (default 0 .Values.config.MAX_RUNTIME) }}
@@ -67,7 +68,10 @@ itself before. Templates cannot read a duration, but can add one to a date.
 {{- int64 .Values.activeDeadlineSeconds }}
 {{- else if ne $limit "0" }}
 {{- $start := mustToDate "2006-01-02" "2000-01-01" }}
-{{- $seconds := sub (mustDateModify $limit $start | unixEpoch | int64) (unixEpoch $start | int64) }}
+{{- $days := regexFind `^[0-9.]+d` $limit | trimSuffix "d" | default "0" }}
+{{- $rest := regexReplaceAll `^[0-9.]+d` $limit "" | default "0s" }}
+{{- $seconds := sub (mustDateModify $rest $start | unixEpoch | int64) (unixEpoch $start | int64) }}
+{{- $seconds = add $seconds (mulf (float64 $days) 86400 | int64) }}
 {{- if gt $seconds 0 }}
 {{- add $seconds 600 }}
 {{- end }}
