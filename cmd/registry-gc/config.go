@@ -32,8 +32,9 @@ type Config struct {
 	Groups             []string        `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
 	Projects           []string        `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
 	Membership         string          `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string        `env:"PROTECTED_TAGS,default=latest,master,main" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, instead of the default: exact names, comma-separated"`
-	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX,default=^v.*\\..*\\..*" must:"be a regular expression in RE2 syntax" is:"tags never touched, instead of the default: a regular expression (RE2) that matches anywhere unless anchored"`
+	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
+	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX" default:"none" must:"be a regular expression in RE2 syntax" is:"tags never touched, besides ^v.*\\..*\\..*: a regular expression (RE2) that matches anywhere unless anchored"`
+	ProtectDefaults    bool            `env:"PROTECT_DEFAULTS,default=true" must:"be true or false" is:"false: only PROTECTED_TAGS and PROTECTED_TAGS_REGEX are protected, and not latest, master, main and ^v.*\\..*\\..*"`
 	CacheSuffix        string          `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
 	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
 	Verify             string          `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked again before a deletion; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
@@ -55,15 +56,13 @@ type Config struct {
 	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 
-// pattern is a regular expression as a variable holds it; an empty one matches
-// nothing.
-type pattern struct{ *regexp.Regexp }
+// pattern is a regular expression as a variable holds it; empty, there is none.
+type pattern string
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
-func (p *pattern) UnmarshalText(text []byte) (err error) {
-	if len(text) > 0 {
-		p.Regexp, err = regexp.Compile(string(text))
-	}
+func (p *pattern) UnmarshalText(text []byte) error {
+	*p = pattern(text)
+	_, err := regexp.Compile(string(text))
 	return err
 }
 
@@ -221,16 +220,40 @@ func withoutPath(err error) string {
 	return err.Error()
 }
 
+// What is protected unless PROTECT_DEFAULTS is false.
+var protectedByDefault = []string{"latest", "master", "main"}
+
+const protectedPatternByDefault = `^v.*\..*\..*`
+
+// protection returns the names and the pattern of the tags that are never touched. The
+// pattern is nil where there is none.
+func (c *Config) protection() (names []string, matching *regexp.Regexp) {
+	var patterns []string
+	if c.ProtectDefaults {
+		names, patterns = protectedByDefault, []string{"(?:" + protectedPatternByDefault + ")"}
+	}
+	if c.ProtectedTagsRegex != "" {
+		// It comes last and without brackets: flags and an open \Q in it reach to the
+		// end of the text.
+		patterns = append(patterns, string(c.ProtectedTagsRegex))
+	}
+	if len(patterns) > 0 {
+		matching = regexp.MustCompile(strings.Join(patterns, "|"))
+	}
+	return slices.Concat(names, c.ProtectedTags), matching
+}
+
 // rules returns the choices that decide on tags.
 func (c *Config) rules() policy.Rules {
 	var deleteKinds []manifest.Kind
 	for _, kind := range c.DeleteKinds {
 		deleteKinds = append(deleteKinds, manifest.Kind(kind))
 	}
+	names, matching := c.protection()
 	return policy.Rules{
 		DeleteKinds:      deleteKinds,
-		ProtectedNames:   c.ProtectedTags,
-		ProtectedPattern: c.ProtectedTagsRegex.Regexp,
+		ProtectedNames:   names,
+		ProtectedPattern: matching,
 		CacheSuffix:      c.CacheSuffix,
 		Orphans:          policy.Orphans(c.Orphans),
 	}

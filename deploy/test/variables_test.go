@@ -32,6 +32,7 @@ var settings = map[string]setting{
 	"GITLAB_MEMBERSHIP":    {`config: {GITLAB_MEMBERSHIP: true}`, "true"},
 	"PROTECTED_TAGS":       {`config: {PROTECTED_TAGS: [latest, prod]}`, "latest,prod"},
 	"PROTECTED_TAGS_REGEX": {`config: {PROTECTED_TAGS_REGEX: '^v\d+$'}`, `^v\d+$`},
+	"PROTECT_DEFAULTS":     {`config: {PROTECT_DEFAULTS: false}`, "false"},
 	"CACHE_SUFFIX":         {`config: {CACHE_SUFFIX: /cache}`, "/cache"},
 	"ORPHANS":              {`config: {ORPHANS: "off"}`, "off"},
 	"DELETE_KINDS":         {`config: {DELETE_KINDS: [cache-index, multi-arch]}`, "cache-index,multi-arch"},
