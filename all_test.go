@@ -27,7 +27,7 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/printable", "internal/redact"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/inuse", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/printable", "internal/redact"},
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/manifest", "gitlabapi/throttle"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
@@ -40,7 +40,8 @@ var mayImport = map[string][]string{
 	"internal/printable":   nil,
 	"internal/redact":      nil,
 	"internal/wiretest":    nil,
-	"pipeline":             {"pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
+	"pipeline":             {"pipeline/inuse", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
+	"pipeline/inuse":       nil,
 	"pipeline/policy":      {"gitlabapi/manifest"},
 	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest", "internal/printable", "internal/redact"},
 
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 // standalone are the packages whose tests may not use the stand-in either: what they do
 // can be tested without a server, and a stand-in that met the client in its own tests
 // could share its mistakes.
-var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
+var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/inuse", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
 
 // homes says where each dependency lives: whoever wants to replace one has to look at a
 // single package. The requests of GitLab's client go through a limiter of ours, and have to
@@ -278,14 +279,14 @@ func TestTheLinkerLeavesOut(t *testing.T) {
 	}
 }
 
-// TestPurePackages: a verdict depends on the facts alone, and what a tag is on the bytes of its
-// manifest. Dates are values to both; nothing tells them the time. The packages' own tests may
+// TestPurePackages: a verdict depends on the facts alone, what a tag is on the bytes of its
+// manifest, and what is in use on the lists. Dates are values to them; nothing tells them the time. The packages' own tests may
 // do what they like.
 func TestPurePackages(t *testing.T) {
 	checked := 0
 	clock := regexp.MustCompile(`\btime\.(?:Now|Since|Until|Sleep|After|AfterFunc|Tick|NewTimer|NewTicker)\b`)
 	for _, p := range allPackages(t) {
-		if !slices.Contains([]string{"pipeline/policy", "gitlabapi/manifest"}, p.name()) {
+		if !slices.Contains([]string{"pipeline/inuse", "pipeline/policy", "gitlabapi/manifest"}, p.name()) {
 			continue
 		}
 		checked++
@@ -300,7 +301,7 @@ func TestPurePackages(t *testing.T) {
 			}
 		}
 	}
-	if checked != 2 {
+	if checked != 3 {
 		t.Errorf("%d packages were checked", checked)
 	}
 }

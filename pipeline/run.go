@@ -11,6 +11,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -38,6 +39,10 @@ type Options struct {
 	MinAge time.Duration
 	// ImageAge keeps what GitLab cannot date and the registry can, where it is not older.
 	ImageAge time.Duration
+	// InUse, if not nil, has the images that are in use, whose tags stay.
+	InUse *inuse.List
+	// Environments says that what GitLab's environments have deployed is in use, too.
+	Environments bool
 	// Progress, if not nil, counts how far the run has come.
 	Progress *Progress
 }

@@ -35,6 +35,8 @@ type Config struct {
 	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
 	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX" default:"none" must:"be a regular expression in RE2 syntax" is:"tags never touched, besides ^v.*\\..*\\..*: a regular expression (RE2) that matches anywhere unless anchored"`
 	ProtectDefaults    bool            `env:"PROTECT_DEFAULTS,default=true" must:"be true or false" is:"false: only PROTECTED_TAGS and PROTECTED_TAGS_REGEX are protected, and not latest, master, main and ^v.*\\..*\\..*"`
+	Rules              string          `env:"RULES,default=default" must:"be default, original, or a file that can be read" is:"which rules decide: default, original (those of the script that this program replaces, to the letter), or a file"`
+	InUse              []string        `env:"IN_USE" default:"none" must:"name a file at least, - or environments" is:"files with images in use, which stay: references with white space between them, as kubectl prints them; - for standard input; environments for what GitLab's environments have deployed; comma-separated"`
 	CacheSuffix        string          `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
 	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
 	Verify             string          `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked again before a deletion; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
@@ -77,6 +79,7 @@ var acceptable = map[string]func(*Config) bool{
 	"RateLimit":      func(c *Config) bool { return c.RateLimit >= 0 && c.RateLimit <= 1e6 },
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
 	"RequestTimeout": func(c *Config) bool { return c.RequestTimeout > 0 },
+	"Rules":          func(c *Config) bool { return isRules(c.Rules) },
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
@@ -295,6 +298,7 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 var valueHints = map[string]func(value string) string{
 	"DeleteKinds":        hintForKinds,
 	"ProtectedTagsRegex": hintForPattern,
+	"Rules":              hintForRules,
 }
 
 // kindLike is what a kind looks like. No access token does.

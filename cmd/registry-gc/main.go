@@ -11,7 +11,7 @@ import (
 func main() {
 	limitMemory(memlimit.FromCgroup)
 	ctx := stopOnSignals(context.Background())
-	os.Exit(run(ctx, os.Args[1:], envconfig.OsLookuper(), variableNames(os.Environ()), os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], envconfig.OsLookuper(), variableNames(os.Environ()), os.Stdin, os.Stdout, os.Stderr))
 }
 
 // limitMemory makes the garbage collector work harder before the process grows beyond the

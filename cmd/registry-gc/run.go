@@ -14,6 +14,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
@@ -23,7 +24,7 @@ var version = "dev"
 
 // run is the program: it does what the command line and the environment say, and returns
 // the exit code. The names are those of all variables in the environment.
-func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "merge" {
 		return merge(ctx, args[1:], environment, stdout, stderr)
 	}
@@ -44,7 +45,12 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
 		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
+	inUse, err := config.readInUse(stdin)
+	if err != nil {
+		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+	}
 	job := newJob(config, environment, stdout, stderr)
+	job.inUse = inUse
 	defer job.logOutput.close(ctx)
 	// Libraries print through package log, net/http even what a server sent. These lines
 	// become lines of this log.
@@ -80,6 +86,7 @@ type job struct {
 	logOutput *logOutput
 	jobLog    *jobLog // nil outside of a GitLab job
 	stdout    io.Writer
+	inUse     *inuse.List // what IN_USE names
 }
 
 // newJob returns a job whose log goes to standard error.
@@ -214,7 +221,10 @@ func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler
 		RegistryURL: j.config.RegistryURL,
 		MinAge:      time.Duration(j.config.MinAge),
 		ImageAge:    time.Duration(j.config.ImageAge),
+		InUse:       j.inUse,
 		Progress:    progress,
+
+		Environments: j.config.asksEnvironments(),
 	}, handler)
 }
 

@@ -33,6 +33,8 @@ var settings = map[string]setting{
 	"PROTECTED_TAGS":       {`config: {PROTECTED_TAGS: [latest, prod]}`, "latest,prod"},
 	"PROTECTED_TAGS_REGEX": {`config: {PROTECTED_TAGS_REGEX: '^v\d+$'}`, `^v\d+$`},
 	"PROTECT_DEFAULTS":     {`config: {PROTECT_DEFAULTS: false}`, "false"},
+	"RULES":                {`config: {RULES: original}`, "original"},
+	"IN_USE":               {`config: {IN_USE: [environments, /etc/in-use]}`, "environments,/etc/in-use"},
 	"CACHE_SUFFIX":         {`config: {CACHE_SUFFIX: /cache}`, "/cache"},
 	"ORPHANS":              {`config: {ORPHANS: "off"}`, "off"},
 	"DELETE_KINDS":         {`config: {DELETE_KINDS: [cache-index, multi-arch]}`, "cache-index,multi-arch"},

@@ -1,0 +1,175 @@
+// Package inuse reads lists of images that are in use, so that their tags stay: what a
+// cluster runs, for instance, as kubectl prints it.
+package inuse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// A List is what is in use. It is not changed once it is made; a nil one is empty.
+type List struct {
+	names   map[name]struct{}
+	digests map[string]struct{}
+}
+
+// A name is a tag of the repository at a path.
+type name struct{ path, tag string }
+
+// What a list may have at most. A hundred thousand references are some 15 MB.
+const (
+	maxBytes     = 64 << 20
+	maxReference = 1024
+)
+
+// An Error says what is wrong with a list, and where. It does not show what stands there:
+// the file may be another one than was meant, and hold a secret.
+type Error struct {
+	Name string // of the list's source
+	Line int    // from 1; 0 where it is the whole list
+	Err  error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %v", e.Name, e.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err)
+}
+
+// Unwrap returns what is wrong.
+func (e *Error) Unwrap() error { return e.Err }
+
+// What can be wrong with a list, besides that it cannot be read.
+var (
+	ErrNoReference = errors.New("there is something that is no reference of an image, such as registry.example.com/group/app:1.2 or group/app@sha256:…")
+	ErrEmpty       = errors.New("names no image; a list without any is what a command that failed leaves behind")
+	ErrTooLong     = fmt.Errorf("is longer than %d MiB", maxBytes>>20)
+)
+
+// Parse reads a list: references of images, with white space between them. Lines may be
+// blank, and end with a comment that begins with # after white space. The source's name is
+// for errors, each of which is an [*Error].
+func Parse(r io.Reader, source string) (*List, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	switch {
+	case err != nil:
+		return nil, &Error{Name: source, Err: err}
+	case len(text) > maxBytes:
+		return nil, &Error{Name: source, Err: ErrTooLong}
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // which editors put before a text
+	list := &List{names: make(map[name]struct{}), digests: make(map[string]struct{})}
+	number := 0
+	for line := range bytes.Lines(text) {
+		number++
+		for field := range bytes.FieldsSeq(line) {
+			if field[0] == '#' {
+				break
+			}
+			if !list.add(field) {
+				return nil, &Error{Name: source, Line: number, Err: ErrNoReference}
+			}
+		}
+	}
+	if len(list.names) == 0 && len(list.digests) == 0 {
+		return nil, &Error{Name: source, Err: ErrEmpty}
+	}
+	return list, nil
+}
+
+// The parts of a reference, as the registry's own grammar has them.
+const (
+	host      = `[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]`
+	component = `[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*`
+	digest    = `sha256:[0-9A-Fa-f]{64}|sha512:[0-9A-Fa-f]{128}`
+)
+
+var (
+	// reference has the groups path with its first component, path below it, tag, digest.
+	// A first component in capitals can only be a host.
+	reference  = regexp.MustCompile(`^(?:(?:(` + host + `)(?::[0-9]+)?/)?(` + component + `(?:/` + component + `)*))(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(` + digest + `))?$`)
+	bareDigest = regexp.MustCompile(`^(?:` + digest + `)$`)
+	// transports stand before what container runtimes say that they run.
+	transports = regexp.MustCompile(`^(?:docker-pullable|docker|containerd|cri-o|oci)://`)
+)
+
+// add takes a reference into the list and reports whether it is one.
+func (l *List) add(field []byte) bool {
+	if len(field) > maxReference {
+		return false
+	}
+	text := transports.ReplaceAllString(string(field), "")
+	if bareDigest.MatchString(text) {
+		l.digests[strings.ToLower(text)] = struct{}{}
+		return true
+	}
+	match := reference.FindStringSubmatch(text)
+	if match == nil {
+		return false
+	}
+	first, path, tag, digest := match[1], match[2], match[3], strings.ToLower(match[4])
+	if digest != "" {
+		l.digests[digest] = struct{}{}
+	}
+	switch {
+	case tag != "":
+	case digest == "":
+		tag = "latest" // as container runtimes read it
+	default:
+		return true
+	}
+	// Whether the first component is a host or a group, a reference does not tell, and the
+	// same registry may have several names: both readings count.
+	l.names[name{path, tag}] = struct{}{}
+	if first != "" {
+		l.names[name{strings.ToLower(first) + "/" + path, tag}] = struct{}{}
+	}
+	return true
+}
+
+// Join returns a list of all that is in any of the lists.
+func Join(lists ...*List) *List {
+	joined := &List{names: make(map[name]struct{}), digests: make(map[string]struct{})}
+	for _, l := range lists {
+		if l == nil {
+			continue
+		}
+		for n := range l.names {
+			joined.names[n] = struct{}{}
+		}
+		for d := range l.digests {
+			joined.digests[d] = struct{}{}
+		}
+	}
+	return joined
+}
+
+// Names reports whether the list has the tag, by its name, of the repository at the path,
+// such as group/app/web. On which host, it does not ask: a doubt keeps the tag.
+func (l *List) Names(path, tag string) bool {
+	if l == nil {
+		return false
+	}
+	_, found := l.names[name{path, tag}]
+	return found
+}
+
+// HasDigest reports whether the list has the digest. That protects every tag of that
+// digest, in whatever repository.
+func (l *List) HasDigest(digest string) bool {
+	if l == nil {
+		return false
+	}
+	_, found := l.digests[digest]
+	return found
+}
+
+// HasDigests reports whether the list has any digest. Where it has none, no tag's digest
+// has to be known.
+func (l *List) HasDigests() bool { return l != nil && len(l.digests) > 0 }
