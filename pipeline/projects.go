@@ -17,6 +17,7 @@ type Scope struct {
 	Groups     []string // full paths or ids; with the groups below them
 	Projects   []string // full paths or ids
 	Membership bool     // of all that can be seen, only those the user is a member of
+	Exclude    Exclude  // of all these, what is left alone
 	Shard      Shard    // of all these, those that are walked by this run
 }
 
@@ -48,7 +49,7 @@ func (r *run) projectStage() stage[Scope, []*project] {
 }
 
 func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
-	l := &projectLister{run: r, send: send, shard: scope.Shard, seen: make(map[int64]bool)}
+	l := &projectLister{run: r, send: send, exclude: scope.Exclude, shard: scope.Shard, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true
 		return l.all(ctx, r.client.ProjectPages(ctx, scope.Membership), nil)
@@ -106,10 +107,11 @@ func (r *run) scopeError(kind, name string, err error) error {
 
 // A projectLister sends each project once, and tells of those that are skipped.
 type projectLister struct {
-	run   *run
-	send  emit[[]*project]
-	shard Shard      // projects of other shards are left out without a word
-	page  []*project // to be sent together
+	run     *run
+	send    emit[[]*project]
+	exclude Exclude
+	shard   Shard      // projects of other shards are left out without a word
+	page    []*project // to be sent together
 	// seen holds the ids of projects that several groups or names may lead to.
 	seen map[int64]bool
 	// dense says that the listing itself has each project once, so that nothing has to
@@ -233,6 +235,8 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 // other.
 func (l *projectLister) skip(p gitlabapi.Project) report.Event {
 	switch {
+	case l.exclude.Has(p.Path):
+		return report.Skipped{Name: p.Path, Why: report.Excluded, Asked: l.named}
 	case p.Archived:
 		return report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named}
 	case !p.Registry:

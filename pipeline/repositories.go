@@ -176,7 +176,8 @@ func pathsOf(projects []*project) []string {
 }
 
 // link joins the cache repositories of a project with their counterparts. Repositories
-// that GitLab is deleting are reported and left out; as a counterpart they count.
+// that are excluded, or that GitLab is deleting, are reported and left out; as a
+// counterpart they count.
 func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository, error) {
 	byName := make(map[string]*projectRepository, len(p.repositories))
 	siblings := make([]int64, 0, len(p.repositories))
@@ -198,6 +199,10 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 				counterpart.shared = newSharedListing(counterpart.repository)
 			}
 			member.counterpart = counterpart.shared
+		}
+		if r.options.Scope.Exclude.Has(listed.Path) {
+			r.tell(report.Skipped{Name: listed.Path, Why: report.Excluded})
+			continue
 		}
 		if listed.Deleting {
 			r.tell(report.Skipped{Name: listed.Path, Why: report.RepositoryDeleting})

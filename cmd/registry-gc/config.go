@@ -16,6 +16,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
@@ -31,6 +32,7 @@ type Config struct {
 	DryRun             bool            `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
 	Groups             []string        `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
 	Projects           []string        `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
+	Exclude            []string        `env:"EXCLUDE" default:"none" must:"name a group, project or repository at least, by full path and not by id; * stands for any text in a name, ** for any names" is:"groups, projects and repositories that are left alone: full paths, comma-separated; * stands for any text in a name, ** for any names"`
 	Membership         string          `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
 	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
 	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX" default:"none" must:"be a regular expression in RE2 syntax" is:"tags never touched, besides ^v.*\\..*\\..*: a regular expression (RE2) that matches anywhere unless anchored"`
@@ -80,6 +82,7 @@ var acceptable = map[string]func(*Config) bool{
 	"RateBurst":      func(c *Config) bool { return c.RateBurst >= 1 },
 	"RequestTimeout": func(c *Config) bool { return c.RequestTimeout > 0 },
 	"Rules":          func(c *Config) bool { return isRules(c.Rules) },
+	"Exclude":        func(c *Config) bool { return parses(pipeline.ParseExclude(c.Exclude)) },
 	"MaxRetries":     func(c *Config) bool { return c.MaxRetries >= 0 && c.MaxRetries <= 100 },
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
@@ -259,6 +262,19 @@ func (c *Config) rules() policy.Rules {
 		ProtectedPattern: matching,
 		CacheSuffix:      c.CacheSuffix,
 		Orphans:          policy.Orphans(c.Orphans),
+	}
+}
+
+// scope returns which projects are walked. The exclusion has been parsed before, when the
+// configuration was read.
+func (c *Config) scope() pipeline.Scope {
+	exclude, _ := pipeline.ParseExclude(c.Exclude)
+	return pipeline.Scope{
+		Groups:     c.Groups,
+		Projects:   c.Projects,
+		Membership: c.membership(),
+		Exclude:    exclude,
+		Shard:      pipeline.Shard(c.shard()),
 	}
 }
 

@@ -207,12 +207,7 @@ func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
 	return pipeline.Run(ctx, client, pipeline.Options{
-		Scope: pipeline.Scope{
-			Groups:     j.config.Groups,
-			Projects:   j.config.Projects,
-			Membership: j.config.membership(),
-			Shard:      pipeline.Shard(j.config.shard()),
-		},
+		Scope:   j.config.scope(),
 		Rules:   j.config.rules(),
 		DryRun:  j.config.DryRun,
 		Workers: j.config.Concurrency,

@@ -29,6 +29,7 @@ var settings = map[string]setting{
 	"DRY_RUN":              {`config: {DRY_RUN: false}`, "false"},
 	"GITLAB_GROUPS":        {`config: {GITLAB_GROUPS: [acme/shop, 123456789]}`, "acme/shop,123456789"},
 	"GITLAB_PROJECTS":      {`config: {GITLAB_PROJECTS: "acme/web, 7"}`, "acme/web, 7"},
+	"EXCLUDE":              {`config: {EXCLUDE: [acme/labs, "acme/**/tmp"]}`, "acme/labs,acme/**/tmp"},
 	"GITLAB_MEMBERSHIP":    {`config: {GITLAB_MEMBERSHIP: true}`, "true"},
 	"PROTECTED_TAGS":       {`config: {PROTECTED_TAGS: [latest, prod]}`, "latest,prod"},
 	"PROTECTED_TAGS_REGEX": {`config: {PROTECTED_TAGS_REGEX: '^v\d+$'}`, `^v\d+$`},

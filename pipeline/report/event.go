@@ -63,6 +63,7 @@ type SkipReason string
 
 // Why a project or a repository is skipped.
 const (
+	Excluded           SkipReason = "excluded"            // the settings exclude it
 	ProjectArchived    SkipReason = "project-archived"    // nothing can be deleted there
 	RegistryDisabled   SkipReason = "registry-disabled"   // the project has no registry
 	RepositoryDeleting SkipReason = "repository-deleting" // GitLab is deleting it whole

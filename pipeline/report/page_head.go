@@ -103,6 +103,7 @@ func (p *page) skippedWords() string {
 // skipWords says why something was skipped.
 func skipWords(why SkipReason) string {
 	words := map[SkipReason]string{
+		Excluded:           "excluded projects and repositories",
 		ProjectArchived:    "archived projects",
 		RegistryDisabled:   "projects without a container registry",
 		RepositoryDeleting: "repositories that GitLab is deleting",
