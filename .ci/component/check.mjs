@@ -141,7 +141,7 @@ function ownPipeline() {
 	assert(names.includes("test") && names.includes("registry-gc") && names.includes("registry-gc-dry-run"), names.join());
 	for (const job of ["registry-gc", "registry-gc-dry-run"]) {
 		const { VERIFY, GITLAB_PROJECTS } = document[job].variables;
-		assert.deepEqual([VERIFY, GITLAB_PROJECTS], ["registry", "$CI_PROJECT_PATH"], `${job} may delete the image it runs on`);
+		assert.deepEqual([VERIFY, GITLAB_PROJECTS], ["registry", "$CI_PROJECT_PATH,"], `${job} may delete the image it runs on`);
 	}
 	for (const build of document.images.script.filter((line) => line.startsWith("docker buildx build"))) {
 		assert.match(build, / --provenance=false /, "GitLab cannot show images with attestations");

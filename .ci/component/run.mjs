@@ -77,6 +77,9 @@ async function main(instance) {
 	got = pipeline("a schedule without a token", schedule, { token: null });
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 2"], got.all);
 	assert.match(got.all, /GITLAB_TOKEN: must be an access token/);
+	got = pipeline("a schedule of a project whose variable for the scope is set to nothing", [...schedule, "GITLAB_GROUPS="]);
+	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 2"], got.all);
+	assert.match(got.all, /GITLAB_GROUPS: must name a group at least/);
 	got = pipeline("a schedule whose time is over at once", [...schedule, "MAX_RUNTIME=1ns"]);
 	assert.deepEqual(got.jobs, ["WARN registry-gc, exit code 3"], `allowed to fail: ${got.all}`);
 	assert.deepEqual(await world(instance), before, "a run that failed changed something");

@@ -122,7 +122,7 @@ func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []
 		if names != nil && !slices.Contains(names, field.Name) {
 			continue
 		}
-		valid := loadField(ctx, field, value, lookuper)
+		valid := !setToNothing(field, lookuper) && loadField(ctx, field, value, lookuper)
 		if choices, ok := field.Tag.Lookup("one_of"); ok {
 			valid = valid && slices.Contains(strings.Split(choices, ","), value.String())
 		}
@@ -156,6 +156,13 @@ func checkFolder(dir string) error {
 		return &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
 	return nil
+}
+
+// setToNothing reports whether a variable is set to nothing that must not be.
+func setToNothing(field reflect.StructField, lookuper envconfig.Lookuper) bool {
+	name, _ := variableOf(field)
+	value, set := lookuper.Lookup(name)
+	return set && value == ""
 }
 
 // loadField reads one field and reports whether its value is of its type. go-envconfig
@@ -302,7 +309,9 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 	if choices, ok := field.Tag.Lookup("one_of"); ok {
 		must = "be one of " + strings.ReplaceAll(choices, ",", ", ")
 	}
-	if hint, ok := valueHints[field.Name]; ok {
+	if setToNothing(field, lookuper) {
+		must += "; it is set to nothing"
+	} else if hint, ok := valueHints[field.Name]; ok {
 		value, _ := lookuper.Lookup(name)
 		must += hint(value)
 	}

@@ -92,19 +92,52 @@ func parseFlags(args []string) (*commandLine, error) {
 	return line, nil
 }
 
-// settings returns a lookuper in which the flags are stronger than the environment. A
-// variable that is set to nothing counts as not set: CI systems pass on what they were
-// not given as empty.
+// ownPrefix may stand before the name of any variable, which is then stronger than the bare
+// name: that may be another program's, too.
+const ownPrefix = "REGISTRY_GC_"
+
+// settings returns a lookuper in which the flags are stronger than the environment.
 func (l *commandLine) settings(environment envconfig.Lookuper) envconfig.Lookuper {
-	return envconfig.MultiLookuper(nonEmpty{envconfig.MapLookuper(l.variables)}, nonEmpty{environment})
+	prefixed := envconfig.PrefixLookuper(ownPrefix, environment)
+	return settings{envconfig.MapLookuper(l.variables), ofConfig{prefixed}, environment}
 }
 
-type nonEmpty struct{ envconfig.Lookuper }
+// ofConfig looks up no other names than those of Config's variables.
+type ofConfig struct{ envconfig.Lookuper }
 
 // Lookup implements [envconfig.Lookuper].
-func (l nonEmpty) Lookup(key string) (string, bool) {
-	value, ok := l.Lookuper.Lookup(key)
-	return value, ok && value != ""
+func (l ofConfig) Lookup(key string) (string, bool) {
+	if _, known := variableNamed(key); !known {
+		return "", false
+	}
+	return l.Lookuper.Lookup(key)
+}
+
+// settings are the places that a variable may be set at, the strongest first. A variable
+// that is set to nothing counts as not set, since CI systems pass on what they were not
+// given as empty; unless more would go for it than was meant: see emptyIsMistake.
+type settings []envconfig.Lookuper
+
+// Lookup implements [envconfig.Lookuper].
+func (s settings) Lookup(key string) (string, bool) {
+	for _, place := range s {
+		if value, set := place.Lookup(key); set && (value != "" || emptyIsMistake(key)) {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// emptyIsMistake reports whether a variable must not be set to nothing: a list or a pattern,
+// for what was to be left out or kept would not be, and DRY_RUN.
+func emptyIsMistake(name string) bool {
+	field, _ := variableNamed(name)
+	switch field.Type {
+	case reflect.TypeFor[[]string](), reflect.TypeFor[pattern]():
+		return true
+	default:
+		return name == "DRY_RUN"
+	}
 }
 
 // helpWidth is how wide --help is at most, in columns.
@@ -163,7 +196,8 @@ image is gone, and tags that GitLab cannot show and therefore never cleans up.
 usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
        registry-gc merge [--report-dir DIR] DIR...
 
-The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. A token on
+The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. So is a
+variable with REGISTRY_GC_ before its name, than the one without it. A token on
 the command line can be seen by other users of the machine; prefer the variable.
 --help prints this text, --version the version.
 

@@ -21,7 +21,7 @@ func TestShardsShareTheRate(t *testing.T) {
 		{"0", "20", "2", 0, 10},
 	} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
-			config, err := loadConfig(t.Context(), nonEmpty{envconfig.MapLookuper(map[string]string{
+			config, err := loadConfig(t.Context(), settings{envconfig.MapLookuper(map[string]string{
 				"GITLAB_URL": "https://gitlab.example.com", "GITLAB_TOKEN": "glpat-x",
 				"RATE_LIMIT": test.limit, "RATE_BURST": test.burst, "SHARD_INDEX": "0", "SHARD_COUNT": test.shards,
 			})})

@@ -145,7 +145,9 @@ func TestComponentVariables(t *testing.T) {
 	base := componentJobs(t)[".registry-gc"]
 	variables := map[string]string{"GITLAB_TOKEN": "glpat-x"}
 	for name, value := range base.Variables {
-		if value != nil && name != "GIT_STRATEGY" { // which is the runner's own
+		// GIT_STRATEGY is the runner's own; what stands for an input that was not given is unset.
+		unset := fmt.Sprintf(`if [ "$%[1]s" = %[2]v ]; then unset %[1]s; fi`, name, value)
+		if value != nil && name != "GIT_STRATEGY" && !slices.Contains(base.BeforeScript, unset) {
 			variables[name] = fmt.Sprint(value)
 		}
 	}
@@ -175,13 +177,14 @@ func TestComponentStandsAlone(t *testing.T) {
 	jobs := componentJobs(t)
 	base := jobs[".registry-gc"]
 	for what, pair := range map[string][2]any{
-		"entrypoint":    {base.Image.Entrypoint, []string{""}},
-		"inherit":       {base.Inherit.Default, []string{"tags"}},
-		"dependencies":  {base.Dependencies, &[]string{}},
-		"GIT_STRATEGY":  {base.Variables["GIT_STRATEGY"], "none"},
-		"access":        {base.Artifacts.Access, "developer"},
-		"before_script": {base.BeforeScript, []string{"rm -rf -- ./reports"}},
-		"expose_as":     {jobs["registry-gc-dry-run"].Artifacts.ExposeAs, "Dead tags of the container registry"},
+		"entrypoint":   {base.Image.Entrypoint, []string{""}},
+		"inherit":      {base.Inherit.Default, []string{"tags"}},
+		"dependencies": {base.Dependencies, &[]string{}},
+		"GIT_STRATEGY": {base.Variables["GIT_STRATEGY"], "none"},
+		"access":       {base.Artifacts.Access, "developer"},
+		"before_script": {base.BeforeScript, []string{"rm -rf -- ./reports",
+			`if [ "$GITLAB_GROUPS" = , ]; then unset GITLAB_GROUPS; fi`, `if [ "$GITLAB_PROJECTS" = , ]; then unset GITLAB_PROJECTS; fi`}},
+		"expose_as": {jobs["registry-gc-dry-run"].Artifacts.ExposeAs, "Dead tags of the container registry"},
 	} {
 		if diff := cmp.Diff(pair[1], pair[0]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)

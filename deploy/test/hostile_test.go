@@ -21,6 +21,12 @@ func TestMistakesAreRefused(t *testing.T) {
 		`shards: 0`:                                         "shards",
 		`shards: "3"`:                                       "shards",
 		`config: {DRY_RUN: maybe}`:                          "DRY_RUN",
+		`config: {DRY_RUN: null}`:                           "DRY_RUN", // a run that deletes, by the program's default
+		`config: {DRY_RUN: ""}`:                             "DRY_RUN",
+		`config: {GITLAB_GROUPS: ""}`:                       "GITLAB_GROUPS",
+		`config: {EXCLUDE: ""}`:                             "EXCLUDE",
+		`config: {PROTECTED_TAGS_REGEX: ""}`:                "PROTECTED_TAGS_REGEX",
+		`extraEnv: [{name: REGISTRY_GC_DRY_RUN, value: a}]`: "REGISTRY_GC_DRY_RUN has a value of its own",
 		`config: {MAX_RUNTIME: 4}`:                          "MAX_RUNTIME",
 		`config: {MAX_RUNTIME: soon}`:                       "MAX_RUNTIME",
 		`config: {CONCURRENCY: many}`:                       "CONCURRENCY",

@@ -80,11 +80,13 @@ registry
       key: {{ .Values.pushgateway.key | quote }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if has .name (list "SHARD_INDEX" "SHARD_COUNT" "JOB_COMPLETION_INDEX") }}
+{{- /* With the prefix the program takes it for the same, and for the stronger one. */}}
+{{- $name := trimPrefix "REGISTRY_GC_" .name }}
+{{- if has $name (list "SHARD_INDEX" "SHARD_COUNT" "JOB_COMPLETION_INDEX") }}
 {{- /* The same for every pod, so that some projects would be nobody's. */}}
 {{- fail (printf "extraEnv: %s is not for a whole Job; shards says how many pods share a run" .name) }}
 {{- end }}
-{{- if hasKey $given .name }}
+{{- if hasKey $given $name }}
 {{- fail (printf "extraEnv: %s has a value of its own in this chart" .name) }}
 {{- end }}
 - {{ toYaml . | nindent 2 | trim }}
