@@ -73,18 +73,19 @@ func (d document) ambiguous() bool {
 
 // A descriptor is how manifests speak of other documents.
 type descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        *int64            `json:"size"`
-	Platform    *platform         `json:"platform"`
-	Annotations map[string]string `json:"annotations"`
-	Others      others            `json:",embed"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType"`
+	Digest       string            `json:"digest"`
+	Size         *int64            `json:"size"`
+	Platform     *platform         `json:"platform"`
+	Annotations  map[string]string `json:"annotations"`
+	Others       others            `json:",embed"`
 
 	created time.Time // by the annotation; zero when not said
 }
 
 func (d descriptor) ambiguous() bool {
-	return d.Others.name("mediaType", "digest", "size", "platform", "annotations") ||
+	return d.Others.name("mediaType", "artifactType", "digest", "size", "platform", "annotations") ||
 		d.Platform != nil && d.Platform.Others.name("os", "architecture")
 }
 
@@ -95,18 +96,28 @@ type platform struct {
 	Others       others `json:",embed"`
 }
 
+// is reports whether a descriptor says this platform.
 func (p *platform) is(os, architecture string) bool {
-	return p.OS == os && p.Architecture == architecture
+	return p != nil && p.OS == os && p.Architecture == architecture
+}
+
+// runsImages reports whether a platform is one on which images run. WebAssembly is none:
+// such a module stands for no machine, and needs another runtime.
+func (p *platform) runsImages() bool {
+	return p != nil && p.OS != "" && p.OS != "unknown" && p.Architecture != "" && p.Architecture != "unknown" &&
+		p.Architecture != "wasm"
 }
 
 // Annotations with which BuildKit marks the attestations in an index and which image they are
-// about, and says when it made a layer, in the form of RFC 3339.
+// about, and says when it made a layer, in the form of RFC 3339; and the artifact type that
+// newer versions give an attestation besides.
 const (
 	annotationReferenceType   = "vnd.docker.reference.type"
 	annotationReferenceDigest = "vnd.docker.reference.digest"
 	annotationCreated         = "buildkit/createdat"
 
 	attestationManifest = "attestation-manifest"
+	typeAttestation     = "application/vnd.docker.attestation.manifest.v1+json"
 )
 
 // check completes a descriptor, and says what it lacks. A date that cannot be read is an error,
@@ -119,24 +130,28 @@ func (d *descriptor) check() error {
 		return errors.New("a descriptor has no digest")
 	case d.Size == nil || *d.Size < 0:
 		return errors.New("a descriptor has no size")
-	case d.Platform != nil && (d.Platform.OS == "" || d.Platform.Architecture == ""):
-		return errors.New("a platform is without its system or its architecture")
 	}
 	if text, ok := d.Annotations[annotationCreated]; ok {
 		var err error
 		if d.created, err = time.Parse(time.RFC3339Nano, text); err != nil {
 			return errors.New("a date of making cannot be read")
 		}
+		if d.created.IsZero() {
+			d.created = time.Unix(0, 0).UTC() // says as little of an age, and is not taken for none
+		}
 	}
 	return nil
 }
 
-// checkAll completes a list of descriptors; a list that is not there is an error, an empty one
-// is not.
+// isSpecial reports whether a descriptor says more than BuildKit says of a cache's layers.
+func (d descriptor) isSpecial() bool { return d.Platform != nil || d.ArtifactType != "" }
+
+// checkAll completes a list of descriptors. One that is null or left out has none, which some
+// programs write for an empty one.
 func checkAll(list *[]descriptor) ([]descriptor, error) {
 	switch {
 	case list == nil:
-		return nil, errors.New("they are no list")
+		return nil, nil
 	case len(*list) > maxDescriptors:
 		return nil, fmt.Errorf("there are more than %d", maxDescriptors)
 	}
@@ -177,7 +192,7 @@ type config struct {
 func (c config) ambiguous() bool { return c.Others.name("created") }
 
 // Created reads the date out of the config of an image, and whether it has one: the zero time
-// is a date like any other, that of images which are built to be reproducible.
+// is a date like any other, that of images which are built to be reproducible; see [SaysAge].
 func Created(text []byte) (created time.Time, dated bool, err error) {
 	c, err := read[config](text)
 	if err != nil || c.Created == nil {
@@ -188,3 +203,19 @@ func Created(text []byte) (created time.Time, dated bool, err error) {
 	}
 	return created, true, nil
 }
+
+// firstImages is when there were no images yet: Docker came out in March 2013.
+var firstImages = time.Date(2013, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// SaysAge reports whether a date of making says how old an image is. Programs that build the
+// same bytes from the same source write a fixed date: that of the year 1, of 1970 or of 1980.
+// An image with such a date may have been made a minute ago, and so may any that claims to be
+// older than images are.
+func SaysAge(created time.Time) bool { return !created.Before(firstImages) }
+
+var namedAfterDigest = regexp.MustCompile(`^(?:sha256|sha512)-[0-9a-f]{64}`)
+
+// NamesDigest reports whether a tag is named after the digest of a manifest, as those of
+// signatures, SBOMs and lists of referrers are. A registry may take such a name for the digest
+// itself: what is read or deleted by it may be the image.
+func NamesDigest(tag string) bool { return namedAfterDigest.MatchString(tag) }

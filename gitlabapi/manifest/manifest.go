@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"slices"
 	"time"
 )
 
@@ -20,9 +21,9 @@ const (
 	KindCacheIndex      Kind = "cache-index"      // a BuildKit cache exported as an index
 	KindCacheManifest   Kind = "cache-manifest"   // a BuildKit cache exported as a manifest
 	KindAttestedImage   Kind = "attested-image"   // an index of one image and what attests it
-	KindMultiArch       Kind = "multi-arch"       // any other index of images
+	KindMultiArch       Kind = "multi-arch"       // an index of several images, or of one that nothing attests
 	KindImage           Kind = "image"            // a manifest with the config of an image
-	KindArtifact        Kind = "artifact"         // a manifest with another config: a Helm chart, say
+	KindArtifact        Kind = "artifact"         // surely none of the others: a Helm chart, a signature, an index of indexes
 	KindMissingManifest Kind = "missing-manifest" // never the result of [Classify]
 )
 
@@ -33,6 +34,11 @@ const (
 	TypeOCIIndex       = "application/vnd.oci.image.index.v1+json"
 	TypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 	TypeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+
+	// Docker's first schema, with and without signatures in it. Requests do not accept it,
+	// and registries send it all the same where they have nothing else.
+	typeSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
+	typeSignedSchema1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 
 	typeOCIConfig    = "application/vnd.oci.image.config.v1+json"
 	typeDockerConfig = "application/vnd.docker.container.image.v1+json"
@@ -55,30 +61,37 @@ type Manifest struct {
 	// Amd64 is the digest of a Docker manifest list's first child for linux/amd64, which
 	// GitLab takes for the whole list. Empty if there is none, and for an OCI index.
 	Amd64 string
+	// Children are the digests of the children that an index is as old as, each once: of its
+	// images, and without any of its other manifests and indexes. There can be thousands.
+	Children []string
 }
 
 // IsIndex reports whether the manifest stands for several.
 func (m Manifest) IsIndex() bool { return m.MediaType == TypeOCIIndex || m.MediaType == TypeDockerList }
 
-// An Error is a manifest that is of no kind that this package is sure of.
+// IsCache reports whether the manifest is a build cache of BuildKit's, in either form.
+func (m Manifest) IsCache() bool { return m.Kind == KindCacheIndex || m.Kind == KindCacheManifest }
+
+// An Error is a manifest that is of no kind that this package is sure of: one that is broken,
+// contradicts itself, or could be read in two ways.
 type Error struct{ Problem string }
 
 // Error implements error.
 func (e *Error) Error() string { return "the manifest is of no known kind: " + e.Problem }
 
 // Classify tells the kind of a manifest from its bytes and the Content-Type with which
-// it came. It returns an [Error], and a kind unknown, unless the manifest is
-// well-formed and of one kind beyond doubt, since tags are deleted for their kind:
+// it came. It returns an [Error], and a kind unknown, unless the manifest is well-formed:
 //
 //   - one of the four media types of Docker's and OCI's manifests and indexes, the one
 //     inside the document, if any, being the same; Docker's have it always;
 //   - schema version 2, and either a config and layers or children, never both;
 //   - no name twice in one object, nothing after the document, at most 4 MiB;
-//   - descriptors with a media type, a digest and a size;
-//   - neither subject nor artifact type in an index or a cache, which make it
-//     something that BuildKit does not write.
+//   - descriptors with a media type, a digest and a size, and dates that can be read.
 //
-// The kinds of an index are told by its children, see [Kind].
+// What is well-formed has a kind. Tags are deleted for theirs, so that a build cache or an
+// attested image is only what has the form in which BuildKit writes it, without anything
+// else in it; whatever differs is an artifact. The kinds of an index are told by its
+// children, see [Kind]. Docker's first schema is an artifact, too: nothing is read of it.
 func Classify(contentType string, body []byte) (Manifest, error) {
 	m, err := classify(contentType, body)
 	if err != nil {
@@ -98,6 +111,9 @@ func classify(contentType string, body []byte) (Manifest, error) {
 	switch {
 	case err != nil:
 		return m, err
+	case IsSchema1(kind) && d.SchemaVersion == 1 && (d.MediaType == nil || *d.MediaType == kind):
+		m.Kind = KindArtifact
+		return m, nil
 	case !IsType(kind):
 		return m, errors.New("its media type is none of a manifest or an index")
 	case d.SchemaVersion != 2:
@@ -112,8 +128,7 @@ func classify(contentType string, body []byte) (Manifest, error) {
 }
 
 // IsType reports whether a media type is one of those that requests accept.
-// Of others, the first schema of Docker's manifests among them, nothing is known, not
-// even of which bytes they state the digest.
+// Of others nothing is known, not even of which bytes they state the digest.
 func IsType(kind string) bool {
 	switch kind {
 	case TypeOCIManifest, TypeOCIIndex, TypeDockerManifest, TypeDockerList:
@@ -123,8 +138,13 @@ func IsType(kind string) bool {
 	}
 }
 
-// classifyManifest tells the kind of a manifest by its config. Which media types the
-// layers have is left open: an image with layers of a new type is an image.
+// IsSchema1 reports whether a media type is that of the first schema of Docker's manifests. The
+// digest of one that is signed is that of its bytes without the signatures.
+func IsSchema1(kind string) bool { return kind == typeSchema1 || kind == typeSignedSchema1 }
+
+// classifyManifest tells the kind of a manifest by its config. Signatures and attestations have
+// that of an image: what none of the layers of are an image's is none. kaniko's cached layers
+// have the form of an image, and count as images.
 func classifyManifest(m Manifest, d document) (Manifest, error) {
 	switch {
 	case d.Manifests != nil:
@@ -141,21 +161,19 @@ func classifyManifest(m Manifest, d document) (Manifest, error) {
 	}
 	m.ConfigDigest = d.Config.Digest
 	_, m.Newest = sum(layers)
-	m.Bytes, _ = sum(append(layers, *d.Config))
-	special := d.ArtifactType != nil || d.Subject != nil
-	switch d.Config.MediaType {
+	all := append(layers, *d.Config)
+	m.Bytes, _ = sum(all)
+	plain := d.ArtifactType == nil && d.Subject == nil && d.Layers != nil && !slices.ContainsFunc(all, descriptor.isSpecial)
+	isImage := len(layers) == 0 || slices.ContainsFunc(layers, func(l descriptor) bool { return isLayer(l.MediaType) })
+	switch m.Kind = KindArtifact; d.Config.MediaType {
 	case typeCacheConfig:
-		m.Kind = KindCacheManifest
-		if special {
-			return m, errors.New("it is a cache with a subject or an artifact type")
+		if plain {
+			m.Kind = KindCacheManifest
 		}
 	case typeOCIConfig, typeDockerConfig:
-		m.Kind = KindImage
-		if special {
-			m.Kind = KindArtifact
+		if isImage && d.ArtifactType == nil && d.Subject == nil {
+			m.Kind = KindImage
 		}
-	default:
-		m.Kind = KindArtifact
 	}
 	return m, nil
 }

@@ -17,6 +17,10 @@ func FuzzClassify(f *testing.F) {
 		text := fixture(f, name)
 		f.Add(fixtureType(f, text), text)
 	}
+	for name := range oddKinds {
+		text := oddFixture(f, name)
+		f.Add(fixtureType(f, text), text)
+	}
 	for _, body := range []string{
 		``, `{}`, indexOf(TypeOCIIndex), indexOf(TypeOCIIndex, amd64, attestation), indexOf(TypeOCIIndex, layer, cacheConfig),
 		indexOf(TypeOCIIndex, child(TypeOCIIndex, 1)), indexOf(TypeOCIIndex, amd64, nowhere, attestation),
@@ -41,28 +45,35 @@ func FuzzClassify(f *testing.F) {
 type plainIndex struct {
 	SchemaVersion int
 	MediaType     string
+	ArtifactType  any
+	Subject       any
 	Config        any
 	Layers        any
 	Manifests     []struct {
-		MediaType   string
-		Digest      string
-		Size        *int64
-		Platform    *struct{ OS, Architecture string }
-		Annotations map[string]string
+		MediaType    string
+		ArtifactType string
+		Digest       string
+		Size         *int64
+		Platform     *struct{ OS, Architecture string }
+		Annotations  map[string]string
 	}
 }
 
 // contradiction says why a document is not of the deletable kind that it was classed
 // as; "" means that it is, or that its kind is not deletable by default.
 func contradiction(m Manifest, body []byte) string {
-	if m.Kind != KindCacheIndex && m.Kind != KindAttestedImage {
+	switch m.Kind {
+	case KindCacheManifest:
+		return noCacheManifest(body)
+	case KindCacheIndex, KindAttestedImage:
+	default:
 		return ""
 	}
 	var x plainIndex
 	if err := json.Unmarshal(body, &x); err != nil {
 		return err.Error()
 	}
-	if x.SchemaVersion != 2 || x.MediaType != "" && x.MediaType != m.MediaType || x.Config != nil || x.Layers != nil || len(body) > 4<<20 {
+	if x.SchemaVersion != 2 || x.MediaType != "" && x.MediaType != m.MediaType || x.Config != nil || x.Layers != nil || x.ArtifactType != nil || x.Subject != nil || len(body) > 4<<20 {
 		return "it is no index"
 	}
 	images, attestations, caches, others := map[string]int{}, 0, 0, 0
@@ -72,6 +83,8 @@ func contradiction(m Manifest, body []byte) string {
 		switch {
 		case len(c.Digest) < 64 || c.Size == nil:
 			return "a child has no digest or no size"
+		case c.ArtifactType != "" && c.ArtifactType != "application/vnd.docker.attestation.manifest.v1+json":
+			return "a child has an artifact type"
 		case c.MediaType == "application/vnd.buildkit.cacheconfig.v0":
 			caches++
 		case !isManifest:
@@ -98,6 +111,32 @@ func contradiction(m Manifest, body []byte) string {
 			if times != 1 || refers[digest] == 0 {
 				return "the image is not the one attested"
 			}
+		}
+	}
+	return ""
+}
+
+// noCacheManifest says why a document is no cache in the form of a manifest.
+func noCacheManifest(body []byte) string {
+	var x struct {
+		plainIndex
+		Config *struct{ MediaType, ArtifactType string }
+		Layers []struct {
+			MediaType, ArtifactType string
+			Platform                any
+		}
+	}
+	switch err := json.Unmarshal(body, &x); {
+	case err != nil:
+		return err.Error()
+	case x.Config == nil || x.Config.MediaType != "application/vnd.buildkit.cacheconfig.v0" || x.Layers == nil:
+		return "it has not the config of a cache, or no layers"
+	case x.ArtifactType != nil || x.Subject != nil || x.Manifests != nil:
+		return "it has more than a config and layers"
+	}
+	for _, l := range x.Layers {
+		if l.ArtifactType != "" || l.Platform != nil {
+			return "a layer says more than a layer does"
 		}
 	}
 	return ""

@@ -36,14 +36,19 @@ func fixtureType(t testing.TB, text []byte) string {
 func TestClassifyWhatBuildKitPushed(t *testing.T) {
 	const image = "sha256:9c60fd475d6572dbd9940bb57097f33081fc8ac1a5d00e1dc04f3dacd23c2eb4"
 	newest := time.Date(2026, 11, 23, 9, 8, 29, 576920831, time.UTC)
+	both := []string{
+		"sha256:183d5588dbe472613eb23d2ead0d1ded6a332636f00baeea482ae8b800d74467",
+		"sha256:f88c54cddac79acd7113ff359e4d66a770e6d95aa03cf0cb89bf3d0a6c78cdac",
+	}
 	for name, want := range map[string]Manifest{
 		"cache-oci-index.json":   {Kind: KindCacheIndex, MediaType: TypeOCIIndex, Newest: newest, Bytes: 1065661},
 		"cache-docker-list.json": {Kind: KindCacheIndex, MediaType: TypeDockerList, Newest: newest, Bytes: 1065661},
 		"cache-oci-manifest.json": {Kind: KindCacheManifest, MediaType: TypeOCIManifest, Newest: newest,
 			Bytes: 1065661, ConfigDigest: "sha256:2399045162110abbda669cd30c964630bd2d7cce873018cbad458ede822eb847"},
-		"image-provenance-index.json":           {Kind: KindAttestedImage, MediaType: TypeOCIIndex},
-		"image-multiarch-index.json":            {Kind: KindMultiArch, MediaType: TypeOCIIndex},
-		"image-multiarch-provenance-index.json": {Kind: KindMultiArch, MediaType: TypeOCIIndex},
+		"image-provenance-index.json": {Kind: KindAttestedImage, MediaType: TypeOCIIndex,
+			Children: []string{"sha256:f89561c7d7a4bf5d15f9a73496396a5fcc47843aee0f39ee0b06b061ff07871e"}},
+		"image-multiarch-index.json":            {Kind: KindMultiArch, MediaType: TypeOCIIndex, Children: both},
+		"image-multiarch-provenance-index.json": {Kind: KindMultiArch, MediaType: TypeOCIIndex, Children: both},
 		"image-oci-manifest.json":               {Kind: KindImage, MediaType: TypeOCIManifest, ConfigDigest: image, Bytes: 1065467},
 		"image-docker-manifest.json":            {Kind: KindImage, MediaType: TypeDockerManifest, ConfigDigest: image, Bytes: 1065467},
 		"image-inline-cache-manifest.json": {Kind: KindImage, MediaType: TypeOCIManifest,
@@ -102,15 +107,18 @@ var (
 	nowhere     = child(TypeOCIManifest, 4, on("unknown", "unknown"))
 	layer       = child(ociLayer, 5)
 	cacheConfig = child(typeCacheConfig, 6)
+
+	artifactType = `"artifactType":"x/y"`
 )
 
-// TestClassifyByChildren pins the kind of indexes by what is in them; "" is unknown.
+// TestClassifyByChildren pins the kind of indexes by what is in them. What is neither what
+// BuildKit writes nor an index of images is an artifact.
 func TestClassifyByChildren(t *testing.T) {
 	for name, test := range map[string]struct {
 		children []string
 		want     Kind
 	}{
-		"nothing":                              {nil, KindUnknown},
+		"nothing":                              {nil, KindArtifact},
 		"an image":                             {[]string{amd64}, KindMultiArch},
 		"two images":                           {[]string{amd64, arm64}, KindMultiArch},
 		"the same image twice":                 {[]string{amd64, amd64}, KindMultiArch},
@@ -119,43 +127,54 @@ func TestClassifyByChildren(t *testing.T) {
 		"an image attested twice":              {[]string{amd64, attestation, child(TypeOCIManifest, 9, attests(1))}, KindAttestedImage},
 		"a Docker image attested":              {[]string{child(TypeDockerManifest, 1, on("linux", "amd64")), attestation}, KindAttestedImage},
 		"two images, one attested":             {[]string{amd64, arm64, attestation}, KindMultiArch},
-		"an attestation of something else":     {[]string{amd64, child(TypeOCIManifest, 3, attests(2))}, KindUnknown},
-		"one of two about something else":      {[]string{amd64, attestation, child(TypeOCIManifest, 9, attests(2))}, KindUnknown},
-		"an attestation of nothing":            {[]string{amd64, child(TypeOCIManifest, 3, on("unknown", "unknown"), `"annotations":{"vnd.docker.reference.type":"attestation-manifest"}`)}, KindUnknown},
-		"an image that attests itself":         {[]string{amd64, child(TypeOCIManifest, 1, attests(1))}, KindUnknown},
-		"attestations alone":                   {[]string{attestation}, KindUnknown},
-		"unknown/unknown alone":                {[]string{nowhere}, KindUnknown},
-		"unknown/unknown beside an image":      {[]string{amd64, nowhere}, KindUnknown},
-		"unknown/unknown beside an attested":   {[]string{amd64, attestation, nowhere}, KindUnknown},
+		"an attestation of something else":     {[]string{amd64, child(TypeOCIManifest, 3, attests(2))}, KindArtifact},
+		"one of two about something else":      {[]string{amd64, attestation, child(TypeOCIManifest, 9, attests(2))}, KindArtifact},
+		"an attestation of nothing":            {[]string{amd64, child(TypeOCIManifest, 3, on("unknown", "unknown"), `"annotations":{"vnd.docker.reference.type":"attestation-manifest"}`)}, KindArtifact},
+		"an image that attests itself":         {[]string{amd64, child(TypeOCIManifest, 1, attests(1))}, KindArtifact},
+		"attestations alone":                   {[]string{attestation}, KindArtifact},
+		"unknown/unknown alone":                {[]string{nowhere}, KindArtifact},
+		"unknown/unknown beside an image":      {[]string{amd64, nowhere}, KindArtifact},
+		"unknown/unknown beside an attested":   {[]string{amd64, attestation, nowhere}, KindArtifact},
 		"unknown/unknown beside two images":    {[]string{amd64, arm64, nowhere}, KindMultiArch},
-		"unknown system":                       {[]string{amd64, child(TypeOCIManifest, 2, on("unknown", "arm64")), attestation}, KindUnknown},
-		"unknown architecture":                 {[]string{child(TypeOCIManifest, 1, on("linux", "unknown")), attestation}, KindUnknown},
-		"no platform":                          {[]string{child(TypeOCIManifest, 1), attestation}, KindUnknown},
-		"no platform beside an image":          {[]string{amd64, child(TypeOCIManifest, 2), attestation}, KindUnknown},
-		"an attestation without platform":      {[]string{amd64, child(TypeOCIManifest, 3, `"annotations":{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"`+digestOf(1)+`"}`)}, KindUnknown},
-		"an attestation for a platform":        {[]string{amd64, strings.ReplaceAll(attestation, `"unknown"`, `"linux"`)}, KindUnknown},
-		"another kind of reference":            {[]string{amd64, strings.Replace(attestation, "attestation-manifest", "sbom", 1)}, KindUnknown},
-		"a reference of no kind":               {[]string{amd64, attestation, child(TypeOCIManifest, 9, on("unknown", "unknown"), `"annotations":{"vnd.docker.reference.digest":"x"}`)}, KindUnknown},
-		"an index":                             {[]string{child(TypeOCIIndex, 1)}, KindUnknown},
-		"an index beside an attested image":    {[]string{amd64, attestation, child(TypeOCIIndex, 8, on("linux", "arm64"))}, KindUnknown},
-		"a list beside an attested image":      {[]string{amd64, attestation, child(TypeDockerList, 8)}, KindUnknown},
-		"an index in a cache":                  {[]string{layer, cacheConfig, child(TypeOCIIndex, 8)}, KindUnknown},
+		"unknown system":                       {[]string{amd64, child(TypeOCIManifest, 2, on("unknown", "arm64")), attestation}, KindArtifact},
+		"unknown architecture":                 {[]string{child(TypeOCIManifest, 1, on("linux", "unknown")), attestation}, KindArtifact},
+		"no platform":                          {[]string{child(TypeOCIManifest, 1), attestation}, KindArtifact},
+		"no platform beside an image":          {[]string{amd64, child(TypeOCIManifest, 2), attestation}, KindArtifact},
+		"an attestation without platform":      {[]string{amd64, child(TypeOCIManifest, 3, `"annotations":{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"`+digestOf(1)+`"}`)}, KindArtifact},
+		"an attestation for a platform":        {[]string{amd64, strings.ReplaceAll(attestation, `"unknown"`, `"linux"`)}, KindArtifact},
+		"another kind of reference":            {[]string{amd64, strings.Replace(attestation, "attestation-manifest", "sbom", 1)}, KindArtifact},
+		"a reference of no kind":               {[]string{amd64, attestation, child(TypeOCIManifest, 9, on("unknown", "unknown"), `"annotations":{"vnd.docker.reference.digest":"x"}`)}, KindArtifact},
+		"an image for no system":               {[]string{child(TypeOCIManifest, 1, on("", "amd64")), attestation}, KindArtifact},
+		"an image for half a platform":         {[]string{child(TypeOCIManifest, 1, `"platform":{"os":"linux"}`), attestation}, KindArtifact},
+		"a platform of nothing":                {[]string{child(TypeOCIManifest, 1, `"platform":{}`)}, KindArtifact},
+		"an attested WebAssembly module":       {[]string{child(TypeOCIManifest, 1, on("wasip1", "wasm")), attestation}, KindArtifact},
+		"an image and a WebAssembly module":    {[]string{amd64, child(TypeOCIManifest, 2, on("wasi", "wasm"))}, KindArtifact},
+		"an image with an artifact type":       {[]string{child(TypeOCIManifest, 1, on("linux", "amd64"), artifactType), attestation}, KindArtifact},
+		"an attestation with its type":         {[]string{amd64, child(TypeOCIManifest, 3, attests(1), `"artifactType":"`+typeAttestation+`"`)}, KindAttestedImage},
+		"an attestation with another type":     {[]string{amd64, child(TypeOCIManifest, 3, attests(1), artifactType)}, KindArtifact},
+		"two images and an artifact":           {[]string{amd64, arm64, child(TypeOCIManifest, 8, artifactType)}, KindArtifact},
+		"a cache with a typed layer":           {[]string{child(ociLayer, 1, artifactType), cacheConfig}, KindArtifact},
+		"a cache with an artifact type":        {[]string{layer, child(typeCacheConfig, 6, artifactType)}, KindArtifact},
+		"an index":                             {[]string{child(TypeOCIIndex, 1)}, KindArtifact},
+		"an index beside an attested image":    {[]string{amd64, attestation, child(TypeOCIIndex, 8, on("linux", "arm64"))}, KindArtifact},
+		"a list beside an attested image":      {[]string{amd64, attestation, child(TypeDockerList, 8)}, KindArtifact},
+		"an index in a cache":                  {[]string{layer, cacheConfig, child(TypeOCIIndex, 8)}, KindArtifact},
 		"a cache":                              {[]string{layer, layer, cacheConfig}, KindCacheIndex},
 		"a cache without layers":               {[]string{cacheConfig}, KindCacheIndex},
-		"layers alone":                         {[]string{layer}, KindUnknown},
-		"two caches":                           {[]string{layer, cacheConfig, child(typeCacheConfig, 9)}, KindUnknown},
-		"a cache with an image":                {[]string{layer, cacheConfig, amd64}, KindUnknown},
-		"a cache with an attestation":          {[]string{layer, cacheConfig, attestation}, KindUnknown},
-		"a cache with unknown/unknown":         {[]string{layer, cacheConfig, nowhere}, KindUnknown},
-		"a cache with a manifest":              {[]string{layer, cacheConfig, child(TypeOCIManifest, 1)}, KindUnknown},
-		"a cache with something else":          {[]string{layer, cacheConfig, child("application/octet-stream", 1)}, KindUnknown},
-		"a layer for a platform":               {[]string{child(ociLayer, 1, on("linux", "amd64")), cacheConfig}, KindUnknown},
-		"an attested image with a layer":       {[]string{amd64, attestation, layer}, KindUnknown},
-		"an attested image and something else": {[]string{amd64, attestation, child("application/octet-stream", 1)}, KindUnknown},
+		"layers alone":                         {[]string{layer}, KindArtifact},
+		"two caches":                           {[]string{layer, cacheConfig, child(typeCacheConfig, 9)}, KindArtifact},
+		"a cache with an image":                {[]string{layer, cacheConfig, amd64}, KindArtifact},
+		"a cache with an attestation":          {[]string{layer, cacheConfig, attestation}, KindArtifact},
+		"a cache with unknown/unknown":         {[]string{layer, cacheConfig, nowhere}, KindArtifact},
+		"a cache with a manifest":              {[]string{layer, cacheConfig, child(TypeOCIManifest, 1)}, KindArtifact},
+		"a cache with something else":          {[]string{layer, cacheConfig, child("application/octet-stream", 1)}, KindArtifact},
+		"a layer for a platform":               {[]string{child(ociLayer, 1, on("linux", "amd64")), cacheConfig}, KindArtifact},
+		"an attested image with a layer":       {[]string{amd64, attestation, layer}, KindArtifact},
+		"an attested image and something else": {[]string{amd64, attestation, child("application/octet-stream", 1)}, KindArtifact},
 	} {
 		for _, mediaType := range []string{TypeOCIIndex, TypeDockerList} {
 			m, err := Classify(mediaType, []byte(indexOf(mediaType, test.children...)))
-			if m.Kind != test.want || (err == nil) != (test.want != KindUnknown) {
+			if m.Kind != test.want || err != nil {
 				t.Errorf("%s: got %q, %v; want %q", name, m.Kind, err, test.want)
 			}
 		}
@@ -171,12 +190,17 @@ func TestClassifyManifests(t *testing.T) {
 		"no layers":                  {manifestOf(TypeOCIManifest, child(typeOCIConfig, 1)), KindImage},
 		"without mediaType":          {strings.Replace(manifestOf(TypeOCIManifest, child(typeOCIConfig, 1), layer), `"mediaType":"`+TypeOCIManifest+`",`, "", 1), KindImage},
 		"an artifact type":           {strings.Replace(manifestOf(TypeOCIManifest, child(typeOCIConfig, 1), layer), "{", `{"artifactType":"x/y",`, 1), KindArtifact},
-		"a cache with artifact type": {strings.Replace(manifestOf(TypeOCIManifest, cacheConfig, layer), "{", `{"artifactType":"x/y",`, 1), KindUnknown},
-		"a cache with a subject":     {strings.Replace(manifestOf(TypeOCIManifest, cacheConfig, layer), "{", `{"subject":`+amd64+`,`, 1), KindUnknown},
+		"a cache with artifact type": {strings.Replace(manifestOf(TypeOCIManifest, cacheConfig, layer), "{", `{"artifactType":"x/y",`, 1), KindArtifact},
+		"a cache with a subject":     {strings.Replace(manifestOf(TypeOCIManifest, cacheConfig, layer), "{", `{"subject":`+amd64+`,`, 1), KindArtifact},
+		"a cache for a platform":     {manifestOf(TypeOCIManifest, cacheConfig, child(ociLayer, 5, on("linux", "amd64"))), KindArtifact},
+		"a cache with a typed layer": {manifestOf(TypeOCIManifest, cacheConfig, child(ociLayer, 5, artifactType)), KindArtifact},
+		"a signature":                {manifestOf(TypeOCIManifest, child(typeOCIConfig, 1), child("application/vnd.dev.cosign.simplesigning.v1+json", 5)), KindArtifact},
+		"a new kind of layer, too":   {manifestOf(TypeOCIManifest, child(typeOCIConfig, 1), layer, child("application/x", 5)), KindImage},
+		"an image without list":      {`{"schemaVersion":2,"config":` + child(typeOCIConfig, 1) + `}`, KindImage},
 		"no config":                  {`{"schemaVersion":2,"layers":[]}`, KindUnknown},
 		"null config":                {`{"schemaVersion":2,"config":null,"layers":[]}`, KindUnknown},
-		"null layers":                {`{"schemaVersion":2,"config":` + cacheConfig + `,"layers":null}`, KindUnknown},
-		"no list of layers":          {`{"schemaVersion":2,"config":` + cacheConfig + `}`, KindUnknown},
+		"null layers":                {`{"schemaVersion":2,"config":` + cacheConfig + `,"layers":null}`, KindArtifact},
+		"no list of layers":          {`{"schemaVersion":2,"config":` + cacheConfig + `}`, KindArtifact},
 		"children, too":              {strings.Replace(manifestOf(TypeOCIManifest, cacheConfig, layer), "{", `{"manifests":[],`, 1), KindUnknown},
 		"a bad date":                 {manifestOf(TypeOCIManifest, cacheConfig, child(ociLayer, 1, `"annotations":{"buildkit/createdat":"yesterday"}`)), KindUnknown},
 	} {
@@ -193,8 +217,6 @@ func TestDoubtfulDocumentsAreUnknown(t *testing.T) {
 	documents := map[string]spoilt{
 		"empty": {TypeOCIIndex, ""}, "blank": {TypeOCIIndex, " "}, "null": {TypeOCIIndex, "null"}, "list": {TypeOCIIndex, "[]"}, "object": {TypeOCIIndex, "{}"},
 		"text": {TypeOCIIndex, `"x"`}, "deep": {TypeOCIIndex, strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000)}, "HTML": {TypeOCIIndex, "<html>"},
-		"null children":   {TypeOCIIndex, `{"schemaVersion":2,"manifests":null}`},
-		"no children":     {TypeOCIIndex, `{"schemaVersion":2}`},
 		"children object": {TypeOCIIndex, `{"schemaVersion":2,"manifests":{}}`},
 	}
 	for kind, good := range map[string]string{
@@ -232,16 +254,12 @@ func TestDoubtfulDocumentsAreUnknown(t *testing.T) {
 			"media type of another": replace(TypeOCIIndex, TypeDockerList),
 			"config":                replace(`{"`, `{"config":{},"`),
 			"layers":                replace(`{"`, `{"layers":[],"`),
-			"subject":               replace(`{"`, `{"subject":{},"`),
-			"artifact type":         replace(`{"`, `{"artifactType":"x","`),
 			"short digest":          replace(`"digest":"sha256:0`, `"digest":"sha256:`),
 			"digest of no kind":     replace(`"digest":"sha256:`, `"digest":"md5:`),
 			"no size":               replace(`"size":7`, `"sizes":7`),
 			"negative size":         replace(`"size":7`, `"size":-7`),
 			"child null":            replace(`[{`, `[null,{`),
 			"child list":            replace(`[{`, `[[],{`),
-			"empty platform":        replace(`"size":7`, `"size":7,"platform":{}`),
-			"platform of half":      replace(`"size":7`, `"size":7,"platform":{"os":"linux"}`),
 			"platform text":         replace(`"size":7`, `"size":7,"platform":"linux/amd64"`),
 			"annotations text":      replace(`"size":7`, `"size":7,"annotations":"x"`),
 			"annotation number":     replace(`"size":7`, `"size":7,"annotations":{"x":7}`),

@@ -167,7 +167,7 @@ func TestManifestsThatAreNotWhatTheyShould(t *testing.T) {
 		"Docker's old schema": {document("application/vnd.docker.distribution.manifest.v1+prettyjws", good), true},
 		"another media type":  {document(manifest.TypeDockerList, good), true},
 		"no media type":       {document("", good), true},
-		"an empty index":      {document(manifest.TypeOCIIndex, `{"schemaVersion":2,"manifests":[]}`), true},
+		"an index of no list": {document(manifest.TypeOCIIndex, `{"schemaVersion":2,"manifests":{}}`), true},
 		"nothing":             {document(manifest.TypeOCIIndex, ``), true},
 	} {
 		m, err := (&fakeRegistry{serve: test.get}).connect(t, throttle.Config{MaxRetries: 3}).Manifest(t.Context(), "group/app", "tag")

@@ -24,7 +24,7 @@ func TestARegistryFromEndToEnd(t *testing.T) {
 		t.Fatalf("Manifest() = %+v, %v", m, err)
 	}
 	d, err := r.Head(t.Context(), "group/app", "tag")
-	if err != nil || d != (manifest.Manifest{MediaType: manifest.TypeOCIIndex, Digest: sha256Of(body)}) {
+	if err != nil || !cmp.Equal(d, manifest.Manifest{MediaType: manifest.TypeOCIIndex, Digest: sha256Of(body)}) {
 		t.Fatalf("Head() = %+v, %v", d, err)
 	}
 	want := []string{

@@ -92,13 +92,13 @@ func (r Rules) decideMissing(f Facts) Verdict {
 }
 
 // decideKind decides by what the registry shows where GitLab shows nothing. A manifest
-// that GitLab could have shown contradicts its 404.
+// that GitLab could have shown contradicts its 404; an artifact may be an index.
 func (r Rules) decideKind(f Facts) Verdict {
 	kind, known := f.Kind.Get()
 	switch {
 	case !known:
 		return Verdict{Undecided, DetailsUnknown}
-	case kind == manifest.KindImage || kind == manifest.KindArtifact || kind == manifest.KindCacheManifest:
+	case kind == manifest.KindImage || kind == manifest.KindCacheManifest:
 		return Verdict{Undecided, EvidenceDisagrees}
 	case slices.Contains(r.DeleteKinds, kind):
 		return unlessYoung(f, MissingDetails)

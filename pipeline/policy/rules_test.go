@@ -153,7 +153,7 @@ func TestByRegistry(t *testing.T) {
 		{manifest.KindCacheIndex, nil, Verdict{Keep, Healthy}},
 		{manifest.KindImage, standard, Verdict{Undecided, EvidenceDisagrees}},
 		{manifest.KindImage, append(standard, manifest.KindImage), Verdict{Undecided, EvidenceDisagrees}},
-		{manifest.KindArtifact, standard, Verdict{Undecided, EvidenceDisagrees}},
+		{manifest.KindArtifact, standard, Verdict{Keep, Healthy}},
 		{manifest.KindCacheManifest, standard, Verdict{Undecided, EvidenceDisagrees}},
 		{"", standard, Verdict{Undecided, DetailsUnknown}},
 	}
