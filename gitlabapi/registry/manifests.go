@@ -22,17 +22,30 @@ var manifestTypes = strings.Join([]string{
 	manifest.TypeOCIManifest, manifest.TypeOCIIndex, manifest.TypeDockerManifest, manifest.TypeDockerList,
 }, ", ")
 
-// askForManifest asks for a tag's manifest of whatever type.
+// askForManifest asks for a tag's manifest of whatever type. There are registries that take a
+// name such as sha256-<hex> for the digest: what they send then is not the tag's.
 func (r *Registry) askForManifest(ctx context.Context, method, path, tag string) (request, *http.Response, error) {
 	if err := errors.Join(checkPath(path), CheckTag(tag)); err != nil {
 		return request{}, nil, err
 	}
-	q := request{
-		method: method, repository: path, path: "/v2/" + path + "/manifests/" + tag, tag: tag, accept: manifestTypes,
+	q := requestFor(method, path, tag)
+	q.tag = tag
+	resp, err := r.do(ctx, q)
+	if err == nil && manifest.NamesDigest(tag) && strings.Replace(tag, "-", ":", 1) == resp.Header.Get("Docker-Content-Digest") {
+		err = q.failed(errTakenForDigest)
+	}
+	return q, resp, err
+}
+
+// errTakenForDigest says why a tag's manifest could not be read.
+var errTakenForDigest = &throttle.FormatError{Problem: "the registry takes the tag's name for a digest, and shows what has it"}
+
+// requestFor returns a request for a manifest, by its tag or digest.
+func requestFor(method, path, reference string) request {
+	return request{
+		method: method, repository: path, path: "/v2/" + path + "/manifests/" + reference, accept: manifestTypes,
 		options: throttle.Request{MaxBody: manifest.MaxBytes, Accepts: throttle.AnyApplication},
 	}
-	resp, err := r.do(ctx, q)
-	return q, resp, err
 }
 
 // Head asks for no more of a tag's manifest than its media type and its digest. The error is
@@ -76,12 +89,19 @@ func (r *Registry) Manifest(ctx context.Context, path, tag string) (m manifest.M
 	if err != nil {
 		return m, err
 	}
+	return read(q, resp)
+}
+
+// read tells the kind of the manifest in an answer. The digest of Docker's first schema is not
+// that of the bytes.
+func read(q request, resp *http.Response) (m manifest.Manifest, err error) {
 	body, digest := throttle.Body(resp), resp.Header.Get("Docker-Content-Digest")
 	kind, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || !manifest.IsType(kind) {
+	known := err == nil && (manifest.IsType(kind) || manifest.IsSchema1(kind))
+	switch {
+	case !known:
 		return manifest.Manifest{MediaType: kind, Digest: digest}, q.failed(&manifest.Error{Problem: "its media type is none of a manifest or an index"})
-	}
-	if !hasDigest(digest, body) {
+	case !manifest.IsSchema1(kind) && !hasDigest(digest, body), !manifest.IsDigest(digest):
 		return m, q.failed(&throttle.FormatError{Problem: "the manifest does not have the digest that the registry says"})
 	}
 	m, err = manifest.Classify(kind, body)
@@ -90,6 +110,95 @@ func (r *Registry) Manifest(ctx context.Context, path, tag string) (m manifest.M
 		return m, q.failed(err)
 	}
 	return m, nil
+}
+
+// maxChildren is how many manifests are read at most to find out how old an index is.
+const maxChildren = 32
+
+// Created reads when a tag was made, of which m is the manifest, and whether anything says so:
+//
+//   - of a build cache its newest layer, which m knows already: nothing is sent;
+//   - of an index the newest of what its [manifest.Manifest.Children] say, which are read by
+//     their digests, indexes among them with their own, at most 32 in all;
+//   - of everything else its config.
+//
+// Whether a date says how old the tag is, [manifest.SaysAge] tells: programs write fixed ones. An
+// index of which one child says no age says none either, as that child may be the newest: such
+// a date, or the zero time, is what is returned. That nothing says a date is certain where
+// dated is false: all was read. A child that cannot be found is an error, and so is what
+// could not be read otherwise; an [ElsewhereError] as for [Registry.ConfigCreated]. An error of
+// a child or config says nothing about the tag: it is no [ErrManifestNotFound].
+func (r *Registry) Created(ctx context.Context, path string, m manifest.Manifest) (created time.Time, dated bool, err error) {
+	left := maxChildren
+	return r.created(ctx, path, m, &left)
+}
+
+func (r *Registry) created(ctx context.Context, path string, m manifest.Manifest, left *int) (created time.Time, dated bool, err error) {
+	switch {
+	case m.Kind == manifest.KindUnknown || m.Kind == manifest.KindMissingManifest:
+		return created, false, errors.New("the age of a manifest that was not read is not known")
+	case m.IsCache():
+		return m.Newest, !m.Newest.IsZero(), nil
+	case manifest.IsSchema1(m.MediaType):
+		return created, false, errors.New("the date in Docker's first schema is not read")
+	case !m.IsIndex():
+		return r.ConfigCreated(ctx, path, m.ConfigDigest)
+	case len(m.Children) > *left:
+		return created, false, fmt.Errorf("the index has more than %d children that say how old it is", maxChildren)
+	}
+	*left -= len(m.Children)
+	found := ages{newest: m.Newest, dated: !m.Newest.IsZero()}
+	for _, digest := range m.Children {
+		child, err := r.child(ctx, path, digest)
+		if err != nil {
+			return time.Time{}, false, err
+		}
+		at, says, err := r.created(ctx, path, child, left)
+		if err != nil {
+			return time.Time{}, false, err
+		}
+		found.add(at, says)
+	}
+	if found.silent && manifest.SaysAge(found.newest) {
+		found.newest = time.Time{}
+	}
+	return found.newest, found.dated, nil
+}
+
+// ages are what the children of an index say of their age.
+type ages struct {
+	newest time.Time
+	dated  bool // some date is said
+	silent bool // some child says no age
+}
+
+func (a *ages) add(at time.Time, dated bool) {
+	a.dated = a.dated || dated
+	a.silent = a.silent || !dated || !manifest.SaysAge(at)
+	if at.After(a.newest) {
+		a.newest = at
+	}
+}
+
+// child reads a manifest by its digest.
+func (r *Registry) child(ctx context.Context, path, digest string) (m manifest.Manifest, err error) {
+	defer wrap(&err, "reading %s, a child of an index in %s", digest, path)
+	if err := checkPath(path); err != nil {
+		return m, err
+	}
+	if !manifest.IsDigest(digest) {
+		return m, &throttle.FormatError{Problem: "this is no digest"}
+	}
+	q := requestFor(http.MethodGet, path, digest)
+	q.options.Immutable = true
+	resp, err := r.do(ctx, q)
+	if err != nil {
+		return m, err
+	}
+	if m, err = read(q, resp); err == nil && m.Digest != digest {
+		err = q.failed(&throttle.FormatError{Problem: "the manifest is not the one that was asked for"})
+	}
+	return m, err
 }
 
 // ConfigCreated reads when an image was made from its config, a blob of the given digest, and
