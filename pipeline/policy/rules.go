@@ -38,9 +38,10 @@ type Rules struct {
 	DeleteKinds []manifest.Kind
 }
 
-// Protects reports whether the rules forbid to touch a tag of that name.
+// Protects reports whether the rules forbid to touch a tag of that name. One that is named after
+// a digest belongs to another manifest, for which a registry may take it.
 func (r Rules) Protects(tag string) bool {
-	return slices.Contains(r.ProtectedNames, tag) ||
+	return manifest.NamesDigest(tag) || slices.Contains(r.ProtectedNames, tag) ||
 		r.ProtectedPattern != nil && r.ProtectedPattern.MatchString(tag)
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
@@ -73,6 +74,7 @@ func TestDecide(t *testing.T) {
 		{"version of two parts", facts("app", "v1.2", Legacy, missing, nil), remove(MissingDetails)},
 		{"version not at the beginning", facts("app", "rev1.2.3", Legacy, missing, nil), remove(MissingDetails)},
 		{"latest with more behind it", facts("app", "latest-x", Legacy, missing, nil), remove(MissingDetails)},
+		{"named after a digest", facts("app", "sha256-"+strings.Repeat("0", 64)+".sig", Legacy, missing, nil), keep(Protected)},
 		{"protected, nothing known", Facts{Tag: "main"}, keep(Protected)},
 
 		// Rule 2: details are missing.
