@@ -15,19 +15,30 @@ import (
 // kindsOnLegacy says for each kind of tag what its details are on LEGACY.
 var kindsOnLegacy = map[gitlabtest.Kind]struct {
 	status int
-	dated  bool
+	dated  string // undated, when it was made, or in the year 1
 }{
-	gitlabtest.KindImage:           {http.StatusOK, true},
-	gitlabtest.KindDockerImage:     {http.StatusOK, true},
-	gitlabtest.KindDockerList:      {http.StatusOK, true},
-	gitlabtest.KindCacheManifest:   {http.StatusOK, false},
-	gitlabtest.KindArtifact:        {http.StatusOK, false},
-	gitlabtest.KindAttestedImage:   {http.StatusNotFound, false},
-	gitlabtest.KindMultiArch:       {http.StatusNotFound, false},
-	gitlabtest.KindCacheIndex:      {http.StatusNotFound, false},
-	gitlabtest.KindCacheList:       {http.StatusNotFound, false},
-	gitlabtest.KindManifestMissing: {http.StatusNotFound, false},
+	gitlabtest.KindImage:           {http.StatusOK, whenMade},
+	gitlabtest.KindDockerImage:     {http.StatusOK, whenMade},
+	gitlabtest.KindDockerList:      {http.StatusOK, whenMade},
+	gitlabtest.KindCacheManifest:   {http.StatusOK, undated},
+	gitlabtest.KindArtifact:        {http.StatusOK, undated},
+	gitlabtest.KindSignature:       {http.StatusOK, yearOne},
+	gitlabtest.KindKanikoCache:     {http.StatusOK, yearOne},
+	gitlabtest.KindAttestedImage:   {http.StatusNotFound, undated},
+	gitlabtest.KindMultiArch:       {http.StatusNotFound, undated},
+	gitlabtest.KindCacheIndex:      {http.StatusNotFound, undated},
+	gitlabtest.KindCacheList:       {http.StatusNotFound, undated},
+	gitlabtest.KindManifestMissing: {http.StatusNotFound, undated},
+	gitlabtest.KindReferrers:       {http.StatusNotFound, undated},
+	gitlabtest.KindBareIndex:       {http.StatusNotFound, undated},
+	gitlabtest.KindNestedIndex:     {http.StatusNotFound, undated},
 }
+
+const (
+	undated  = ""
+	whenMade = "2023-05-04T03:02:01.987+00:00"
+	yearOne  = "0001-01-01T00:00:00.000+00:00"
+)
 
 func TestLegacyDetailsOfEveryKind(t *testing.T) {
 	for kind, want := range kindsOnLegacy {
@@ -46,8 +57,8 @@ func TestLegacyDetailsOfEveryKind(t *testing.T) {
 				return
 			}
 			wantDate := any(nil)
-			if want.dated {
-				wantDate = "2023-05-04T03:02:01.987+00:00"
+			if want.dated != undated {
+				wantDate = want.dated
 			}
 			if diff := cmp.Diff(wantDate, got.object(t)["created_at"]); diff != "" {
 				t.Error(diff)

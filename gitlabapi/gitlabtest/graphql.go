@@ -196,7 +196,7 @@ func (s *Server) answerGraphQL(c *call) *answer {
 		schema = oldSchema()
 	}
 	response := o.execute(schema, c.request.Context())
-	c.violation = o.violated()
+	c.violation = cmp.Or(c.violation, o.violated())
 	result := graphqlAnswer{Errors: inGitLabsWords(response.Errors)}
 	if response.Data != nil {
 		result.Data = response.Data

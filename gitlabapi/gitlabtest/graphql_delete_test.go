@@ -136,3 +136,25 @@ func TestGraphQLInStats(t *testing.T) {
 		t.Errorf("rate limit: %v", last.header)
 	}
 }
+
+// By whichever way, a deletion by a name that a registry may take for a digest is held against
+// the client: it may have been the image.
+func TestDeletionsOfNamesLikeDigests(t *testing.T) {
+	for _, name := range []string{"sha256-" + strings.Repeat("0", 64), "sha256-" + strings.Repeat("f", 64) + ".sig"} {
+		w, r := oneRepository(gitlabtest.Legacy, "web")
+		r.AddTag(name, gitlabtest.KindReferrers)
+		for way, remove := range map[string]func(*gitlabtest.Server){
+			"REST": func(s *gitlabtest.Server) { call(t, s, http.MethodDelete, tagAt(r, name)) },
+			"GraphQL": func(s *gitlabtest.Server) {
+				wantAnswer(t, s, "mutation {"+destroying("a", r, name)+"}", `{"data":{"a":{"errors":[],"deletedTagNames":["`+name+`"]}}}`)
+			},
+			"registry": func(s *gitlabtest.Server) { query{method: "DELETE", path: web + "/manifests/" + name}.ask(t, s) },
+		} {
+			s := gitlabtest.New(w, gitlabtest.WithoutRegistryAuth())
+			remove(s)
+			if got := s.Stats().Violations; len(got) != 1 || len(s.Remaining()) > 0 {
+				t.Errorf("%s: %q, left %v", way, got, s.Remaining())
+			}
+		}
+	}
+}

@@ -29,6 +29,7 @@ type options struct {
 	noGraphQL           bool
 	noRepositoriesCount bool
 	oldRegistry         bool
+	namesAreDigests     bool
 	indexDetails        IndexDetails
 	goneIsMissing       bool
 
@@ -117,6 +118,10 @@ const (
 
 // WithIndexDetails sets what the details of indexes are.
 func WithIndexDetails(d IndexDetails) Option { return func(o *options) { o.indexDetails = d } }
+
+// WithNamesTakenForDigests lets the registry send for a tag named sha256-<hex> the manifest of
+// that digest, where it has it, as registry.gitlab.com was seen to do.
+func WithNamesTakenForDigests() Option { return func(o *options) { o.namesAreDigests = true } }
 
 // WithOldRegistry makes the registry one from before it said whether it has a
 // database, and before it knew name_exact, which it ignores.

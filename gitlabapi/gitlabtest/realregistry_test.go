@@ -180,7 +180,7 @@ func (b both) sameReferences(t *testing.T, base, reference string) {
 	for _, part := range slices.Concat(children, blobs) {
 		d := part.(map[string]any)
 		digest := d["digest"].(string)
-		if strings.Contains(d["mediaType"].(string), "manifest") {
+		if isManifest(d["mediaType"].(string)) {
 			b.same(t, query{method: "GET", path: base + "/manifests/" + digest, accept: allTypes})
 			b.sameReferences(t, base, digest)
 			continue

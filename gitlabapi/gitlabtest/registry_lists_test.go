@@ -175,6 +175,17 @@ func TestRowsHaveTheRegistrysFields(t *testing.T) {
 	}
 }
 
+// A tag of a world may have been pushed again after it was made.
+func TestRowsOfTagsPushedAgain(t *testing.T) {
+	w, r := oneRepository(gitlabtest.Database, "web")
+	r.AddTag("main", gitlabtest.KindImage).Pushed = gitlabtest.Created.Add(time.Hour)
+	row := query{method: "GET", path: webRows}.ask(t, gitlabtest.New(w, gitlabtest.WithoutRegistryAuth())).body.([]any)[0].(map[string]any)
+	got := fmt.Sprint(row["created_at"], row["updated_at"], row["published_at"])
+	if want := "2024-03-01T12:00:00.000Z 2024-03-01T13:00:00.000Z 2024-03-01T13:00:00.000Z"; got != strings.ReplaceAll(want, " ", "") {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestRowsByName(t *testing.T) {
 	for _, test := range []struct {
 		query, want string

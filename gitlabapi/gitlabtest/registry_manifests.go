@@ -73,6 +73,10 @@ func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answe
 		return "", nil, refused
 	}
 	reference := c.params["reference"]
+	if digest := strings.Replace(reference, "-", ":", 1); s.options.namesAreDigests && r != nil &&
+		digestForm.MatchString(digest) && c.view(r).has(digest) {
+		reference = digest
+	}
 	switch byDigest := digestForm.MatchString(reference); {
 	case !byDigest && !validTag(reference):
 		return "", nil, noRegistryPage(http.StatusNotFound)
@@ -152,8 +156,12 @@ func (s *Server) deleteManifest(c *call) *answer {
 }
 
 // removeTag removes a tag, as long as that takes, and notes that it was asked for, if it was
-// there. The server must not be locked.
+// there. The server must not be locked. A name that a registry may take for a digest is a
+// violation: what goes by it is the image.
 func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err error) {
+	if digestName.MatchString(name) {
+		c.violation = c.endpoint() + ": a deletion by a name that may be taken for a digest"
+	}
 	switch time.Sleep(c.deletionTakes); {
 	case c.registryUnreachable:
 		return false, errUnreachable

@@ -44,6 +44,11 @@ func TestAcceptDecidesOnManifests(t *testing.T) {
 		gitlabtest.KindAttestedImage:   {"200 " + ociIndex, noIndex, noIndex},
 		gitlabtest.KindMultiArch:       {"200 " + ociIndex, noIndex, noIndex},
 		gitlabtest.KindCacheIndex:      {"200 " + ociIndex, noIndex, noIndex},
+		gitlabtest.KindReferrers:       {"200 " + ociIndex, noIndex, noIndex},
+		gitlabtest.KindBareIndex:       {"200 " + ociIndex, noIndex, noIndex},
+		gitlabtest.KindNestedIndex:     {"200 " + ociIndex, noIndex, noIndex},
+		gitlabtest.KindSignature:       {"200 " + ociManifest, "200 " + ociManifest, noManifest},
+		gitlabtest.KindKanikoCache:     {"200 " + ociManifest, "200 " + ociManifest, noManifest},
 		gitlabtest.KindManifestMissing: {unknown, unknown, unknown},
 	} {
 		s := oneTag(t, kind)
@@ -91,10 +96,13 @@ func TestEveryReferenceCanBeFollowed(t *testing.T) {
 	}
 }
 
+// isManifest says whether a media type is that of a manifest or an index.
+func isManifest(mediaType string) bool { return strings.Contains(allTypes, mediaType) }
+
 func followReferences(t *testing.T, s *gitlabtest.Server, reference, mediaType string) {
 	t.Helper()
 	where := "/manifests/"
-	if strings.HasPrefix(reference, "sha256:") && !strings.Contains(mediaType, "manifest") {
+	if strings.HasPrefix(reference, "sha256:") && !isManifest(mediaType) {
 		where = "/blobs/"
 	}
 	got := query{method: "GET", path: web + where + reference, accept: allTypes}.ask(t, s)
@@ -114,7 +122,7 @@ func followReferences(t *testing.T, s *gitlabtest.Server, reference, mediaType s
 		d := part.(map[string]any)
 		digest, size := d["digest"].(string), d["size"].(float64)
 		head := query{method: "HEAD", path: web + "/blobs/" + digest}.ask(t, s)
-		if strings.Contains(d["mediaType"].(string), ".manifest.v1+json") || strings.Contains(d["mediaType"].(string), "manifest.v2+json") {
+		if isManifest(d["mediaType"].(string)) {
 			head = query{method: "HEAD", path: web + "/manifests/" + digest, accept: allTypes}.ask(t, s)
 		}
 		if head.status != http.StatusOK || head.header.Get("Content-Length") != fmt.Sprint(int(size)) {

@@ -73,7 +73,7 @@ func (st *state) addRepository(p *project, r *Repository, manifests bool) *repos
 	stored := &storedRepository{tags: make([]storedTag, 0, len(r.Tags)), compare: compare}
 	for _, t := range r.Tags {
 		if st.regime.holds(t.Kind) {
-			stored.tags = append(stored.tags, st.newTag(t.Name, t.Kind, t.Created, manifests))
+			stored.tags = append(stored.tags, st.newTag(t, manifests))
 		}
 	}
 	slices.SortFunc(stored.tags, func(a, b storedTag) int { return compare(a.name, b.name) })
@@ -87,14 +87,18 @@ func (st *state) addRepository(p *project, r *Repository, manifests bool) *repos
 
 // newTag returns a tag, with its manifest if it is wanted. Each manifest is made once: a digest costs more
 // than a look-up.
-func (st *state) newTag(name string, kind Kind, created time.Time, manifests bool) storedTag {
-	key := pushed{kind.number(), created.UnixNano()}
+func (st *state) newTag(t *Tag, manifests bool) storedTag {
+	key := pushed{t.Kind.number(), t.Created.UnixNano()}
 	m, made := st.made[key]
 	if !made && manifests {
-		m = st.registry.manifestOf(kind, created)
+		m = st.registry.manifestOf(t.Kind, t.Created)
 		st.made[key], st.kinds[m] = m, key.kind
 	}
-	return storedTag{name: name, manifest: m, created: key.created, pushed: key.created, kind: key.kind}
+	stored := storedTag{name: t.Name, manifest: m, created: key.created, pushed: key.created, kind: key.kind}
+	if !t.Pushed.IsZero() {
+		stored.pushed = t.Pushed.UnixNano()
+	}
+	return stored
 }
 
 // find returns a repository by the path of its project and its own name.
@@ -213,7 +217,7 @@ func (s *Server) Push(projectPath, repository, tag string, kind Kind) error {
 	if err != nil {
 		return err
 	}
-	s.state.set(r, s.state.newTag(tag, kind, now, true))
+	s.state.set(r, s.state.newTag(&Tag{Name: tag, Kind: kind, Created: now}, true))
 	return nil
 }
 

@@ -33,6 +33,7 @@ type registry struct {
 type document struct {
 	SchemaVersion int          `json:"schemaVersion"`
 	MediaType     string       `json:"mediaType"`
+	ArtifactType  string       `json:"artifactType,omitempty"`
 	Config        *descriptor  `json:"config,omitempty"`
 	Layers        []descriptor `json:"layers,omitempty"`
 	Manifests     []descriptor `json:"manifests,omitempty"`
@@ -40,11 +41,12 @@ type document struct {
 
 // descriptor refers to a manifest or a blob.
 type descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        int64             `json:"size"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Platform    *platform         `json:"platform,omitempty"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Digest       string            `json:"digest"`
+	Size         int64             `json:"size"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	Platform     *platform         `json:"platform,omitempty"`
 }
 
 type platform struct {

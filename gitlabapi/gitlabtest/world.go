@@ -80,7 +80,9 @@ type Repository struct {
 type Tag struct {
 	Name    string
 	Kind    Kind
-	Created time.Time // when it was pushed
+	Created time.Time // when it was made, and pushed first
+	// Pushed is when it was pushed last, which DATABASE alone shows; zero for Created.
+	Pushed time.Time
 }
 
 // Created is the date of tags that were not given another. All tags of one

@@ -2,6 +2,7 @@ package gitlabtest
 
 import (
 	"fmt"
+	"strings"
 )
 
 // Kind says what a tag stands for.
@@ -30,6 +31,22 @@ const (
 	KindManifestMissing Kind = "manifest-missing"
 	// KindDockerList is a Docker manifest list with a linux/amd64 child.
 	KindDockerList Kind = "docker-list"
+
+	// What other tools push. None of it is a build cache of BuildKit's.
+
+	// KindReferrers is an index of what refers to an image. It lies under a tag that is named
+	// after the image's digest, see [ReferrersTag].
+	KindReferrers Kind = "referrers"
+	// KindSignature is a signature of cosign's, which lies under the same name with ".sig"
+	// behind it: in the form of an image, with a date in the year 1.
+	KindSignature Kind = "signature"
+	// KindBareIndex is an index of two images that does not say for which platforms.
+	KindBareIndex Kind = "bare-index"
+	// KindNestedIndex is an index of two indexes.
+	KindNestedIndex Kind = "nested-index"
+	// KindKanikoCache is a layer that kaniko keeps: in the form of an image, with a date in
+	// the year 1. Its tag is named by a hash.
+	KindKanikoCache Kind = "kaniko-cache"
 )
 
 // kinds numbers the kinds, and says what the details of a tag of that kind are
@@ -38,18 +55,28 @@ var kinds = []struct {
 	kind    Kind
 	missing bool // details are 404
 	undated bool // created_at is null
+	cache   bool // a build cache of BuildKit's
 }{
 	{kind: KindImage},
 	{kind: KindDockerImage},
 	{kind: KindAttestedImage, missing: true},
 	{kind: KindMultiArch, missing: true},
-	{kind: KindCacheIndex, missing: true},
-	{kind: KindCacheList, missing: true},
-	{kind: KindCacheManifest, undated: true},
+	{kind: KindCacheIndex, missing: true, cache: true},
+	{kind: KindCacheList, missing: true, cache: true},
+	{kind: KindCacheManifest, undated: true, cache: true},
 	{kind: KindArtifact, undated: true},
 	{kind: KindManifestMissing, missing: true},
 	{kind: KindDockerList},
+	{kind: KindReferrers, missing: true},
+	{kind: KindSignature},
+	{kind: KindBareIndex, missing: true},
+	{kind: KindNestedIndex, missing: true},
+	{kind: KindKanikoCache},
 }
+
+// ReferrersTag returns the name of the tag under which the referrers of a manifest are listed:
+// its digest with a dash. Signatures, SBOMs and attestations of cosign's have more behind it.
+func ReferrersTag(digest string) string { return strings.Replace(digest, ":", "-", 1) }
 
 // number returns the kind's place in kinds.
 func (k Kind) number() uint8 {

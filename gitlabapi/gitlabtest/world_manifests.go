@@ -93,15 +93,10 @@ func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
 		layer.Annotations = map[string]string{"in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2"}
 		return g.putIndex("image-provenance-index", image, g.putImage(config, layer))
 	case KindMultiArch:
-		var children []*manifest
-		for _, architecture := range []string{"amd64", "arm64"} {
-			config := bytes.ReplaceAll(recorded("image-config-blob", created), []byte(`"amd64"`), []byte(`"`+architecture+`"`))
-			children = append(children, g.putImage(config, g.blob("application/vnd.oci.image.layer.v1.tar+gzip", layers()[1].body)))
-		}
-		return g.putIndex("image-multiarch-index", children...)
+		return g.putIndex("image-multiarch-index", g.putImages(created)...)
 	case KindDockerList:
-		image := g.manifestOf(KindDockerImage, created)
-		child := descriptor{MediaType: image.mediaType, Digest: image.digest, Size: int64(len(image.body)), Platform: &platform{"amd64", "linux"}}
+		child := g.manifestOf(KindDockerImage, created).described()
+		child.Platform = &platform{"amd64", "linux"}
 		return g.put(document{MediaType: typeDockerList, Manifests: []descriptor{child}})
 	case KindArtifact:
 		config := g.blob("application/vnd.cncf.helm.config.v1+json",
@@ -111,7 +106,61 @@ func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
 	case KindManifestMissing:
 		return nil
 	}
+	return g.oddManifestOf(kind, created)
+}
+
+// oddManifestOf does the same for what BuildKit and Docker do not push.
+func (g *registry) oddManifestOf(kind Kind, created time.Time) *manifest {
+	const bundle = "application/vnd.dev.sigstore.bundle.v0.3+json"
+	children := func(all ...*manifest) *manifest {
+		index := document{MediaType: typeOCIIndex}
+		for _, m := range all {
+			index.Manifests = append(index.Manifests, m.described())
+		}
+		return g.put(index)
+	}
+	switch kind {
+	case KindReferrers:
+		config := g.blob("application/vnd.oci.empty.v1+json", []byte("{}"))
+		child := g.put(document{
+			MediaType: typeOCIManifest, ArtifactType: bundle,
+			Config: &config, Layers: []descriptor{g.blob(bundle, []byte(`{"mediaType":"`+bundle+`"}`))},
+		}).described()
+		child.ArtifactType = bundle
+		return g.put(document{MediaType: typeOCIIndex, Manifests: []descriptor{child}})
+	case KindSignature:
+		payload := []byte(`{"critical":{"type":"cosign container image signature"}}`)
+		return g.putImage(reproducible("", payload), g.blob("application/vnd.dev.cosign.simplesigning.v1+json", payload))
+	case KindKanikoCache:
+		body := layers()[1].body
+		return g.putImage(reproducible("linux", body), g.blob("application/vnd.oci.image.layer.v1.tar+gzip", body))
+	case KindBareIndex:
+		return children(g.putImages(created)...)
+	case KindNestedIndex:
+		return children(g.manifestOf(KindMultiArch, created), g.manifestOf(KindAttestedImage, created))
+	}
 	panic(fmt.Sprintf("gitlabtest: no kind of tag is called %q", string(kind)))
+}
+
+// reproducible is a config that is the same however often it is made.
+func reproducible(system string, layer []byte) []byte {
+	return fmt.Appendf(nil, `{"architecture":"","created":"0001-01-01T00:00:00Z","os":%q,"config":{},"rootfs":{"type":"layers","diff_ids":[%q]}}`,
+		system, digestOf(layer))
+}
+
+// putImages stores an image for each of two architectures.
+func (g *registry) putImages(created time.Time) []*manifest {
+	var images []*manifest
+	for _, architecture := range []string{"amd64", "arm64"} {
+		config := bytes.ReplaceAll(recorded("image-config-blob", created), []byte(`"amd64"`), []byte(`"`+architecture+`"`))
+		images = append(images, g.putImage(config, g.blob("application/vnd.oci.image.layer.v1.tar+gzip", layers()[1].body)))
+	}
+	return images
+}
+
+// described refers to a manifest.
+func (m *manifest) described() descriptor {
+	return descriptor{MediaType: m.mediaType, Digest: m.digest, Size: int64(len(m.body))}
 }
 
 // putRecorded stores a fixture with its config.

@@ -25,11 +25,19 @@ type RandomWorld struct {
 	// Protected is the share of tags with a protected name, of every kind; a
 	// repository has each name once.
 	Protected float64
+	// Odd is the share of tags that BuildKit and Docker do not push: referrers, signatures,
+	// kaniko's caches, indexes without platforms or of indexes.
+	Odd float64
 	// Deleting is the share of repositories with a status.
 	Deleting float64
 	// EmptyCounterparts is the share of cache repositories with a counterpart that has no
 	// tags.
 	EmptyCounterparts float64
+	// Newest is the date of the newest tags, from which the others go back by weeks; zero for
+	// [Created].
+	Newest time.Time
+	// Repushed is the share of tags that were pushed last a day after Newest.
+	Repushed float64
 }
 
 // Dead are shares of the tags of those repositories in which a reason can
@@ -46,7 +54,7 @@ func Random(seed uint64, regime Regime) RandomWorld {
 		Projects: 6, EmptyProjects: 2, Archived: 1, Disabled: 1, Forbidden: 1, NotMember: 1,
 		RepositoriesPerProject: [2]int{1, 6}, TagsPerRepository: [2]int{0, 14},
 		Dead:      Dead{DetailsMissing: 0.2, RepositoryMissing: 0.6, TagMissing: 0.3},
-		Protected: 0.1, Deleting: 0.1, EmptyCounterparts: 0.1,
+		Protected: 0.1, Odd: 0.1, Deleting: 0.1, EmptyCounterparts: 0.1,
 	}
 }
 
@@ -94,7 +102,29 @@ func (d *draw) between(bounds [2]int) int {
 func pick[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values))] }
 
 // date draws one of few dates, so that manifests are shared.
-func (d *draw) date() time.Time { return Created.AddDate(0, 0, -7*d.rand.IntN(32)) }
+func (d *draw) date() time.Time { return d.newest().AddDate(0, 0, -7*d.rand.IntN(32)) }
+
+func (d *draw) newest() time.Time {
+	if d.Newest.IsZero() {
+		return Created
+	}
+	return d.Newest
+}
+
+// odd draws a tag of a kind that BuildKit and Docker do not push.
+func (d *draw) odd() (string, Kind) {
+	hash := fmt.Sprintf("%016x%016x%016x%016x", d.rand.Uint64(), d.rand.Uint64(), d.rand.Uint64(), d.rand.Uint64())
+	switch kind := pick(d.rand, KindReferrers, KindSignature, KindKanikoCache, KindBareIndex, KindNestedIndex); kind {
+	case KindReferrers:
+		return "sha256-" + hash, kind
+	case KindSignature:
+		return "sha256-" + hash + ".sig", kind
+	case KindKanikoCache:
+		return hash, kind
+	default:
+		return "", kind
+	}
+}
 
 // dated draws a kind of tag that has a date on LEGACY.
 func (d *draw) dated() Kind {
@@ -223,8 +253,8 @@ func (d *draw) plainTag() (string, Kind) {
 // protectedExamples are names that are never touched.
 var protectedExamples = []string{"latest", "v1.2.3", "main", "master", "v2.0.0-rc.1", "v..", "vendor.js.map"}
 
-// fill adds as many tags as were drawn: protected ones, ones whose details are missing, and
-// those that ordinary draws, which may also name them.
+// fill adds as many tags as were drawn: protected ones, odd ones, ones whose details are
+// missing, and those that ordinary draws, which may also name them.
 func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kind)) {
 	protected := slices.Clone(protectedExamples)
 	for range d.between(d.TagsPerRepository) {
@@ -233,6 +263,8 @@ func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kin
 		case len(protected) > 0 && d.chance(d.Protected):
 			name, kind = protected[0], kinds[d.rand.IntN(len(kinds))].kind
 			protected = protected[1:]
+		case d.chance(d.Odd):
+			name, kind = d.odd()
 		case d.chance(d.Dead.DetailsMissing):
 			kind = pick(d.rand, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindAttestedImage, KindMultiArch, KindCacheIndex, KindCacheList, KindManifestMissing)
 		default:
@@ -241,7 +273,10 @@ func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kin
 		if name == "" {
 			name = names.next()
 		}
-		r.AddTagAt(name, kind, d.date())
+		t := r.AddTagAt(name, kind, d.date())
+		if d.Repushed > 0 && d.chance(d.Repushed) {
+			t.Pushed = d.newest().AddDate(0, 0, 1)
+		}
 	}
 }
 

@@ -58,6 +58,8 @@ type TruthRules struct {
 	DeleteKinds []string
 	// Orphans is undated, any, off, or auto: undated on LEGACY, any on DATABASE.
 	Orphans string
+	// CachesOnly: of the tags without counterpart only build caches of BuildKit's go.
+	CachesOnly bool
 }
 
 // originalRules are those of the program that this one replaces. On DATABASE details are
@@ -100,6 +102,8 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 		return counterpartPresent
 	case !undated && orphans != "any":
 		return datedOrphan
+	case rules.CachesOnly && !kinds[kind].cache:
+		return healthy
 	case c.counterpart == nil:
 		return counterpartRepositoryMissing
 	default:
@@ -118,6 +122,8 @@ func (rules TruthRules) judgeMissing(kind Kind) verdict {
 		shown = "attested-image"
 	case KindManifestMissing:
 		shown = "missing-manifest"
+	case KindReferrers, KindBareIndex, KindNestedIndex:
+		shown = "artifact" // which is never among those that go
 	}
 	named := rules.DeleteKinds
 	if named == nil {
@@ -136,10 +142,14 @@ func (rules TruthRules) judgeMissing(kind Kind) verdict {
 var (
 	protectedNames = []string{"latest", "master", "main"}
 	protectedRegex = regexp.MustCompile(`^v.*\..*\..*`)
+	// digestName is how tags are called that belong to the manifest of a digest: signatures,
+	// SBOMs, lists of referrers. A registry may take such a name for the digest.
+	digestName = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
 )
 
+// isProtected says whether a tag stays for its name, under whatever rules.
 func isProtected(tag string) bool {
-	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
+	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag) || digestName.MatchString(tag)
 }
 
 // beingDeleted says whether GitLab is removing the whole repository.

@@ -42,6 +42,8 @@ func TestTruthOfEveryKind(t *testing.T) {
 		gitlabtest.KindCacheManifest: undated, gitlabtest.KindArtifact: undated,
 		gitlabtest.KindAttestedImage: gone, gitlabtest.KindMultiArch: gone, gitlabtest.KindCacheIndex: gone,
 		gitlabtest.KindCacheList: gone, gitlabtest.KindManifestMissing: gone,
+		gitlabtest.KindReferrers: gone, gitlabtest.KindBareIndex: gone, gitlabtest.KindNestedIndex: gone,
+		gitlabtest.KindSignature: dated, gitlabtest.KindKanikoCache: dated,
 	} {
 		w, web := oneRepository(gitlabtest.Legacy, "web")
 		cache := web.Project().AddRepository("web.cache")
@@ -73,7 +75,9 @@ func TestTruthOfEveryKind(t *testing.T) {
 func TestProtectedNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"latest": true, "master": true, "main": true, "v1.2.3": true, "v..": true, "vendor.js.map": true,
-		"Latest": false, "latest-1": false, "v1": false, "v1.2": false, "V1.2.3": false, "1.2.3": false, "xv1.2.3": false,
+		"sha256-" + strings.Repeat("0", 64): true, "sha256-" + strings.Repeat("f", 64) + ".sig": true, "sha256-" + strings.Repeat("0", 63): false,
+		"x-sha256-" + strings.Repeat("0", 64): false,
+		"Latest":                              false, "latest-1": false, "v1": false, "v1.2": false, "V1.2.3": false, "1.2.3": false, "xv1.2.3": false,
 	} {
 		w, web := oneRepository(gitlabtest.Legacy, "web")
 		web.AddTag(name, gitlabtest.KindManifestMissing)
@@ -195,6 +199,7 @@ func TestVerdictsUnderOtherRules(t *testing.T) {
 	undated := gitlabtest.TruthRules{ByRegistry: true, Orphans: "undated"}
 	anyOrphan := gitlabtest.TruthRules{ByRegistry: true, Orphans: "any"}
 	off := gitlabtest.TruthRules{ByRegistry: true, Orphans: "off"}
+	caches := gitlabtest.TruthRules{ByRegistry: true, CachesOnly: true}
 	more := gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"multi-arch"}}
 	for _, test := range []struct {
 		name   string
@@ -218,6 +223,15 @@ func TestVerdictsUnderOtherRules(t *testing.T) {
 		{"a list is what Rails makes of it", gitlabtest.Legacy, plain, gitlabtest.KindDockerList, healthy, hasCounter, astray, astray},
 		{"all orphans on database", gitlabtest.Database, plain, gitlabtest.KindImage, healthy, hasCounter, noTag, noCounter},
 		{"but undated there are none", gitlabtest.Database, undated, gitlabtest.KindCacheManifest, healthy, hasCounter, astray, astray},
+		{"an index of no platforms stays", gitlabtest.Legacy, plain, gitlabtest.KindBareIndex, healthy, healthy, healthy, healthy},
+		{"one of indexes", gitlabtest.Legacy, more, gitlabtest.KindNestedIndex, healthy, healthy, healthy, healthy},
+		{"one of referrers", gitlabtest.Legacy, anyOrphan, gitlabtest.KindReferrers, healthy, healthy, healthy, healthy},
+		{"without the registry none does", gitlabtest.Legacy, gitlabtest.TruthRules{}, gitlabtest.KindBareIndex, missing, missing, missing, missing},
+		{"a chart is an orphan", gitlabtest.Legacy, plain, gitlabtest.KindArtifact, healthy, hasCounter, noTag, noCounter},
+		{"unless only caches are", gitlabtest.Legacy, caches, gitlabtest.KindArtifact, healthy, hasCounter, healthy, healthy},
+		{"as caches are", gitlabtest.Legacy, caches, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
+		{"on database, too", gitlabtest.Database, caches, gitlabtest.KindKanikoCache, healthy, hasCounter, healthy, healthy},
+		{"where indexes are caches", gitlabtest.Database, caches, gitlabtest.KindCacheIndex, healthy, hasCounter, noTag, noCounter},
 		{"no kinds on database", gitlabtest.Database, plain, gitlabtest.KindAttestedImage, healthy, hasCounter, noTag, noCounter},
 	} {
 		verdicts := everyKind(test.regime).VerdictsUnder(test.rules)

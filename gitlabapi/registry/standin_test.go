@@ -94,6 +94,11 @@ var kindsOfTheStandIn = map[gitlabtest.Kind]manifest.Kind{
 	gitlabtest.KindArtifact:        manifest.KindArtifact,
 	gitlabtest.KindManifestMissing: manifest.KindMissingManifest,
 	gitlabtest.KindDockerList:      manifest.KindMultiArch,
+	gitlabtest.KindReferrers:       manifest.KindArtifact,
+	gitlabtest.KindSignature:       manifest.KindArtifact,
+	gitlabtest.KindBareIndex:       manifest.KindArtifact,
+	gitlabtest.KindNestedIndex:     manifest.KindArtifact,
+	gitlabtest.KindKanikoCache:     manifest.KindImage,
 }
 
 // TestKindsOfTheStandIn reads a tag of each kind in every way.
@@ -138,12 +143,86 @@ func checkDates(t *testing.T, r *registry.Registry, tag string, m manifest.Manif
 	if m.Newest.IsZero() == isCache || isCache && !m.Newest.Equal(gitlabtest.Created) {
 		t.Errorf("%s: newest layer of %v", tag, m.Newest)
 	}
+	created, dated, err := r.Created(t.Context(), "group/app/web", m)
+	want, undated := gitlabtest.Created, false
+	switch gitlabtest.Kind(tag) {
+	case gitlabtest.KindArtifact, gitlabtest.KindReferrers:
+		want, undated = time.Time{}, true
+	case gitlabtest.KindSignature, gitlabtest.KindKanikoCache:
+		want = time.Time{}
+	}
+	if err != nil || dated == undated || !created.Equal(want) || manifest.SaysAge(created) == want.IsZero() {
+		t.Errorf("%s: created %v, dated: %v, %v", tag, created, dated, err)
+	}
 	if m.ConfigDigest == "" {
 		return
 	}
-	created, dated, err := r.ConfigCreated(t.Context(), "group/app/web", m.ConfigDigest)
-	if err != nil || dated != (m.Kind == manifest.KindImage) {
-		t.Errorf("%s: created %v, dated: %v, %v", tag, created, dated, err)
+	config, says, err := r.ConfigCreated(t.Context(), "group/app/web", m.ConfigDigest)
+	if !isCache && (err != nil || says != dated || !config.Equal(created)) || isCache && says {
+		t.Errorf("%s: its config was created %v, dated: %v, %v", tag, config, says, err)
+	}
+}
+
+// TestAgesOfTheStandIn: the age of a tag is that of what it was made of, whatever its kind.
+func TestAgesOfTheStandIn(t *testing.T) {
+	made := time.Date(2025, time.May, 4, 3, 2, 1, 0, time.UTC)
+	w := gitlabtest.NewWorld(gitlabtest.Legacy)
+	repository := w.AddProject("group/app").AddRepository("web")
+	kinds := []gitlabtest.Kind{
+		gitlabtest.KindImage, gitlabtest.KindDockerImage, gitlabtest.KindDockerList, gitlabtest.KindAttestedImage, gitlabtest.KindMultiArch,
+		gitlabtest.KindBareIndex, gitlabtest.KindNestedIndex, gitlabtest.KindCacheIndex, gitlabtest.KindCacheList, gitlabtest.KindCacheManifest,
+	}
+	for i, kind := range kinds {
+		repository.AddTagAt(string(kind), kind, made.AddDate(0, 0, i))
+	}
+	_, _, r := connect(t, w)
+	for i, kind := range kinds {
+		m, err := r.Manifest(t.Context(), "group/app/web", string(kind))
+		created, dated, createdErr := r.Created(t.Context(), "group/app/web", m)
+		if err != nil || createdErr != nil || !dated || !created.Equal(made.AddDate(0, 0, i)) {
+			t.Errorf("%s: %v, dated: %t, %v, %v", kind, created, dated, err, createdErr)
+		}
+	}
+}
+
+// TestLostChildOfTheStandIn is an error, and not the lack of a date.
+func TestLostChildOfTheStandIn(t *testing.T) {
+	w := gitlabtest.NewWorld(gitlabtest.Legacy)
+	w.AddProject("group/app").AddRepository("web").AddTag("x", gitlabtest.KindAttestedImage)
+	byDigest := regexp.MustCompile(`/manifests/sha256:`)
+	_, _, r := connect(t, w, gitlabtest.WithFaults(gitlabtest.Fault{Path: byDigest, Effect: gitlabtest.Reply(404,
+		`{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Name":"group/app/web","Revision":"sha256:0"}}]}`)}))
+	m, err := r.Manifest(t.Context(), "group/app/web", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, dated, err := r.Created(t.Context(), "group/app/web", m); dated || !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, registry.ErrManifestNotFound) {
+		t.Errorf("dated: %t, %v", dated, err)
+	}
+}
+
+// TestNamesTakenForDigests: a registry that sends the image for the tag named after it does not
+// make it the tag's manifest.
+func TestNamesTakenForDigests(t *testing.T) {
+	w := gitlabtest.NewWorld(gitlabtest.Legacy)
+	repository := w.AddProject("group/app").AddRepository("web")
+	repository.AddTag("image", gitlabtest.KindImage)
+	s, _, r := connect(t, w)
+	image, err := r.Manifest(t.Context(), "group/app/web", "image")
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := gitlabtest.ReferrersTag(image.Digest)
+	if err := s.Push("group/app", "web", name, gitlabtest.KindReferrers); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := r.Manifest(t.Context(), "group/app/web", name); err != nil || m.Kind != manifest.KindArtifact {
+		t.Errorf("got %q, %v", m.Kind, err)
+	}
+	repository.AddTag(name, gitlabtest.KindReferrers)
+	_, _, r = connect(t, w, gitlabtest.WithNamesTakenForDigests())
+	if m, err := r.Manifest(t.Context(), "group/app/web", name); err == nil {
+		t.Errorf("%s is taken for a tag of %s", image.Digest, m.Kind)
 	}
 }
 
