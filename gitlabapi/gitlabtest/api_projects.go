@@ -62,14 +62,15 @@ func (s *Server) projectsByOffset(c *call, in func(*project) bool) *answer {
 	return c.showProjects(offsetPage(c, projects[:c.shorten(len(projects))]))
 }
 
-// filtered returns the projects that the call's filters leave, by id. The token's user is
-// a developer in every project that it is a member of.
+// filtered returns the projects that the call's filters leave, by id. In every project that
+// the token's user is a member of it has the same role.
 func (s *Server) filtered(c *call, in func(*project) bool) []*project {
 	level := c.number("min_access_level", 0)
 	var left []*project
 	for _, p := range s.state.projects {
 		switch {
-		case !in(p), c.query.Has("archived") && c.flag("archived") != p.Archived, level > 30, level > 0 && p.NotMember:
+		case !in(p), c.query.Has("archived") && c.flag("archived") != p.Archived,
+			level > 30+10*int(s.options.role), level > 0 && p.NotMember:
 		default:
 			left = append(left, p)
 		}
@@ -162,7 +163,7 @@ func (c *call) shownProject(p *project) map[string]any {
 			"full_path": p.group.Path, "parent_id": p.group.parentID(), "web_url": c.instance() + "/groups/" + p.group.Path,
 		},
 		"container_registry_image_prefix": c.registryHost() + "/" + p.Path,
-		"archived":                        p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
+		"topics":                          append([]string{}, p.Topics...), "archived": p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
 	}
 }
 

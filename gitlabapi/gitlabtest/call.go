@@ -31,6 +31,7 @@ type call struct {
 	configUnreadable    bool
 	cut                 func(total int) int
 	cutBody             bool
+	halved              bool      // the body ends in its middle, and seems whole
 	realm               string    // that the registry names for tokens
 	manifest            *manifest // that is served in place of every other
 	graphql             graphqlFaults
@@ -57,7 +58,7 @@ func (s *Server) newCall(at host, w http.ResponseWriter, r *http.Request) *call 
 	c.resolveRoute(at)
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	c.token = cmp.Or(r.Header.Get("PRIVATE-TOKEN"), bearer)
-	if c.route == tokenRoute {
+	if c.route == tokenRoute || c.route == gitRoute {
 		_, c.token, _ = r.BasicAuth()
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -163,6 +164,9 @@ func (c *call) write(a *answer) {
 			body = append(body, '\n') // as the registry's encoder does
 		}
 	}
+	if c.halved {
+		body = body[:len(body)/2]
+	}
 	c.status = a.status
 	header := c.writer.Header()
 	for name, values := range c.header {
@@ -242,9 +246,14 @@ func unavailable() *answer {
 	return registryFailure(http.StatusServiceUnavailable, "UNAVAILABLE", "service unavailable", nil)
 }
 
-// tagProtected has no WWW-Authenticate, which tells it from a token that ran out.
+// tagProtected and tagImmutable have no WWW-Authenticate, which tells them from a token that ran
+// out.
 func tagProtected() *answer {
 	return registryFailure(http.StatusUnauthorized, "PROTECTED_TAG", "insufficient permissions to alter protected tag", nil)
+}
+
+func tagImmutable() *answer {
+	return registryFailure(http.StatusUnauthorized, "IMMUTABLE_TAG", "insufficient permissions to alter immutable tag", nil)
 }
 
 func manifestUnknown(message string, detail any) *answer {

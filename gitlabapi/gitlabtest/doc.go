@@ -12,7 +12,7 @@
 //   - The world (world*.go) is what there is before the first request: projects,
 //     repositories and tags, each with the truth about what has to become of it.
 //     A [World] is built by hand, or by [RandomWorld], [EvenWorld] or [DemoWorld].
-//   - The server (server.go, api_*.go, graphql*.go, registry_*.go) answers
+//   - The server (server.go, api_*.go, git.go, graphql*.go, registry_*.go) answers
 //     requests. [New] copies a world into a [Server], an [net/http.Handler] that
 //     changes only its own copy (state.go, store.go): one world can serve many
 //     servers, one after the other or at once.
@@ -24,6 +24,9 @@
 // pushed; their layers, and the children of indexes, were not kept and are made up, so that
 // every digest in them can be asked for. Blobs cannot be pushed, but manifests can: a tag
 // that was deleted is brought back by its bytes.
+//
+// Of a project's Git repository there are the names of its branches and tags: over REST, and as
+// Git over HTTP lists them.
 //
 // /api/graphql executes queries and mutations against an excerpt of GitLab's schema,
 // schema.graphql. Before anything else becomes of an operation, it is measured: what kind it
@@ -52,7 +55,7 @@
 // # Limits
 //
 // Access levels, visibility and sharing between groups are reduced to what
-// the fields of [Project] say; a public project gives tokens for its registry to
+// the fields of [Project] and [WithRole] say; a public project gives tokens for its registry to
 // members only, and GraphQL answers nothing without a token. Nothing
 // that a real GitLab does in the background happens here: a repository marked for
 // deletion stays as it is, and manifests without a tag are never collected.

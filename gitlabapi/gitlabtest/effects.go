@@ -107,6 +107,9 @@ func Cut() Effect { return answering(func(*call) *answer { panic(http.ErrAbortHa
 // answer.
 func CutBody() Effect { return changing(func(c *call) { c.cutBody = true }) }
 
+// Halve serves the first half of the answer's body as if it were all of it.
+func Halve() Effect { return changing(func(c *call) { c.halved = true }) }
+
 // CutList serves only the first n items of a list, as if it ended there.
 func CutList(n int) Effect {
 	return changing(func(c *call) { c.cut = func(int) int { return n } })
@@ -222,6 +225,8 @@ type graphqlFaults struct {
 	mutationsThatWork int
 	nullProjects      int
 	nullRepositories  int
+	nullRules         int
+	nullEnvironments  int
 	skipped           int
 	unnamed           int
 	extraNames        []string
@@ -274,6 +279,15 @@ func NullProjects(nth int) Effect { return changing(func(c *call) { c.graphql.nu
 // project of each page, without an error.
 func NullRepositories(nth int) Effect {
 	return changing(func(c *call) { c.graphql.nullRepositories = nth })
+}
+
+// NullRules makes the connection of rules for protected tags null for every n-th project of each
+// page, without an error.
+func NullRules(nth int) Effect { return changing(func(c *call) { c.graphql.nullRules = nth }) }
+
+// NullEnvironments makes every n-th environment of each page null, without an error.
+func NullEnvironments(nth int) Effect {
+	return changing(func(c *call) { c.graphql.nullEnvironments = nth })
 }
 
 // SkipDeletions skips every n-th tag of each mutation: it is neither deleted

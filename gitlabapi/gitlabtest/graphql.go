@@ -34,13 +34,28 @@ var graphqlRoute = &route{
 var graphqlSDL string
 
 // The schemas are parsed once for all servers: which one is asked stands in the
-// context. The old one is of before projects knew how many repositories they have.
+// context.
 var (
 	graphqlSchema = sync.OnceValue(func() *graphql.Schema { return parseSchema(graphqlSDL) })
-	oldSchema     = sync.OnceValue(func() *graphql.Schema {
-		return parseSchema(strings.Replace(graphqlSDL, "  containerRepositoriesCount: Int!\n", "", 1))
-	})
+	oldSchemas    sync.Map // by the fields that they lack
 )
+
+// oldSchema is the schema of before some fields, each with its type.
+func oldSchema(without []string) *graphql.Schema {
+	key := strings.Join(without, " ")
+	if schema, parsed := oldSchemas.Load(key); parsed {
+		return schema.(*graphql.Schema)
+	}
+	sdl := graphqlSDL
+	for _, name := range without {
+		typeName, field, _ := strings.Cut(name, ".")
+		form := regexp.MustCompile(`(?m)^(type ` + typeName + ` \{\n(?:  .*\n)*?)  ` + field + `[(:].*\n`)
+		mustBe(form.MatchString(sdl), "the schema has no field %q", name)
+		sdl = form.ReplaceAllString(sdl, "$1")
+	}
+	schema, _ := oldSchemas.LoadOrStore(key, parseSchema(sdl))
+	return schema.(*graphql.Schema)
+}
 
 func parseSchema(sdl string) *graphql.Schema {
 	return graphql.MustParseSchema(sdl, &graphqlRoot{}, graphql.Tracer(meter{}), graphql.UseFieldResolvers())
@@ -192,8 +207,8 @@ func (s *Server) answerGraphQL(c *call) *answer {
 		return o.refused
 	}
 	schema := graphqlSchema()
-	if s.options.noRepositoriesCount {
-		schema = oldSchema()
+	if len(s.options.withoutFields) > 0 {
+		schema = oldSchema(s.options.withoutFields)
 	}
 	response := o.execute(schema, c.request.Context())
 	c.violation = cmp.Or(c.violation, o.violated())
@@ -246,12 +261,21 @@ func (o *operation) violated() string {
 }
 
 // complexityLimit is by default what GitLab lets a signed-in user have.
-func (s *Server) complexityLimit() int { return cmp.Or(s.options.complexityLimit, 250) }
+func (s *Server) complexityLimit() int {
+	limit := 250
+	if s.options.role == Administrator {
+		limit = 300
+	}
+	return cmp.Or(s.options.complexityLimit, limit)
+}
 
 // connections hold lists. Whatever stands in one counts twice, once more for each
 // connection around that: GitLab multiplies by the page size, but so that it
 // hardly ever shows, and here it does not matter at all.
-var connections = map[string]bool{"Query.projects": true, "Project.containerRepositories": true}
+var connections = map[string]bool{
+	"Query.projects": true, "Project.containerRepositories": true,
+	"Project.containerProtectionTagRules": true, "Project.environments": true,
+}
 
 // costs are those of fields that do not cost 1. Connections cost 8, so that one
 // with nodes { id } and nothing else comes to the 12 that were measured; a count comes to
@@ -260,6 +284,8 @@ var connections = map[string]bool{"Query.projects": true, "Project.containerRepo
 var costs = map[string]int{
 	"Query.projects":                          8,
 	"Project.containerRepositories":           8,
+	"Project.containerProtectionTagRules":     8,
+	"Project.environments":                    8,
 	"Project.containerRepositoriesCount":      4,
 	"Mutation.destroyContainerRepositoryTags": 10,
 }
@@ -311,8 +337,11 @@ func (meter) TraceField(ctx context.Context, _, typeName, field string, _ bool, 
 
 // sample has one of everything, for the meter.
 var sample = sync.OnceValue(func() *call {
-	w := NewWorld(Legacy)
-	w.AddProject("group/app").AddRepository("")
+	w := NewWorld(Database)
+	p := w.AddProject("group/app")
+	p.AddRepository("")
+	p.ProtectionRules = []ProtectionRule{{Pattern: "x"}}
+	p.Environments = []Environment{{Name: "production", Ref: "main"}}
 	return &call{server: New(w), request: &http.Request{Host: "sample"}}
 })
 

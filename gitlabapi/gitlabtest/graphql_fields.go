@@ -60,12 +60,31 @@ func (graphqlRoot) Projects(ctx context.Context, args struct {
 		if isNth(o.call.graphql.nullProjects, i) {
 			return nil
 		}
-		return &projectNode{
-			o: o, project: p, index: i,
-			ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
-			Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled),
-		}
+		return o.node(i, p)
 	})
+}
+
+// Project resolves Query.project: null where there is none.
+func (graphqlRoot) Project(ctx context.Context, args struct{ FullPath graphql.ID }) *projectNode {
+	o := operationIn(ctx)
+	p := o.call.server.state.byPath[string(args.FullPath)]
+	if o.measuring() {
+		p = o.call.server.state.projects[0]
+	}
+	if p == nil || isNth(o.call.graphql.nullProjects, 0) {
+		return nil
+	}
+	return o.node(0, p)
+}
+
+// node presents a project, the i-th of its page.
+func (o *operation) node(i int, p *project) *projectNode {
+	topics := append([]string{}, p.Topics...)
+	return &projectNode{
+		o: o, project: p, index: i,
+		ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
+		Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled), Topics: &topics,
+	}
 }
 
 // projectNode is a Project. What may be seen at all shows all of these fields,
@@ -79,6 +98,7 @@ type projectNode struct {
 	FullPath                 graphql.ID
 	Archived                 *bool
 	ContainerRegistryEnabled *bool
+	Topics                   *[]string
 }
 
 // ContainerRepositoriesCount resolves containerRepositoriesCount. Rails counts
@@ -115,6 +135,105 @@ type repositoryNode struct {
 	ID                   repositoryID
 	Name, Path, Location string
 	Status               *string
+}
+
+// hasRuleAbove says whether the user is too low for a rule of a project, whichever tags that is
+// about: mutations are refused then, where REST deletes what no rule protects.
+func (s *Server) hasRuleAbove(p *project) bool {
+	return slices.ContainsFunc(p.rules, func(r protectionRule) bool { return !r.Immutable && s.options.role < r.Delete })
+}
+
+// ruleNode is a ContainerProtectionTagRule.
+type ruleNode struct {
+	TagNamePattern              string
+	MinimumAccessLevelForPush   *string
+	MinimumAccessLevelForDelete *string
+	Immutable                   bool
+}
+
+// ContainerProtectionTagRules resolves containerProtectionTagRules, newest first: those who may
+// not see rules see none.
+func (n *projectNode) ContainerProtectionTagRules(args pageArguments) (*connection[*ruleNode], error) {
+	if isNth(n.o.call.graphql.nullRules, n.index) {
+		return nil, nil
+	}
+	rules := n.project.rules
+	if !n.o.measuring() && n.o.call.server.options.role < Maintainer {
+		rules = nil
+	}
+	numbers := make([]int64, len(rules))
+	for i := range numbers {
+		numbers[i] = int64(i + 1)
+	}
+	id := func(number int64) int64 { return number }
+	return connect(n.o, numbers, false, id, args, func(_ int, number int64) *ruleNode {
+		r := rules[number-1]
+		node := &ruleNode{TagNamePattern: r.Pattern, Immutable: r.Immutable}
+		if !r.Immutable {
+			node.MinimumAccessLevelForPush = new(strings.ToUpper(accessLevels[r.Push]))
+			node.MinimumAccessLevelForDelete = new(strings.ToUpper(accessLevels[r.Delete]))
+		}
+		return node
+	})
+}
+
+// environmentNode is an Environment.
+type environmentNode struct {
+	environment Environment
+
+	ID    graphql.ID
+	Name  string
+	State string
+}
+
+// deploymentNode is a Deployment.
+type deploymentNode struct {
+	Ref, SHA *string
+	Tag      *bool
+}
+
+// Environments resolves environments, newest first.
+func (n *projectNode) Environments(args struct {
+	States *[]string
+	pageArguments
+}) (*connection[*environmentNode], error) {
+	var numbers []int64
+	for i, e := range n.project.Environments {
+		if args.States == nil || slices.Contains(*args.States, e.state()) {
+			numbers = append(numbers, int64(i+1))
+		}
+	}
+	if args.States != nil {
+		for _, state := range *args.States {
+			if !slices.Contains([]string{"available", "stopping", "stopped"}, state) {
+				return nil, n.o.violate("Requested states are invalid")
+			}
+		}
+	}
+	id := func(number int64) int64 { return number }
+	return connect(n.o, numbers, false, id, args.pageArguments, func(i int, number int64) *environmentNode {
+		if isNth(n.o.call.graphql.nullEnvironments, i) {
+			return nil
+		}
+		e := n.project.Environments[number-1]
+		return &environmentNode{environment: e, ID: graphql.ID(globalID("Environment", n.project.ID*1000+number)), Name: e.Name, State: e.state()}
+	})
+}
+
+func (e Environment) state() string {
+	if e.Stopped {
+		return "stopped"
+	}
+	return "available"
+}
+
+// LastDeployment resolves lastDeployment. All deployments here were successful.
+func (n *environmentNode) LastDeployment(args struct{ Status string }) *deploymentNode {
+	e := n.environment
+	if args.Status != "SUCCESS" || e.Ref == "" {
+		return nil
+	}
+	return &deploymentNode{Ref: &e.Ref, SHA: &e.SHA, Tag: &e.Tag}
 }
 
 const (
@@ -161,16 +280,16 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	case len(asked) > maxTagNames:
 		return nil, o.violate("Number of tags is greater than %d", maxTagNames)
 	case r == nil || r.project.unreadable() || r.project.Archived || r.project.NotMember ||
-		!slices.Contains(s.options.tokens[o.call.token], "api"):
+		!slices.Contains(s.options.tokens[o.call.token], "api"), s.hasRuleAbove(r.project):
 		return nil, errNotAvailable
-	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(name) }):
+	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(r.project, name) }):
 		result.Errors = []string{"cannot delete protected tag(s)"}
 		return result, nil
 	}
 	var deleted, refused []string
 	unreachable := false
 	for i, name := range asked {
-		if slices.Contains(asked[:i], name) || s.protects(name) || isNth(faults.skipped, i) {
+		if slices.Contains(asked[:i], name) || s.protects(r.project, name) || isNth(faults.skipped, i) {
 			continue
 		}
 		switch _, err := s.removeTag(o.call, r, name); {

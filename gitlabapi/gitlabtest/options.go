@@ -14,24 +14,27 @@ type Option func(*options)
 
 type options struct {
 	// What the instance is.
-	tokens              map[string][]string
-	seed                uint64
-	clock               func() time.Time
-	ratePerMinute       int
-	log                 bool
-	externalURL         string
-	basePath            string
-	registryHost        string
-	openRegistry        bool
-	realRegistry        string
-	protectedTags       *regexp.Regexp
-	complexityLimit     int
-	noGraphQL           bool
-	noRepositoriesCount bool
-	oldRegistry         bool
-	namesAreDigests     bool
-	indexDetails        IndexDetails
-	goneIsMissing       bool
+	tokens          map[string][]string
+	seed            uint64
+	clock           func() time.Time
+	ratePerMinute   int
+	log             bool
+	externalURL     string
+	basePath        string
+	registryHost    string
+	openRegistry    bool
+	realRegistry    string
+	protectedTags   *regexp.Regexp
+	complexityLimit int
+	noGraphQL       bool
+	role            Role
+	withoutFields   []string
+	noRulesOverREST bool
+	noGit           bool
+	oldRegistry     bool
+	namesAreDigests bool
+	indexDetails    IndexDetails
+	goneIsMissing   bool
 
 	// What is wrong with it.
 	faults        []Fault
@@ -146,18 +149,70 @@ func WithProtectedTags(names *regexp.Regexp) Option {
 	return func(o *options) { o.protectedTags = names }
 }
 
-// protects says whether a protected-tag rule holds for a tag.
-func (s *Server) protects(tag string) bool {
-	return s.options.protectedTags != nil && s.options.protectedTags.MatchString(tag)
+// WithRole sets the role of the tokens' user in every project that it is a member of; by default
+// it is a Developer. Rules for protected tags hold those whose role is too low and are shown to
+// Maintainers and higher; an Administrator is held by immutable ones only.
+func WithRole(r Role) Option { return func(o *options) { o.role = r } }
+
+// WithoutProtectionRules makes the instance one from before projects had rules for protected
+// tags: neither GraphQL nor REST knows them. To ask is no violation.
+func WithoutProtectionRules() Option {
+	return func(o *options) {
+		WithoutFields("Project.containerProtectionTagRules")(o)
+		WithoutProtectionRulesOverREST()(o)
+	}
 }
+
+// WithoutProtectionRulesOverREST lets GraphQL alone know the rules, as before GitLab 18.7.
+func WithoutProtectionRulesOverREST() Option { return func(o *options) { o.noRulesOverREST = true } }
+
+// WithoutGit refuses Git over HTTP, as an instance does that has it switched off.
+func WithoutGit() Option { return func(o *options) { o.noGit = true } }
+
+// WithoutFields takes fields from GraphQL's schema, such as Project.topics, as in versions from
+// before them. To ask for one is no violation.
+func WithoutFields(fields ...string) Option {
+	return func(o *options) { o.withoutFields = append(o.withoutFields, fields...) }
+}
+
+// keeps returns the answer of the registry when the user may not push or delete a tag, nil when
+// it may.
+func (s *Server) keeps(p *project, tag string, needed func(ProtectionRule) Role) *answer {
+	switch {
+	case s.options.protectedTags != nil && s.options.protectedTags.MatchString(tag):
+		return tagProtected()
+	case p == nil:
+		return nil
+	}
+	held := false
+	for _, r := range p.rules {
+		switch {
+		case !r.protects(tag):
+		case r.Immutable:
+			return tagImmutable()
+		case s.options.role < needed(r.ProtectionRule):
+			held = true
+		}
+	}
+	if held {
+		return tagProtected()
+	}
+	return nil
+}
+
+func toPush(r ProtectionRule) Role   { return r.Push }
+func toDelete(r ProtectionRule) Role { return r.Delete }
+
+// protects says whether the user may not delete a tag.
+func (s *Server) protects(p *project, tag string) bool { return s.keeps(p, tag, toDelete) != nil }
 
 // WithoutGraphQL makes GraphQL a 404, as where a proxy does not let it through.
 func WithoutGraphQL() Option { return func(o *options) { o.noGraphQL = true } }
 
 // WithoutRepositoriesCount takes containerRepositoriesCount from projects, as in
 // versions of GitLab before it. To ask for it is no violation.
-func WithoutRepositoriesCount() Option { return func(o *options) { o.noRepositoriesCount = true } }
+func WithoutRepositoriesCount() Option { return WithoutFields("Project.containerRepositoriesCount") }
 
 // WithComplexityLimit sets what an operation may cost; by default 250, as for a
-// signed-in user.
+// signed-in user, and 300 for an [Administrator].
 func WithComplexityLimit(limit int) Option { return func(o *options) { o.complexityLimit = limit } }

@@ -138,11 +138,12 @@ func (s *Server) deleteManifest(c *call) *answer {
 		return registryFailure(http.StatusMethodNotAllowed, "UNSUPPORTED", "The operation is unsupported.", nil)
 	}
 	r, refused := s.storedAt(c)
+	kept := s.keeps(s.state.projectOf(c.params["path"]), reference, toDelete)
 	switch {
 	case refused != nil:
 		return refused
-	case s.protects(reference):
-		return tagProtected()
+	case kept != nil:
+		return kept
 	case r == nil:
 		return tagUnknown(reference)
 	}
@@ -202,6 +203,7 @@ func (s *Server) putManifest(c *call) *answer {
 	r, refused := s.knownAt(c)
 	reference := c.params["reference"]
 	byDigest := digestForm.MatchString(reference)
+	kept := s.keeps(s.state.projectOf(c.params["path"]), reference, toPush)
 	switch {
 	case refused != nil:
 		return refused
@@ -209,8 +211,8 @@ func (s *Server) putManifest(c *call) *answer {
 		return registryFailure(http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content", nil)
 	case !byDigest && !validTag(reference):
 		return noRegistryPage(http.StatusNotFound)
-	case !byDigest && s.protects(reference):
-		return tagProtected()
+	case !byDigest && kept != nil:
+		return kept
 	}
 	for _, digest := range m.references() {
 		if !r.stored.has(digest) {

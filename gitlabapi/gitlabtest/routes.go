@@ -46,6 +46,9 @@ var routes = []*route{
 	endpoint("GET", "/groups/:id/projects", groupProjectsParameters, (*Server).listGroupProjects),
 	endpoint("GET", "/groups/:id/registry/repositories", pageParameters, (*Server).listGroupRepositories),
 	endpoint("GET", "/projects/:id/registry/repositories", pageParameters, (*Server).listRepositories),
+	endpoint("GET", "/projects/:id/registry/protection/tag/rules", nil, (*Server).listProtectionRules),
+	endpoint("GET", "/projects/:id/repository/branches", pageParameters, (*Server).listBranches),
+	endpoint("GET", "/projects/:id/repository/tags", pageParameters, (*Server).listGitTags),
 	endpoint("GET", tagsTemplate, tagsParameters, (*Server).listTags),
 	endpoint("GET", tagTemplate, nil, (*Server).showTag),
 	endpoint("DELETE", tagTemplate, nil, (*Server).deleteTag),
@@ -66,6 +69,8 @@ func (c *call) resolveRoute(at host) {
 		among, sent = []*route{tokenRoute}, tokenRoute.template
 	case sent == base+graphqlPath:
 		among, sent = []*route{graphqlRoute}, graphqlPath
+	case strings.HasPrefix(sent, base+"/") && strings.HasSuffix(sent, ".git/info/refs"):
+		among, sent = []*route{gitRoute}, strings.TrimPrefix(sent, base)
 	case below && strings.HasPrefix(rest, "/"):
 		among, sent = routes, rest
 	}

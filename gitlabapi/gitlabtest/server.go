@@ -113,7 +113,7 @@ func (s *Server) serveAt(at host, w http.ResponseWriter, r *http.Request) {
 // its headers are on every answer, and it is Rails' alone; then the faults,
 // the route, the token, the parameters, and only then what was asked for.
 func (s *Server) answer(c *call) *answer {
-	if s.options.ratePerMinute > 0 && !c.registry {
+	if s.options.ratePerMinute > 0 && !c.registry && c.route != gitRoute { // Git has a limit of its own
 		if a := s.limiter.take(c, s.options.ratePerMinute); a != nil {
 			return a
 		}

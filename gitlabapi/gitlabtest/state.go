@@ -3,6 +3,7 @@ package gitlabtest
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -32,6 +33,43 @@ type pushed struct {
 type project struct {
 	Project
 	repositories []*repository // by id
+	rules        []protectionRule
+}
+
+// protectionRule is a rule that has been read.
+type protectionRule struct {
+	ProtectionRule
+	matches *regexp.Regexp // nil for every name
+}
+
+func (r protectionRule) protects(tag string) bool {
+	return r.matches == nil || r.matches.MatchString(tag)
+}
+
+// protects says whether any rule protects a tag, whoever it is protected from.
+func (p *project) protects(tag string) bool {
+	return slices.ContainsFunc(p.rules, func(r protectionRule) bool { return r.protects(tag) })
+}
+
+const (
+	maxRules   = 5
+	maxPattern = 100
+)
+
+// rulesOf reads the rules of a project.
+func rulesOf(p *Project) []protectionRule {
+	mustBe(len(p.ProtectionRules) <= maxRules, "%s has more than %d rules", p.Path, maxRules)
+	var rules []protectionRule
+	for _, r := range p.ProtectionRules {
+		mustBe(r.Pattern != "" && len(r.Pattern) <= maxPattern, "%s has a rule whose pattern is empty or too long", p.Path)
+		matches, err := regexp.Compile(r.Pattern)
+		if err != nil {
+			matches = nil
+		}
+		r.Push, r.Delete = max(r.Push, Maintainer), max(r.Delete, Maintainer)
+		rules = append(rules, protectionRule{r, matches})
+	}
+	return rules
 }
 
 // repository is Rails' row of a container repository.
@@ -56,6 +94,9 @@ func newState(w *World, manifests bool) *state {
 	for _, p := range w.Projects {
 		row := &project{Project: *p}
 		row.Repositories = nil // from here on what is stored counts
+		if w.Regime == Database {
+			row.rules = rulesOf(p)
+		}
 		st.projects = append(st.projects, row)
 		st.byID[p.ID], st.byPath[p.Path] = row, row
 		for _, r := range p.Repositories {

@@ -34,7 +34,7 @@ type Stats struct {
 // [Server.Requests] keeps.
 type Request struct {
 	Method   string
-	Path     string // decoded, below /api/v4; whole at the registry, /jwt/auth and /api/graphql
+	Path     string // decoded, below /api/v4; whole at the registry, /jwt/auth, /api/graphql and for Git
 	Query    string // raw
 	Endpoint string // as in [Stats]
 	Registry bool   // the registry is asked

@@ -61,9 +61,52 @@ type Project struct {
 	// Forbidden: it is listed like any other, but its registry answers 403.
 	Forbidden    bool
 	Repositories []*Repository
+	// Branches and GitTags are names in its Git repository.
+	Branches, GitTags []string
+	Environments      []Environment
+	Topics            []string
+	// ProtectionRules are at most five. Only a registry with a database has such rules, and a
+	// server of the other regime leaves them out.
+	ProtectionRules []ProtectionRule
 
 	world *World
 	group *Group
+}
+
+// Environment is a place that a project is deployed to.
+type Environment struct {
+	Name    string
+	Stopped bool
+	// Ref and SHA are what was last deployed with success; both are empty when nothing was. Tag
+	// says that Ref is a Git tag.
+	Ref, SHA string
+	Tag      bool
+}
+
+// Role is what a user may do in a project, or on the whole instance.
+type Role int
+
+// The roles that matter, from the lowest.
+const (
+	Developer Role = iota
+	Maintainer
+	Owner
+	Administrator // of the instance
+)
+
+// accessLevels are how GitLab names the roles in rules.
+var accessLevels = [...]string{Maintainer: "maintainer", Owner: "owner", Administrator: "admin"}
+
+// ProtectionRule protects the tags of all repositories of a project whose names match: from
+// those whose role is lower than it says, and nobody else.
+type ProtectionRule struct {
+	// Pattern is one of RE2, and matches anywhere in a name. What Go cannot read of that
+	// matches every name.
+	Pattern string
+	// Push and Delete are the lowest roles that may, at least Maintainer.
+	Push, Delete Role
+	// Immutable rules hold everybody, whatever the roles are.
+	Immutable bool
 }
 
 // Repository is a container repository.

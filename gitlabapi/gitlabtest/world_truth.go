@@ -74,6 +74,9 @@ type tagContext struct {
 	regime  Regime
 	reached bool // something can be deleted in the repository
 	cache   bool // it is a cache repository
+	// protects says of a name that a rule of the project protects it. Whether GitLab would hold
+	// the token's user to the rule does not matter.
+	protects func(tag string) bool
 	// counterpart says whether the counterpart has a tag; nil when there is
 	// no counterpart.
 	counterpart func(tag string) bool
@@ -92,7 +95,7 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 	switch {
 	case !c.reached:
 		return outOfReach
-	case isProtected(name):
+	case isProtected(name) || c.protects(name):
 		return protected
 	case missing:
 		return rules.judgeMissing(kinds[kind].kind)
@@ -168,7 +171,7 @@ func (st *state) contextOf(r *repository) tagContext {
 	around := tagContext{
 		regime:  st.regime,
 		reached: !p.Archived && !p.unreadable() && !p.NotMember && !beingDeleted(r.status),
-		cache:   strings.HasSuffix(r.name, cacheSuffix),
+		cache:   strings.HasSuffix(r.name, cacheSuffix), protects: p.protects,
 	}
 	if other := p.repository(strings.TrimSuffix(r.name, cacheSuffix)); around.cache && other != nil {
 		around.counterpart = func(tag string) bool {
