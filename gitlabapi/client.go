@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 	"golang.org/x/time/rate"
@@ -26,7 +27,16 @@ type Client struct {
 	throttle *throttle.Client
 	gitlab   *gitlab.Client
 	graphQL  *graphQL
+	lacks    *lacks
 	priority throttle.Priority
+	topics   bool
+}
+
+// lacks is what a client has found out that its instance does not have, or not for its token.
+// It is asked for once.
+type lacks struct {
+	git      atomic.Bool // a token that Git over HTTP takes
+	tagRules atomic.Bool // rules for protected tags over REST
 }
 
 // New returns a client. It sends nothing yet.
@@ -45,7 +55,7 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the client of %s: %w", t.URL().Redacted(), err)
 	}
-	return &Client{throttle: t, gitlab: c, graphQL: newGraphQL()}, nil
+	return &Client{throttle: t, gitlab: c, graphQL: newGraphQL(), lacks: new(lacks)}, nil
 }
 
 // Throttle returns what the client's requests go through, for clients of the registry.
@@ -59,6 +69,14 @@ func (c *Client) Stats() throttle.Stats { return c.throttle.Stats() }
 func (c *Client) Recheck() *Client {
 	view := *c
 	view.priority = throttle.Recheck
+	return &view
+}
+
+// WithTopics returns the same client, which fills [Project.Topics]: to ask for them makes a
+// query of projects cost more.
+func (c *Client) WithTopics() *Client {
+	view := *c
+	view.topics = true
 	return &view
 }
 

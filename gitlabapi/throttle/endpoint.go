@@ -14,6 +14,7 @@ type endpoint int
 const (
 	atRegistry  endpoint = iota // not GitLab's API: none of its limits is about it
 	jwtAuth                     // /jwt/auth
+	gitHTTP                     // Git over HTTP has a limit of its own
 	graphQL                     // counts as web where that is limited
 	projectList                 // the list of projects has a limit of its own
 	groupLists                  // so have the lists of groups
@@ -33,6 +34,8 @@ func endpointOf(req *http.Request, to Server) endpoint {
 	switch {
 	case strings.HasSuffix(path, "/jwt/auth"):
 		return jwtAuth
+	case strings.HasSuffix(path, ".git/info/refs"):
+		return gitHTTP
 	case strings.HasSuffix(path, "/api/graphql"):
 		return graphQL
 	case !isRead:
