@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -271,7 +272,7 @@ func TestProjectsAndGroups(t *testing.T) {
 	c := connect(t, s)
 	want := gitlabapi.Project{ID: app.ID, Path: "group/sub/my.app-1", Registry: true, Repositories: -1}
 	for _, name := range []string{"group/sub/my.app-1", fmt.Sprint(app.ID)} {
-		if got, err := c.Project(t.Context(), name); err != nil || got != want {
+		if got, err := c.Project(t.Context(), name); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("Project(%q) = %+v, %v, want %+v", name, got, err, want)
 		}
 	}

@@ -22,6 +22,7 @@ const (
 	listingProjects     operation = iota // pages of projects
 	listingRepositories                  // the repositories of several projects
 	deletingTags                         // tags of several repositories
+	listingDeployments                   // what is deployed from a project
 	operations
 )
 
@@ -36,7 +37,7 @@ type graphQL struct {
 }
 
 // optionalFields are those without which a query is still of use.
-var optionalFields = []string{countField, userField}
+var optionalFields = []string{countField, userField, topicsField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{

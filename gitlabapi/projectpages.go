@@ -21,6 +21,8 @@ const (
 	// userField is whose token it is. An old version does not refuse a token that it does
 	// not take: it shows what is public.
 	userField = "currentUser"
+	// topicsField is what a project's topics are. Old versions do not know it.
+	topicsField = "topics"
 	// maxCursor is more than any cursor of GitLab has, in bytes.
 	maxCursor = 4096
 	// pagesWithoutCounts is how many pages are read without counts after one whose counts did
@@ -121,11 +123,12 @@ type projectsData struct {
 }
 
 type projectNode struct {
-	ID       string `json:"id"`
-	FullPath string `json:"fullPath"`
-	Archived bool   `json:"archived"`
-	Registry *bool  `json:"containerRegistryEnabled"`
-	Count    *int   `json:"containerRepositoriesCount"`
+	ID       string   `json:"id"`
+	FullPath string   `json:"fullPath"`
+	Archived bool     `json:"archived"`
+	Registry *bool    `json:"containerRegistryEnabled"`
+	Count    *int     `json:"containerRepositoriesCount"`
+	Topics   []string `json:"topics"`
 }
 
 // projectPage asks for what follows a position. Beside an error the page has no projects, but
@@ -138,6 +141,9 @@ func (c *Client) projectPage(ctx context.Context, membership, counts bool, at *p
 		}
 		if counts && c.graphQL.knows(countField) {
 			fields += " " + countField
+		}
+		if c.topics && c.graphQL.knows(topicsField) {
+			fields += " " + topicsField
 		}
 		if c.graphQL.knows(userField) {
 			more = userField + " { id } "
@@ -201,7 +207,7 @@ func (at *projectPosition) read(data *projectsData) (page projectPage, problem s
 func (n *projectNode) project() (Project, bool) {
 	project := Project{
 		ID: parseGlobalID(projectIDs, n.ID), Path: n.FullPath, Archived: n.Archived,
-		Registry: n.Registry == nil || *n.Registry, Repositories: -1,
+		Registry: n.Registry == nil || *n.Registry, Repositories: -1, Topics: n.Topics,
 	}
 	if n.Count != nil && *n.Count >= 0 {
 		project.Repositories = *n.Count

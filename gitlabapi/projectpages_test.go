@@ -84,7 +84,7 @@ func TestProjectPages(t *testing.T) {
 		}
 	}
 	anything := []string{"full", "bare"}
-	all := []operation{listingProjects, listingRepositories, deletingTags}
+	all := []operation{listingProjects, listingRepositories, deletingTags, listingDeployments}
 	for _, test := range []struct {
 		name     string
 		projects int

@@ -22,15 +22,22 @@ type Project struct {
 	Registry bool
 	// Repositories is how many container repositories it has, -1 where that is not known.
 	Repositories int
+	// Topics are those of the project when they were asked for ([Client.WithTopics]): empty
+	// where it has none, and nil where they are not known.
+	Topics []string
 }
 
-func projectOf(p *gitlab.Project) Project {
+func (c *Client) projectOf(p *gitlab.Project) Project {
 	registry := p.ContainerRegistryAccessLevel != gitlab.DisabledAccessControl
 	if p.ContainerRegistryAccessLevel == "" {
 		//lint:ignore SA1019 old versions say nothing else
 		registry = p.ContainerRegistryEnabled
 	}
-	return Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry, Repositories: -1}
+	project := Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry, Repositories: -1}
+	if c.topics {
+		project.Topics = p.Topics
+	}
+	return project
 }
 
 // Projects lists the projects that the token can see, by ascending id; with
@@ -94,7 +101,7 @@ func (c *Client) projectPages(ctx context.Context, list listing[*gitlab.Project]
 			}
 			projects := make([]Project, len(page.items))
 			for i, project := range page.items {
-				projects[i] = projectOf(project)
+				projects[i] = c.projectOf(project)
 			}
 			if !yield(projects, nil) {
 				return
@@ -130,7 +137,7 @@ func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 		err = c.failure(http.MethodGet, "/projects/"+url.PathEscape(name), resp, err)
 		return Project{}, fmt.Errorf("reading project %s: %w", name, err)
 	}
-	return projectOf(project), nil
+	return c.projectOf(project), nil
 }
 
 // Group checks that there is a group of that id or full path which the token can see.
