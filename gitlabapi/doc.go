@@ -5,5 +5,7 @@
 //   - page links that lead to another host are refused;
 //   - GraphQL says in one answer what REST says in many: it is asked for projects, for the
 //     repositories of several, and to delete tags of several repositories. What it does not give
-//     whole comes over REST, and everything where it is not available.
+//     whole comes over REST, and everything where it is not available;
+//   - what is not known is never told as absent: the zero [Protection] protects everything, and
+//     the zero [References] lack nothing.
 package gitlabapi

@@ -26,6 +26,8 @@ type fakeInstance struct {
 	restOnly map[int64]int
 	// restOverlap is by how much REST begins earlier than it is asked to, once.
 	restOverlap int64
+	// rules answers when rules for protected tags are asked for over REST; nil for one rule.
+	rules func(*http.Request) *http.Response
 
 	mu    sync.Mutex
 	asked []string
@@ -132,12 +134,22 @@ func (k *fakeInstance) listed(q *query) []any {
 				"id": globalID(repositoryIDs, r.ID), "name": r.Name, "path": r.Path, "location": r.Host + "/" + r.Path, "status": nil,
 			})
 		}
-		nodes = append(nodes, object{"id": globalID(projectIDs, p.ID), "containerRepositories": object{
-			"nodes": repositories, "pageInfo": object{"hasNextPage": p.Repositories > pageSize, "endCursor": "x"},
-		}})
+		node := object{"id": globalID(projectIDs, p.ID)}
+		if strings.Contains(q.Query, "containerRepositories") {
+			node["containerRepositories"] = object{
+				"nodes": repositories, "pageInfo": object{"hasNextPage": p.Repositories > pageSize, "endCursor": "x"},
+			}
+		}
+		if strings.Contains(q.Query, rulesField) {
+			node[rulesField] = object{"nodes": []any{object{"tagNamePattern": ruleOf(p.ID)}}, "pageInfo": object{"hasNextPage": false, "endCursor": "x"}}
+		}
+		nodes = append(nodes, node)
 	}
 	return nodes
 }
+
+// ruleOf is the pattern by which a project protects tags.
+func ruleOf(id int64) string { return fmt.Sprintf("^keep-%d$", id) }
 
 // repositoriesIn returns the repositories of a project, and some more.
 func repositoriesIn(p Project, more int) []Repository {
@@ -163,6 +175,13 @@ func (k *fakeInstance) rest(req *http.Request) (*http.Response, error) {
 		for _, r := range repositoriesIn(page[0], k.restOnly[number]) {
 			answer = append(answer, object{"id": r.ID, "project_id": number, "name": r.Name, "path": r.Path, "location": r.Host + "/" + r.Path})
 		}
+	} else if id, ok := strings.CutSuffix(strings.TrimPrefix(req.URL.Path, "/api/v4/projects/"), "/registry/protection/tag/rules"); ok {
+		k.asked = append(k.asked, "rules "+id)
+		number, _ := strconv.ParseInt(id, 10, 64)
+		if k.rules != nil {
+			return k.rules(req), nil
+		}
+		answer = []object{{"id": 1, "project_id": number, "tag_name_pattern": ruleOf(number)}}
 	} else {
 		k.asked = append(k.asked, "REST")
 		after, _ := strconv.ParseInt(req.URL.Query().Get("id_after"), 10, 64)

@@ -34,10 +34,12 @@ type graphQL struct {
 	lacking  sync.Map                // those of the optional fields that the version does not know
 	projects requestSize             // how many projects are listed by one request
 	names    requestSize             // how many names of tags stand in one request, in all its mutations
+	// rulesApart is set where repositories and rules together are too complex for a query.
+	rulesApart atomic.Bool
 }
 
 // optionalFields are those without which a query is still of use.
-var optionalFields = []string{countField, userField, topicsField}
+var optionalFields = []string{countField, userField, topicsField, rulesField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{

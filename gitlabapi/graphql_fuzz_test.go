@@ -56,11 +56,12 @@ func FuzzRepositoriesIn(f *testing.F) {
 		if json.Unmarshal(body, &data) != nil {
 			return
 		}
-		for id, repositories := range data.byProject(k.projects, nil) {
+		for id, listed := range data.byProject(k.projects, nil) {
 			page, _ := k.page(id-1, 1)
 			if len(page) == 0 || page[0].ID != id {
 				t.Fatalf("project was not asked for: %d", id)
 			}
+			repositories := listed.repositories
 			for i, r := range repositories {
 				if r.ID <= 0 || i > 0 && r.ID <= repositories[i-1].ID || r.ProjectID != id || !strings.HasPrefix(strings.ToLower(r.Path), strings.ToLower(page[0].Path)) {
 					t.Errorf("%+v", r)

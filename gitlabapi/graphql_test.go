@@ -114,17 +114,17 @@ func TestGraphQLFindsWhatRESTFinds(t *testing.T) {
 		queries, rest int // the most that there may be
 	}{
 		{"nothing", nil, 5 + 3, 1 + refusals},
-		{"no GraphQL", []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, 1, 5 + 500},
+		{"no GraphQL", []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, 1, 5 + 500 + 72},
 		{"no counts", []gitlabtest.Option{gitlabtest.WithoutRepositoriesCount()}, 6 + 10, 1 + refusals},
-		{"a low limit", []gitlabtest.Option{gitlabtest.WithComplexityLimit(80)}, 5 + 4, 1 + refusals},
-		{"a limit below everything", []gitlabtest.Option{gitlabtest.WithComplexityLimit(5)}, 3 + 5, 5 + 500},
+		{"a low limit", []gitlabtest.Option{gitlabtest.WithComplexityLimit(80)}, 5 + 3*3, 1 + refusals},
+		{"a limit below everything", []gitlabtest.Option{gitlabtest.WithComplexityLimit(5)}, 3 + 5 + 72, 5 + 500 + 72},
 		{"counts that time out", []gitlabtest.Option{fault(gitlabtest.CountTimeouts(0))}, 9 + 8, 1 + refusals},
 		{"counts that time out on large pages", []gitlabtest.Option{fault(gitlabtest.CountTimeouts(20))}, 15 + 8, 1 + refusals},
 		{"null projects", []gitlabtest.Option{fault(gitlabtest.NullProjects(9))}, 9 + 8, 10 + 500/8 + refusals},
 		{"null repositories", []gitlabtest.Option{fault(gitlabtest.NullRepositories(5))}, 5 + 3, 1 + 72/5 + refusals},
-		{"errors", []gitlabtest.Option{fault(gitlabtest.GraphQLErrors("Internal server error"))}, 3 + 25, 5 + 500},
-		{"timeouts", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(503, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500},
-		{"timeouts in words", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(200, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500},
+		{"errors", []gitlabtest.Option{fault(gitlabtest.GraphQLErrors("Internal server error"))}, 3 + 25, 5 + 500 + 72},
+		{"timeouts", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(503, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500 + 72},
+		{"timeouts in words", []gitlabtest.Option{fault(gitlabtest.GraphQLTimeout(200, 30*time.Second))}, 3 + 4 + 7 + 500/64, 5 + 500 + 72},
 		{"hiccups", []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Probability: 0.3, Effect: gitlabtest.Status(500)})}, 45, 5 + 500},
 	} {
 		t.Run(test.name, func(t *testing.T) {

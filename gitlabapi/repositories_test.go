@@ -29,9 +29,9 @@ func owning(n int) *fakeInstance {
 // that none is missing.
 func list(t *testing.T, k *fakeInstance, c *Client, counted bool) {
 	t.Helper()
-	want := []RepositoriesResult{}
+	var want [][]Repository
 	for _, p := range k.projects {
-		want = append(want, RepositoriesResult{Repositories: repositoriesIn(p, k.restOnly[p.ID])})
+		want = append(want, repositoriesIn(p, k.restOnly[p.ID]))
 	}
 	projects := slices.Clone(k.projects)
 	for i := range projects {
@@ -39,7 +39,19 @@ func list(t *testing.T, k *fakeInstance, c *Client, counted bool) {
 			projects[i].Repositories = -1
 		}
 	}
-	if diff := cmp.Diff(want, c.RepositoriesOf(t.Context(), projects)); diff != "" {
+	var got [][]Repository
+	for i, result := range c.RepositoriesOf(t.Context(), projects) {
+		if result.Err != nil {
+			t.Errorf("project %d: %v", projects[i].ID, result.Err)
+		}
+		if why := result.Protection.Unknown(); why != nil && !errors.Is(why, ErrNoProtection) {
+			t.Errorf("project %d: %v", projects[i].ID, why)
+		} else if why == nil && !result.Protection.Protects(fmt.Sprintf("keep-%d", projects[i].ID)) {
+			t.Errorf("project %d has the rules %v", projects[i].ID, result.Protection.Rules())
+		}
+		got = append(got, result.Repositories)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("repositories (-want +got):\n%.2000s", diff)
 	}
 }
@@ -64,17 +76,18 @@ func TestRepositoriesOf(t *testing.T) {
 		after    int // ProjectsAtOnce
 	}{
 		{name: "none", projects: 0, want: "", after: 50},
-		{name: "one", projects: 1, want: "1×REST 10", after: 50},
+		{name: "one", projects: 1, want: "1×REST 10, 1×rules 10", after: 50},
 		{name: "as many as fit", projects: 50, want: "1×list 50", after: 50},
-		{name: "more", projects: 151, want: "3×list 50, 1×REST 460", after: 50},
-		{name: "too complex for more than 12", projects: 50, spoil: over(12, tooComplex), want: "1×list 50, 1×list 25, 1×list 12, 1×list 14, 1×list 7, 1×list 9, 2×list 11", after: 15},
-		{name: "too complex for two", projects: 3, spoil: over(1, tooComplex), want: "1×list 3, " + eachOverREST(3), after: 1},
+		{name: "more", projects: 151, want: "3×list 50, 1×REST 460, 1×rules 460", after: 50},
+		{name: "too complex for more than 12", projects: 50, spoil: over(12, tooComplex), want: "2×list 50, 1×list 25, 2×list 12, 1×list 14, 2×list 7, 2×list 9, 4×list 11", after: 15},
+		{name: "too complex for two", projects: 3, spoil: over(1, tooComplex), want: "2×list 3, 1×REST 10, 1×list 1, 1×REST 13, 1×list 1, 1×REST 16, 1×list 1", after: 1},
 		{name: "a timeout", projects: 50, spoil: over(30, object{"errors": saying("Timeout on Query.projects"), "data": nil}), want: "1×list 50, 2×list 25", after: 29},
 		{name: "a schema without it", projects: 3, spoil: over(0, unknown("containerRepositories")), want: "1×list 3, " + eachOverREST(3), after: 1},
 		{name: "an error alone", projects: 3, spoil: over(0, object{"errors": saying("Internal server error")}), want: "1×list 3, " + eachOverREST(3), after: 50},
 		{name: "no endpoint", projects: 3, status: 404, want: "1×list 3, " + eachOverREST(3), after: 1},
 		{name: "a limit", projects: 3, status: 429, want: "1×list 3, " + eachOverREST(3), after: 50},
-		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, 1×REST 10, 1×REST 13, 1×REST 16, 1×REST 19, 1×REST 22, 1×REST 25", after: 1},
+		{name: "an outage", projects: 6, status: 502, want: "1×list 6, 1×list 3, 1×REST 10, 1×rules 10, 1×REST 13, 1×rules 13, 1×REST 16, 1×rules 16, " +
+			"1×REST 19, 1×rules 19, 1×REST 22, 1×rules 22, 1×REST 25, 1×rules 25", after: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := owning(test.projects)
@@ -123,13 +136,13 @@ func TestOthersDoNotKeepACallFromGoingOn(t *testing.T) {
 	others.Wait()
 }
 
-// eachOverREST is what is asked when each project is listed alone.
+// eachOverREST is what is asked when nothing of some projects came over GraphQL.
 func eachOverREST(n int) string {
-	var all []string
+	var repositories, rules []string
 	for _, p := range instanceWith(n).projects {
-		all = append(all, fmt.Sprintf("1×REST %d", p.ID))
+		repositories, rules = append(repositories, fmt.Sprintf("1×REST %d", p.ID)), append(rules, fmt.Sprintf("1×rules %d", p.ID))
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(append(repositories, rules...), ", ")
 }
 
 // TestWhatIsListedAlone spoils the answer for the second of three projects.
@@ -147,56 +160,63 @@ func TestWhatIsListedAlone(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		spoil func(answer object)
-		alone bool // the second project alone; else none
+		alone bool // the second project's repositories alone; else none
+		rules bool // its rules alone
 	}{
-		{"nothing", func(object) {}, false},
-		{"a null node", func(answer object) { inside(answer, "data", "projects", "nodes").([]any)[1] = nil }, true},
+		{"nothing", func(object) {}, false, false},
+		{"a null node", func(answer object) { inside(answer, "data", "projects", "nodes").([]any)[1] = nil }, true, true},
 		{"no node", func(answer object) {
 			projects := inside(answer, "data", "projects").(object)
 			nodes := projects["nodes"].([]any)
 			projects["nodes"] = []any{nodes[0], nodes[2]}
-		}, true},
+		}, true, true},
 		{"the node twice", func(answer object) {
 			projects := inside(answer, "data", "projects").(object)
 			projects["nodes"] = append(projects["nodes"].([]any), inside(answer, path...))
-		}, true},
+		}, true, true},
 		{"another order", func(answer object) {
 			nodes := inside(answer, "data", "projects", "nodes").([]any)
 			nodes[0], nodes[2] = nodes[2], nodes[0]
-		}, false},
+		}, false, false},
 		{"repositories in another order", func(answer object) {
 			slices.Reverse(inside(answer, below("containerRepositories", "nodes")...).([]any))
-		}, false},
+		}, false, false},
 		{"a project that was not asked for", func(answer object) {
 			projects := inside(answer, "data", "projects").(object)
 			projects["nodes"] = append(projects["nodes"].([]any), object{"id": "gid://gitlab/Project/99", "containerRepositories": nil})
-		}, false},
-		{"no repositories", set(nil, "containerRepositories"), true},
-		{"no list of them", set(nil, "containerRepositories", "nodes"), true},
-		{"no page info", set(nil, "containerRepositories", "pageInfo"), true},
-		{"half a page info", set(nil, "containerRepositories", "pageInfo", "hasNextPage"), true},
-		{"more of them", set(true, "containerRepositories", "pageInfo", "hasNextPage"), true},
-		{"fewer than there are", set([]any{}, "containerRepositories", "nodes"), true},
+		}, false, false},
+		{"no repositories", set(nil, "containerRepositories"), true, false},
+		{"no list of them", set(nil, "containerRepositories", "nodes"), true, false},
+		{"no page info", set(nil, "containerRepositories", "pageInfo"), true, false},
+		{"half a page info", set(nil, "containerRepositories", "pageInfo", "hasNextPage"), true, false},
+		{"more of them", set(true, "containerRepositories", "pageInfo", "hasNextPage"), true, false},
+		{"fewer than there are", set([]any{}, "containerRepositories", "nodes"), true, false},
 		{"one that is null", func(answer object) {
 			inside(answer, below("containerRepositories", "nodes")...).([]any)[0] = nil
-		}, true},
+		}, true, false},
 		{"the same twice", func(answer object) {
 			nodes := inside(answer, below("containerRepositories", "nodes")...).([]any)
 			nodes[1] = nodes[0]
-		}, true},
-		{"an id of something else", repository("id", "gid://gitlab/Project/13000"), true},
-		{"no path", repository("path", nil), true},
-		{"a path elsewhere", repository("path", "other/p1/r0"), true},
-		{"a path that is not its name", repository("path", "group/p1/r9"), true},
-		{"a name that is not its path", repository("name", nil), true},
-		{"a path in capitals", repository("path", "Group/P1/r0"), true},
-		{"a location elsewhere", repository("location", "registry.example/other/p1/r0"), true},
-		{"a location of two hosts", repository("location", "registry.example/x/group/p1/r0"), true},
-		{"an unknown status", repository("status", "DELETE_NEVER"), true},
-		{"one that could not be deleted", repository("status", "DELETE_FAILED"), false},
+		}, true, false},
+		{"an id of something else", repository("id", "gid://gitlab/Project/13000"), true, false},
+		{"no path", repository("path", nil), true, false},
+		{"a path elsewhere", repository("path", "other/p1/r0"), true, false},
+		{"a path that is not its name", repository("path", "group/p1/r9"), true, false},
+		{"a name that is not its path", repository("name", nil), true, false},
+		{"a path in capitals", repository("path", "Group/P1/r0"), true, false},
+		{"a location elsewhere", repository("location", "registry.example/other/p1/r0"), true, false},
+		{"a location of two hosts", repository("location", "registry.example/x/group/p1/r0"), true, false},
+		{"an unknown status", repository("status", "DELETE_NEVER"), true, false},
+		{"one that could not be deleted", repository("status", "DELETE_FAILED"), false, false},
 		{"an error about it", func(answer object) {
 			answer["errors"] = []any{object{"message": "odd", "path": []any{"projects", "nodes", 1, "containerRepositories"}}}
-		}, true},
+		}, true, true},
+		{"no rules", set(nil, rulesField), false, true},
+		{"no list of rules", set(nil, rulesField, "nodes"), false, true},
+		{"half a page info of rules", set(nil, rulesField, "pageInfo", "hasNextPage"), false, true},
+		{"more rules", set(true, rulesField, "pageInfo", "hasNextPage"), false, true},
+		{"a rule that is null", set([]any{nil}, rulesField, "nodes"), false, true},
+		{"a rule without a pattern", set([]any{object{"immutable": true}}, rulesField, "nodes"), false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			k := owning(3)
@@ -206,6 +226,9 @@ func TestWhatIsListedAlone(t *testing.T) {
 			want := "1×list 3"
 			if test.alone {
 				want += ", 1×REST 13"
+			}
+			if test.rules {
+				want += ", 1×rules 13"
 			}
 			if got := k.requests(); got != want {
 				t.Errorf("asked %s, want %s", got, want)

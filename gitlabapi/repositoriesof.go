@@ -17,7 +17,10 @@ const maxProjects = 50
 // A RepositoriesResult is what the listing of one project's repositories gave.
 type RepositoriesResult struct {
 	Repositories []Repository
-	Err          error
+	// Protection is that of the project's tags. Where there are no repositories it may not have
+	// been asked for.
+	Protection Protection
+	Err        error
 }
 
 // ProjectsAtOnce is how many projects [Client.RepositoriesOf] lists in one request just now; 1
@@ -33,6 +36,9 @@ func (c *Client) ProjectsAtOnce() int {
 // in the same order. Several go into one query, as many as GitLab finds not too complex.
 // A project whose part of the answer is missing, not whole or contradicts its count is
 // listed over REST, and that stands.
+//
+// The rules for protected tags come in the same query. Those of a project that it does not
+// give come over REST, in a request of their own.
 func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []RepositoriesResult {
 	results := make([]RepositoriesResult, 0, len(projects))
 	most := len(projects)
@@ -45,38 +51,71 @@ func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []Repos
 			continue
 		}
 		most = len(projects)
+		var unprotected []Project
 		for _, project := range asked {
-			repositories, ok := listed[project.ID]
-			result := RepositoriesResult{Repositories: repositories}
+			l := listed[project.ID]
+			result := RepositoriesResult{Repositories: l.repositories, Protection: l.protection}
 			switch {
-			case ok && len(repositories) >= project.Repositories:
+			case l.isWhole && len(l.repositories) >= project.Repositories:
 			case err != nil && isFinal(ctx, err):
 				result = RepositoriesResult{Err: err}
 			default:
 				result.Repositories, result.Err = c.ProjectRepositories(ctx, project.ID)
 			}
+			if result.Err == nil && !l.hasRules && len(result.Repositories) > 0 {
+				unprotected = append(unprotected, project)
+			}
 			results = append(results, result)
 		}
+		c.addProtections(ctx, asked, unprotected, results[len(results)-len(asked):])
 	}
 	return results
 }
 
-const repositoriesQuery = `query($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) { nodes { id containerRepositories(first: 100) ` +
-	`{ nodes { id name path location status } pageInfo { hasNextPage } } } } }`
+// addProtections completes the results of the projects that were asked for, some of which have
+// no protection yet.
+func (c *Client) addProtections(ctx context.Context, asked, some []Project, results []RepositoriesResult) {
+	protections := make(map[int64]Protection, len(some))
+	if c.graphQL.rulesApart.Load() {
+		for i, protection := range c.ProtectionsOf(ctx, some) {
+			protections[some[i].ID] = protection
+		}
+	} else {
+		for _, project := range some {
+			protections[project.ID] = c.protectionOverREST(ctx, project.ID)
+		}
+	}
+	for i, project := range asked {
+		protection, ok := protections[project.ID]
+		if !ok {
+			continue
+		}
+		results[i].Protection = protection
+		if why := protection.Unknown(); why != nil && isFinal(ctx, why) {
+			results[i] = RepositoriesResult{Err: why}
+		}
+	}
+}
+
+// What a query asks of projects that are named by their ids.
+const (
+	repositoriesPart = `containerRepositories(first: 100) { nodes { id name path location status } pageInfo { hasNextPage } } `
+	rulesPart        = rulesField + `(first: 100) { nodes { tagNamePattern } pageInfo { hasNextPage } } `
+)
 
 // repositoriesTogether lists the repositories of several projects by one query, as far
-// as the answer can be relied upon. A single project is cheaper over REST, which
-// does not end after a hundred.
-func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (map[int64][]Repository, error) {
+// as the answer can be relied upon. A single project is listed over REST, which does not end
+// after a hundred.
+func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (map[int64]listedProject, error) {
 	if len(projects) < 2 {
 		return nil, nil
 	}
-	ids := make([]string, len(projects))
-	for i, project := range projects {
-		ids[i] = globalID(projectIDs, project.ID)
+	together := !c.graphQL.rulesApart.Load()
+	data, err := c.askByID(ctx, projects, true, together)
+	if errors.Is(err, errTooComplex) && together && c.graphQL.knows(rulesField) {
+		c.graphQL.rulesApart.Store(true)
+		data, err = c.askByID(ctx, projects, true, false)
 	}
-	data, err := queryGraphQL[repositoriesData](c, c.reading(ctx), listingRepositories, func() string { return repositoriesQuery },
-		map[string]any{"ids": ids, "first": len(ids)})
 	c.graphQL.projects.observe(len(projects), err)
 	if data == nil {
 		return nil, err
@@ -85,12 +124,33 @@ func (c *Client) repositoriesTogether(ctx context.Context, projects []Project) (
 	return data.byProject(projects, says), nil
 }
 
+// askByID asks for the repositories of projects, for their rules where the version knows them, or
+// for both.
+func (c *Client) askByID(ctx context.Context, projects []Project, repositories, rules bool) (*repositoriesData, error) {
+	ids := make([]string, len(projects))
+	for i, project := range projects {
+		ids[i] = globalID(projectIDs, project.ID)
+	}
+	text := func() string {
+		fields := ""
+		if repositories {
+			fields += repositoriesPart
+		}
+		if rules && c.graphQL.knows(rulesField) {
+			fields += rulesPart
+		}
+		return "query($ids: [ID!], $first: Int) { projects(ids: $ids, first: $first) { nodes { id " + fields + "} } }"
+	}
+	return queryGraphQL[repositoriesData](c, c.reading(ctx), listingRepositories, text, map[string]any{"ids": ids, "first": len(ids)})
+}
+
 // repositoriesData is the answer to a query for the repositories of projects.
 type repositoriesData struct {
 	Projects struct {
 		Nodes []*struct {
 			ID                    string                      `json:"id"`
 			ContainerRepositories *connection[repositoryNode] `json:"containerRepositories"`
+			Rules                 *connection[ruleNode]       `json:"containerProtectionTagRules"`
 		} `json:"nodes"`
 	} `json:"projects"`
 }
@@ -103,26 +163,36 @@ type repositoryNode struct {
 	Status   string `json:"status"`
 }
 
-// byProject returns the repositories of those projects that were asked for, whose
-// listing is whole, and that no error concerns.
-func (d *repositoriesData) byProject(projects []Project, says *graphQLError) map[int64][]Repository {
+// A listedProject is what an answer says of a project, as far as it can be relied upon.
+type listedProject struct {
+	repositories []Repository
+	isWhole      bool // repositories are all that it has
+	protection   Protection
+	hasRules     bool // protection need not be asked for again
+}
+
+// byProject returns what an answer says of those projects that were asked for and that no error
+// concerns.
+func (d *repositoriesData) byProject(projects []Project, says *graphQLError) map[int64]listedProject {
 	asked := make(map[int64]Project, len(projects))
 	for _, project := range projects {
 		asked[project.ID] = project
 	}
-	listed := make(map[int64][]Repository, len(projects))
+	listed := make(map[int64]listedProject, len(projects))
 	seen := make(map[int64]bool, len(projects))
 	for i, node := range d.Projects.Nodes {
 		if node == nil {
 			continue
 		}
 		project, wanted := asked[parseGlobalID(projectIDs, node.ID)]
-		repositories, whole := decodeRepositories(node.ContainerRepositories, project)
 		switch {
 		case seen[project.ID]: // twice, it contradicts itself
 			delete(listed, project.ID)
-		case wanted && whole && !says.concerns(i):
-			listed[project.ID] = repositories
+		case wanted && !says.concerns(i):
+			var l listedProject
+			l.repositories, l.isWhole = decodeRepositories(node.ContainerRepositories, project)
+			l.protection, l.hasRules = decodeRules(node.Rules)
+			listed[project.ID] = l
 		}
 		seen[project.ID] = true
 	}
