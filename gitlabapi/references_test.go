@@ -198,9 +198,6 @@ func TestErrorsOfGitShowNoSecret(t *testing.T) {
 
 // TestReferencesAreBounded: a list without end is given up.
 func TestReferencesAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it reads 64 MiB")
-	}
 	w, p := withReferences(1, 0)
 	c := connect(t, gitlabtest.New(w), func(config *gitlabapi.Config) {
 		config.Transport = wiretest.Network(func(req *http.Request) (*http.Response, error) {

@@ -388,6 +388,8 @@ func TestEndpointOf(t *testing.T) {
 		"DELETE /api/v4/projects/7/registry/repositories/8/tags/v1":  writes,
 		"POST /api/graphql":                                          graphQL,
 		"GET /jwt/auth":                                              jwtAuth,
+		"GET /group/app.git/info/refs":                               gitHTTP,
+		"GET /gitlab/group/app.git/info/refs":                        gitHTTP,
 		"GET /":                                                      reads,
 	} {
 		method, path, _ := strings.Cut(path, " ")
