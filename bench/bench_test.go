@@ -14,7 +14,6 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // withRace reports whether the tests are built with the race detector.
@@ -80,10 +79,7 @@ func TestFormula(t *testing.T) {
 func checkFormula(t *testing.T, size gitlabtest.EvenWorld) {
 	t.Helper()
 	server := gitlabtest.New(size.World())
-	loop := &sequential{client: client(t, server), rules: defaultRules(), regime: policy.Known(policy.Legacy)}
-	if size.Regime == gitlabtest.Database {
-		loop.regime = policy.Known(policy.Database)
-	}
+	loop := &sequential{client: client(t, server), database: size.Regime == gitlabtest.Database}
 	if err := loop.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

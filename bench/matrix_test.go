@@ -5,10 +5,12 @@ import (
 	"regexp"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -20,12 +22,13 @@ var sources = []struct {
 	name   string
 	regime gitlabtest.Regime
 	verify pipeline.Verify
+	rules  *policy.File
 	truth  gitlabtest.TruthRules
 }{
-	{"legacy, API", gitlabtest.Legacy, pipeline.VerifyAPI, gitlabtest.TruthRules{}},
-	{"legacy, registry", gitlabtest.Legacy, pipeline.VerifyRegistry, gitlabtest.TruthRules{ByRegistry: true}},
-	{"database, API", gitlabtest.Database, pipeline.VerifyAPI, gitlabtest.TruthRules{}},
-	{"database, registry", gitlabtest.Database, pipeline.VerifyRegistry, gitlabtest.TruthRules{ByRegistry: true}},
+	{"legacy, API", gitlabtest.Legacy, pipeline.VerifyAPI, policy.Original(), gitlabtest.TruthRules{Original: true}},
+	{"legacy, registry", gitlabtest.Legacy, pipeline.VerifyRegistry, policy.Default(), byRegistry},
+	{"database, API", gitlabtest.Database, pipeline.VerifyAPI, policy.Default(), gitlabtest.TruthRules{}},
+	{"database, registry", gitlabtest.Database, pipeline.VerifyRegistry, policy.Default(), byRegistry},
 }
 
 // namedFault is something that goes wrong with an instance while it is walked.
@@ -89,7 +92,7 @@ func TestMatrix(t *testing.T) {
 				if fault.Effect != nil {
 					server.SetFaults(fault.Fault)
 				}
-				asked := walk(t, server, source.verify)
+				asked := walk(t, server, source.rules, source.verify)
 				wrong := 0
 				for _, tag := range server.Deleted() {
 					if _, rightly := dead[tag.String()]; !rightly {
@@ -109,15 +112,25 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// byRegistry is what is dead by the registry's word.
+var byRegistry = gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"cache-index", "attested-image", "missing-manifest"}}
+
 // walk runs the program's pipeline once, in fake time, and returns what it asked.
-func walk(t *testing.T, server *gitlabtest.Server, verify pipeline.Verify) report.Requests {
+func walk(t *testing.T, server *gitlabtest.Server, file *policy.File, verify pipeline.Verify) report.Requests {
 	t.Helper()
 	var asked report.Requests
 	synctest.Test(t, func(t *testing.T) {
 		c := client(t, server)
-		rules := defaultRules()
-		rules.DeleteKinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
-		options := pipeline.Options{Rules: rules, Workers: 16, Scope: pipeline.Scope{Membership: true}, Verify: verify}
+		time.Sleep(time.Until(gitlabtest.Created.AddDate(1, 0, 0))) // fake time begins before the tags were pushed
+		rules, err := policy.Compile(file, policy.Settings{
+			ProtectedTags: protectedNames, ProtectedTagsRegex: protectedPattern.String(), MinAge: 24 * time.Hour, ImageAge: 30 * 24 * time.Hour,
+			DeleteKinds: []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest},
+			Orphans:     policy.OrphansAuto,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		options := pipeline.Options{Rules: rules, CacheSuffix: ".cache", Workers: 16, Scope: pipeline.Scope{Membership: true}, Verify: verify}
 		if err := pipeline.Run(t.Context(), c, options, report.NewSummary(false)); err != nil {
 			t.Log("the run ended early:", err)
 		}

@@ -70,6 +70,9 @@ func (s setup) walkCommand(ctx context.Context, dir, url, reports string) *exec.
 		"GITLAB_URL="+url, "GITLAB_TOKEN="+token, "VERIFY="+s.Verify,
 		"CONCURRENCY="+strconv.Itoa(concurrency), "RATE_LIMIT="+strconv.Itoa(s.RateLimit),
 		"LOG_LEVEL=warn", "REPORT_DIR="+reports)
+	if s.Rules != "" {
+		command.Env = append(command.Env, "RULES="+s.Rules)
+	}
 	if s.DeleteKinds != "" {
 		command.Env = append(command.Env, "DELETE_KINDS="+s.DeleteKinds)
 	}

@@ -7,21 +7,24 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
+	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // sequential is the algorithm that the program replaces. It makes one request after the
 // other, at least one for every tag, and for every cache tag that may be an orphan it lists
 // the project's repositories and the counterpart's tags again. It believes every answer.
 type sequential struct {
-	client  *gitlabapi.Client
-	rules   policy.Rules
-	regime  policy.Fact[policy.Regime]
-	tags    int
-	deleted int
+	client *gitlabapi.Client
+	// database says that the registry has its metadata database: there each cache without image
+	// goes, with or without a date, as the program has it.
+	database bool
+	tags     int
+	deleted  int
 }
 
 // runSequential walks an instance and prints how many tags it saw and deleted, as JSON with
@@ -31,24 +34,21 @@ func runSequential(ctx context.Context, url, regime string, to io.Writer) error 
 	if err != nil {
 		return err
 	}
-	s := &sequential{client: client, rules: defaultRules(), regime: policy.Known(policy.Legacy)}
-	if regime == policy.Database.String() {
-		s.regime = policy.Known(policy.Database)
-	}
+	s := &sequential{client: client, database: regime == gitlabtest.Database.String()}
 	if err := s.run(ctx); err != nil {
 		return fmt.Errorf("walking sequentially: %w", err)
 	}
 	return json.NewEncoder(to).Encode(summary{Tags: s.tags, Deleted: s.deleted})
 }
 
-// defaultRules are the program's rules with its default settings.
-func defaultRules() policy.Rules {
-	return policy.Rules{
-		ProtectedNames:   []string{"latest", "master", "main"},
-		ProtectedPattern: regexp.MustCompile(`^v.*\..*\..*`),
-		CacheSuffix:      ".cache",
-		Orphans:          policy.OrphansAuto,
-	}
+var (
+	protectedNames   = []string{"latest", "master", "main"}
+	protectedPattern = regexp.MustCompile(`^v.*\..*\..*`)
+)
+
+// isProtected reports whether a tag is never touched.
+func isProtected(tag string) bool {
+	return slices.Contains(protectedNames, tag) || protectedPattern.MatchString(tag)
 }
 
 func (s *sequential) run(ctx context.Context) error {
@@ -88,31 +88,26 @@ func (s *sequential) project(ctx context.Context, project gitlabapi.Project) err
 	return nil
 }
 
-// tag decides by the program's own rules, so that both come to the same verdicts.
+// tag decides by the rules of the script, but for the dates where there is a database.
 func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, name string) error {
 	s.tags++
-	if s.rules.Protects(name) {
+	if isProtected(name) {
 		return nil
 	}
-	facts := policy.Facts{Repository: repository.Name, Tag: name, Listed: true, Regime: s.regime}
 	details, err := s.client.TagDetails(ctx, repository, name)
 	missing := errors.Is(err, gitlabapi.ErrTagNotFound)
 	if err != nil && !missing {
 		return err
 	}
-	facts.Missing = policy.Known(missing)
-	if !missing {
-		facts.Dated = policy.Known(details.Dated)
-	}
-	verdict, need := s.rules.Decide(facts)
-	if verdict.Action == policy.Undecided && need == policy.NeedCounterpart {
-		counterpart, _ := s.rules.CounterpartOf(repository.Name)
-		if facts.Counterpart, err = s.counterpart(ctx, repository.ProjectID, counterpart, name); err != nil {
+	dead := missing
+	if counterpart, isCache := strings.CutSuffix(repository.Name, ".cache"); !missing && isCache && (s.database || !details.Dated) {
+		there, err := s.counterpart(ctx, repository.ProjectID, counterpart, name)
+		if err != nil {
 			return err
 		}
-		verdict, _ = s.rules.Decide(facts)
+		dead = !there
 	}
-	if verdict.Action != policy.Delete {
+	if !dead {
 		return nil
 	}
 	s.deleted++
@@ -120,28 +115,20 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 }
 
 // counterpart looks for the image of a cache by listing everything again.
-func (s *sequential) counterpart(ctx context.Context, project int64, repository, tag string) (policy.Fact[policy.Counterpart], error) {
+func (s *sequential) counterpart(ctx context.Context, project int64, repository, tag string) (bool, error) {
 	repositories, err := s.client.ProjectRepositories(ctx, project)
 	if err != nil {
-		return policy.Unknown[policy.Counterpart](), err
+		return false, err
 	}
 	for _, candidate := range repositories {
 		if candidate.Name != repository {
 			continue
 		}
 		if candidate.Deleting {
-			return policy.Known(policy.CounterpartPresent), nil
+			return true, nil
 		}
 		tags, err := s.client.Tags(ctx, candidate)
-		if err != nil {
-			return policy.Unknown[policy.Counterpart](), err
-		}
-		for _, there := range tags {
-			if there.Name == tag {
-				return policy.Known(policy.CounterpartPresent), nil
-			}
-		}
-		return policy.Known(policy.CounterpartTagMissing), nil
+		return slices.ContainsFunc(tags, func(there gitlabapi.Tag) bool { return there.Name == tag }), err
 	}
-	return policy.Known(policy.CounterpartRepositoryMissing), nil
+	return false, nil
 }

@@ -14,6 +14,9 @@ type setup struct {
 	Latency time.Duration
 	// Verify is the setting VERIFY: verifyRegistry or verifyAPI.
 	Verify string
+	// Rules is the setting RULES; "" leaves it at its default. By GitLab's word alone, without the
+	// metadata database, only the original rules ask for each tag.
+	Rules string
 	// DeleteKinds is the setting DELETE_KINDS; "" leaves it at its default.
 	DeleteKinds string
 	// RateLimit is the setting RATE_LIMIT; 0 is no limit.
@@ -27,6 +30,7 @@ type setup struct {
 const (
 	verifyRegistry = "registry"
 	verifyAPI      = "api"
+	originalRules  = "original"
 
 	// usualLatency is what a request takes, where a row does not say another time. Real
 	// instances take longer, which would only slow the measurements down.
@@ -41,6 +45,9 @@ const (
 
 func (s setup) String() string {
 	who := "registry-gc, VERIFY=" + s.Verify
+	if s.Rules != "" {
+		who += ", RULES=" + s.Rules
+	}
 	if s.Sequential {
 		who = "the sequential algorithm"
 	}

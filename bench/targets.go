@@ -48,7 +48,7 @@ var (
 	database       = setup{World: instance(gitlabtest.Database, 100_000), Latency: usualLatency, Verify: verifyRegistry}
 	databaseAgain  = setup{World: database.World, Latency: usualLatency, Verify: verifyRegistry, Repeat: 1}
 	legacyRegistry = setup{World: instance(gitlabtest.Legacy, 100_000), Latency: usualLatency, Verify: verifyRegistry}
-	legacyAPI      = setup{World: instance(gitlabtest.Legacy, 100_000), Latency: usualLatency, Verify: verifyAPI}
+	legacyAPI      = setup{World: instance(gitlabtest.Legacy, 100_000), Latency: usualLatency, Verify: verifyAPI, Rules: originalRules}
 )
 
 // rateLimit is the setting RATE_LIMIT of the row that is about it.
@@ -100,12 +100,12 @@ var targets = []target{
 	},
 	{
 		name: "rate", what: "RATE_LIMIT=200, LEGACY with the API alone: time by that of requests ÷ limit", want: "≤ 1.05",
-		setup: setup{World: instance(gitlabtest.Legacy, 4_000), Verify: verifyAPI, RateLimit: rateLimit},
+		setup: setup{World: instance(gitlabtest.Legacy, 4_000), Verify: verifyAPI, Rules: originalRules, RateLimit: rateLimit},
 		read:  atMost(1.05, "%.3f", func(m measurement) float64 { return m.Seconds * rateLimit / float64(m.API) }),
 	},
 	{
 		name: "in-flight", what: "no limit, 20 ms a request, LEGACY with the API alone: requests in flight by CONCURRENCY", want: "≥ 0.9",
-		setup: setup{World: instance(gitlabtest.Legacy, 20_000), Verify: verifyAPI, Latency: 20 * time.Millisecond},
+		setup: setup{World: instance(gitlabtest.Legacy, 20_000), Verify: verifyAPI, Rules: originalRules, Latency: 20 * time.Millisecond},
 		read:  atLeast(0.9, "%.3f", func(m measurement) float64 { return m.InFlight / concurrency }),
 	},
 	{

@@ -9,7 +9,7 @@ import (
 
 const table = `REPOSITORY  TAG   KIND            TRUTH
 a/b         main  image           stays: protected
-a/b         1.0   image           stays: healthy
+a/b         1.0   image           stays: no-rule
 a/b.cache   old   cache-manifest  dead: counterpart-tag-missing
 `
 
@@ -47,6 +47,18 @@ func TestCheckSame(t *testing.T) {
 	expect(t, checkSame(whole, whole), "")
 	expect(t, checkSame(whole, without("dead:")), "a/b.cache:old is gone")
 	expect(t, checkSame(without("dead:"), whole), "a/b.cache:old is new")
+}
+
+// TestWriteWorld: a name that is too long for a terminal is cut, and nothing else changes.
+func TestWriteWorld(t *testing.T) {
+	var out strings.Builder
+	writeWorld(&out, "REPOSITORY  TAG  KIND  TRUTH\na/b  sha256-0123456789abcdef0123456789  image  stays: referrer\na/b  main  image  stays: protected\n")
+	want := "REPOSITORY  TAG                       KIND   TRUTH\n" +
+		"a/b         sha256-0123456789abcdef…  image  stays: referrer\n" +
+		"a/b         main                      image  stays: protected\n"
+	if out.String() != want {
+		t.Errorf("%s", out.String())
+	}
 }
 
 // TestOutOfReach: only what a run passes over is left out of its count.

@@ -130,7 +130,7 @@ func runTwice(ctx context.Context, to *screen, dir string, standin *standin) err
 	if err != nil {
 		return err
 	}
-	to.printf("%s", table)
+	writeWorld(to, table)
 	after := parseWorld(table)
 	if err := checkLeft(before, after); err != nil {
 		return err

@@ -87,6 +87,26 @@ func readReports(dir string) (*reports, error) {
 	}
 }
 
+// longestTag is how many characters of a tag's name the demo shows.
+const longestTag = 24
+
+// writeWorld prints the stand-in's table, with long names of tags cut short, so that lines stay
+// as long as a terminal is wide.
+func writeWorld(w io.Writer, table string) {
+	lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for row := range strings.Lines(table) {
+		fields := strings.Fields(row)
+		if len(fields) < 4 {
+			continue
+		}
+		if len(fields[1]) > longestTag {
+			fields[1] = fields[1][:longestTag-1] + "…"
+		}
+		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\n", fields[0], fields[1], fields[2], strings.Join(fields[3:], " "))
+	}
+	lines.Flush()
+}
+
 // writeTags prints every tag that is not kept, by repository.
 func (r *reports) writeTags(w io.Writer) {
 	tags := make(map[string][]string)

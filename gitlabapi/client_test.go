@@ -528,23 +528,23 @@ func TestRegime(t *testing.T) {
 		regime gitlabtest.Regime
 		tags   []string
 		fault  gitlabtest.Effect
-		want   registry.Sign
+		want   registry.Regime
 		fails  bool
 		// requests is how many it takes; 0 stands for 1.
 		requests int
 	}{
-		{name: "legacy", regime: gitlabtest.Legacy, tags: two, want: registry.SignLegacy},
-		{name: "legacy, empty", regime: gitlabtest.Legacy, want: registry.SignLegacy},
-		{name: "database", regime: gitlabtest.Database, tags: two, want: registry.SignDatabase},
-		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: registry.SignDatabase, requests: 2},
-		{name: "database, empty", regime: gitlabtest.Database, want: registry.SignDatabase, requests: 2},
-		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: registry.SignDatabase, requests: 2},
+		{name: "legacy", regime: gitlabtest.Legacy, tags: two, want: registry.Legacy},
+		{name: "legacy, empty", regime: gitlabtest.Legacy, want: registry.Legacy},
+		{name: "database", regime: gitlabtest.Database, tags: two, want: registry.Database},
+		{name: "database, one tag", regime: gitlabtest.Database, tags: two[:1], want: registry.Database, requests: 2},
+		{name: "database, empty", regime: gitlabtest.Database, want: registry.Database, requests: 2},
+		{name: "database, in an outage", regime: gitlabtest.Database, tags: two, fault: gitlabtest.RegistryOutage(), want: registry.Database, requests: 2},
 		{name: "a version that overlooks the question", regime: gitlabtest.Database, tags: two,
 			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "X-Page", "1", "X-Next-Page", "2",
-				"Link", `<http://gitlab.example/?pagination=keyset&page=2>; rel="next"`), want: registry.SignLegacy},
-		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: registry.SignUnknown, requests: 2},
+				"Link", `<http://gitlab.example/?pagination=keyset&page=2>; rel="next"`), want: registry.Legacy},
+		{name: "the same behind a proxy", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Reply(200, `[{"name":"a"}]`), want: registry.RegimeUnknown, requests: 2},
 		{name: "a numbered page by Link alone", regime: gitlabtest.Database, tags: two,
-			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: registry.SignUnknown, requests: 2},
+			fault: gitlabtest.Reply(200, `[{"name":"a"}]`, "Link", `<http://gitlab.example/?page=2>; rel="next"`), want: registry.RegimeUnknown, requests: 2},
 		{name: "forbidden", regime: gitlabtest.Database, tags: two, fault: gitlabtest.Refuse(403), fails: true},
 		{name: "HTML", regime: gitlabtest.Database, tags: two, fault: gitlabtest.HTML(), fails: true},
 		{name: "a proxy's 405", regime: gitlabtest.Database, tags: two,

@@ -47,6 +47,18 @@ func (r References) Has(name string) bool { return len(r.names) == 0 || r.names[
 // HasSlug reports whether the name of a branch or Git tag has a slug, see [Slug].
 func (r References) HasSlug(slug string) bool { return len(r.names) == 0 || r.slugs[slug] }
 
+// Named reports whether a tag of an image is named after a branch or Git tag: it has its name or its
+// slug, or begins with that and goes on behind a dash, a dot or an underscore, such as
+// feature-1-cache, main-amd64 and main-1a2b3c4d.
+func (r References) Named(tag string) bool {
+	for end, letter := range tag {
+		if end > 0 && strings.ContainsRune("-._", letter) && (r.Has(tag[:end]) || r.HasSlug(tag[:end])) {
+			return true
+		}
+	}
+	return r.Has(tag) || r.HasSlug(tag)
+}
+
 // References lists the branches and Git tags of a project: as Git does, which takes one request,
 // and over REST, in pages, where Git over HTTP is refused. A listing without any is an error of
 // class [ErrNoReferences]; no error says that a reference is missing.
@@ -65,7 +77,7 @@ func (c *Client) References(ctx context.Context, project Project) (References, e
 }
 
 // errNoGit: Git over HTTP cannot be asked.
-var errNoGit = errors.New("Git over HTTP is not available")
+var errNoGit = errors.New("no Git over HTTP")
 
 // isRefused reports whether Git over HTTP is not there for a project, or not for the token.
 func isRefused(err error) bool {

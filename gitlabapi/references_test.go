@@ -137,6 +137,25 @@ func TestUnknownReferencesLackNothing(t *testing.T) {
 	}
 }
 
+// TestNamed: what stands behind a branch's slug in the name of a tag is no other branch.
+func TestNamed(t *testing.T) {
+	long := strings.Repeat("long", 20) // cut in slugs
+	r := gitlabapi.NewReferences("Fix/1", "main", long, "---")
+	for tag, want := range map[string]bool{
+		"main": true, "main-amd64": true, "main.cache": true, "main_1a2b3c4d": true, "main-": true,
+		"fix-1": true, "fix-1-cache": true, "fix-1-a-b": true, long[:63] + "-cache": true,
+		"mainline": false, "amd64-main": false, "fix": false, "fix-12": false, "fix-12-cache": false,
+		"Main": false, "_x": false, "-x": false,
+	} {
+		if got := r.Named(tag); got != want {
+			t.Errorf("%q: %t, want %t", tag, got, want)
+		}
+	}
+	if !new(gitlabapi.References).Named("x") {
+		t.Error("what was not read lacks a branch")
+	}
+}
+
 // TestARefusedPasswordIsNotShownAgain: GitLab bans an address for that.
 func TestARefusedPasswordIsNotShownAgain(t *testing.T) {
 	for status, want := range map[int]int{401: 1, 403: 4} {

@@ -35,6 +35,12 @@ type TagDetails struct {
 	Bytes     int64 // of config and layers; 0 when not said
 }
 
+// IsIndex reports whether GitLab shows of a tag what 19.2 shows of an index: a digest, and
+// neither revision nor date nor size.
+func (d TagDetails) IsIndex() bool {
+	return d.Digest != "" && d.Revision == "" && !d.Dated && d.Bytes == 0
+}
+
 // Tags lists the tags of a repository, in the server's order, each name once. What
 // could be read of a listing that failed is returned beside the error; such a
 // listing proves of no tag that it is not there.
@@ -114,29 +120,29 @@ func tagPath(repository Repository, tag string) string {
 // count as legacy. That a page without a number is the database's, and not a numbered
 // one whose headers a proxy took away, shows by its link to the next, or by a page
 // asked for by number that comes with its headers.
-func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Sign, error) {
+func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Regime, error) {
 	_, resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
 	status, answered := errors.AsType[*throttle.StatusError](err)
 	// A proxy that forbids something says so in HTML; GitLab has its message.
 	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
-		return registry.SignLegacy, nil
+		return registry.Legacy, nil
 	}
 	if err == nil {
 		if resp.Header.Get("X-Page") != "" {
-			return registry.SignLegacy, nil
+			return registry.Legacy, nil
 		}
 		if link, _, err := c.throttle.NextPage(resp.Response); err == nil && link != nil && link.Query().Has("last") {
-			return registry.SignDatabase, nil
+			return registry.Database, nil
 		}
 		_, resp, err = c.onePage(ctx, repository, gitlab.ListOptions{PerPage: 1})
 	}
 	switch {
 	case err != nil:
-		return registry.SignUnknown, fmt.Errorf("finding out the regime: %w", err)
+		return registry.RegimeUnknown, fmt.Errorf("finding out the regime: %w", err)
 	case resp.Header.Get("X-Page") != "":
-		return registry.SignDatabase, nil
+		return registry.Database, nil
 	default:
-		return registry.SignUnknown, nil
+		return registry.RegimeUnknown, nil
 	}
 }
 

@@ -161,7 +161,7 @@ func TestLateDeletionIsConfirmedAgain(t *testing.T) {
 				}
 			})
 			got := tr.runInBubble(t)
-			if d := got.decisions["g/p/app0.cache:o-01"]; d.Reason != policy.HasCounterpart {
+			if d := got.decisions["g/p/app0.cache:o-01"]; d.Reason != counterpartPresent {
 				t.Errorf("decided %s (%s)", d.Reason, d.Detail)
 			}
 			if got.Deleted != 2 {
@@ -193,7 +193,7 @@ func TestOneListingConfirmsABatch(t *testing.T) {
 	tr := registryTrial(world, pipeline.VerifyRegistry)
 	got := tr.runInBubble(t)
 	lists := tr.server.Stats().ByEndpoint["GET /gitlab/v1/repositories/:path/tags/list/"]
-	if n := asked(tr.server.Stats()); got.Deleted != 12 || n != 0 || lists != 4 {
+	if n := asked(tr.server.Stats()); got.Deleted != 12 || n != 1 || lists != 4 {
 		t.Errorf("deleted %d; %d manifests and %d lists were asked for", got.Deleted, n, lists)
 	}
 
@@ -205,7 +205,7 @@ func TestOneListingConfirmsABatch(t *testing.T) {
 	}
 	tr = registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(cut))
 	got = tr.runInBubble(t)
-	if n := asked(tr.server.Stats()); got.Deleted != 0 || got.Reasons[policy.HasCounterpart] != 14 || n != 13 {
+	if n := asked(tr.server.Stats()); got.Deleted != 0 || got.Reasons[counterpartPresent] != 14 || n != 13 {
 		t.Errorf("deleted %d, reasons %v, %d manifests were asked for", got.Deleted, got.Reasons, n)
 	}
 }
@@ -222,11 +222,11 @@ func TestBatchIsLookedAtAgain(t *testing.T) {
 	}{
 		"one was pushed again": {func(s *gitlabtest.Server) error {
 			return s.Push("g/p", "app0.cache", "o-01", gitlabtest.KindCacheIndex)
-		}, gitlabtest.Latency(0), policy.DetailsUnknown, 3},
+		}, gitlabtest.Latency(0), policy.EvidenceDisagrees, 3},
 		"one is gone": {func(s *gitlabtest.Server) error {
 			return s.Remove("g/p", "app0.cache", "o-01")
 		}, gitlabtest.Latency(0), policy.EvidenceDisagrees, 3},
-		"one is left out":      {nil, gitlabtest.CutList(2), policy.MissingCounterpartTag, 4},
+		"one is left out":      {nil, gitlabtest.CutList(2), counterpartTagMissing, 4},
 		"the registry fails":   {nil, gitlabtest.Status(503), policy.DetailsUnknown, 0},
 		"it is something else": {nil, gitlabtest.HTML(), policy.DetailsUnknown, 0},
 	} {
@@ -343,7 +343,7 @@ func TestPauseDuringConfirmation(t *testing.T) {
 		}
 	})
 	got := tr.runInBubble(t)
-	if d := got.decisions["g/p/app0.cache:o-00"]; d.Reason != policy.HasCounterpart || got.Deleted != 2 {
+	if d := got.decisions["g/p/app0.cache:o-00"]; d.Reason != counterpartPresent || got.Deleted != 2 {
 		t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, got.Deleted)
 	}
 }
@@ -527,7 +527,7 @@ func TestCounterpartPushedBeforeTheSecondList(t *testing.T) {
 		}
 	})
 	got := tr.runInBubble(t)
-	if d := got.decisions["g/p/app0.cache:o-05"]; d.Reason != policy.HasCounterpart || got.Deleted != 11 {
+	if d := got.decisions["g/p/app0.cache:o-05"]; d.Reason != counterpartPresent || got.Deleted != 11 {
 		t.Errorf("decided %s (%s), deleted %d", d.Reason, d.Detail, got.Deleted)
 	}
 }
@@ -583,7 +583,7 @@ func TestDoubtAboutTheLastOneOnTheDatabase(t *testing.T) {
 			tr.client.MaxRetries = 1
 			got := tr.runInBubble(t)
 			d := got.decisions["g/p/app0.cache:o-00"]
-			if len(deleted(tr.server)) > 0 || d.Reason != policy.CounterpartUnknown && d.Reason != policy.HasCounterpart {
+			if len(deleted(tr.server)) > 0 || d.Reason != policy.CounterpartUnknown && d.Reason != counterpartPresent {
 				t.Errorf("%s for %s (%s)", d.Outcome, d.Reason, d.Detail)
 			}
 		})
@@ -664,7 +664,7 @@ func TestSlowListingProvesNothing(t *testing.T) {
 	tr := registryTrial(withOrphans(gitlabtest.Database, 1, 4), pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
 		Path: regexp.MustCompile("app0/tags/list/?$"), Skip: 1, Effect: gitlabtest.Latency(11 * time.Second)}))
 	got := tr.runInBubble(t)
-	if n := tr.server.Stats().ByEndpoint["GET /v2/:path/manifests/:reference"]; got.Deleted != 4 || n != 4 {
+	if n := tr.server.Stats().ByEndpoint["GET /v2/:path/manifests/:reference"]; got.Deleted != 4 || n != 4+1 {
 		t.Errorf("deleted %d, %d counterparts were asked for", got.Deleted, n)
 	}
 }

@@ -82,25 +82,25 @@ type tally struct{ lost, readable int }
 // observe takes note of a decision on a tag of a repository. Tags that were not looked at say
 // nothing.
 func (c *canary) observe(d decision, in *tally) {
-	if d.verdict.Reason == policy.Protected || d.verdict.Reason == policy.ListingIncomplete {
-		return
-	}
-	c.inspected++
-	if missing, known := d.missing.Get(); known && !missing {
-		c.detailed++
-	}
-	dated, _ := d.finding.dated.Get()
-	if dated {
-		c.dated++
-	}
 	if d.compared {
 		c.compared++
 	}
 	if d.shown {
 		c.shown++
 	}
+	if !d.asked {
+		return
+	}
+	c.inspected++
+	if has, _ := d.hasDetails.Get(); has {
+		c.detailed++
+	}
+	dated, _ := d.finding.dated.Get()
+	if dated {
+		c.dated++
+	}
 	switch {
-	case d.lost:
+	case d.lost():
 		c.lost++
 		in.lost++
 	case d.readable():
@@ -145,25 +145,24 @@ func (c *canary) remember(h healthyTag) {
 // all tags have been looked at; then objection decides. The verdicts would otherwise depend on
 // which tags come first.
 func (c *canary) allows(candidate candidate) bool {
-	if candidate.verdict.Reason == policy.MissingCounterpartTag && c.shown == 0 {
+	if candidate.lacksCounterpart() && c.shown == 0 {
 		return false
 	}
-	return !candidate.finding.lost && (!candidate.looksLikeOutage() || c.shows(candidate))
+	return !candidate.finding.lost() && (!candidate.looksLikeOutage() || c.shows(candidate))
 }
 
 // shows reports whether a tag of the run had what the candidate lacks.
 func (c *canary) shows(candidate candidate) bool {
-	if candidate.rules.RestsOnDate(candidate.facts) {
+	if candidate.restsOnDate {
 		return c.dated > 0
 	}
-	missing, _ := candidate.finding.missing.Get()
-	return !missing || c.detailed > 0
+	return !candidate.finding.lacksDetails() || c.detailed > 0
 }
 
 // objection returns, when all tags have been looked at, why a candidate that was held is not to
 // be deleted.
 func (c *canary) objection(candidate candidate) error {
-	if candidate.finding.lost {
+	if candidate.finding.lost() {
 		in := c.lostIn[candidate.ID]
 		switch {
 		case c.lost > fewLost && c.lost*runShare > c.inspected,
@@ -171,19 +170,19 @@ func (c *canary) objection(candidate candidate) error {
 			return errTooManyLost
 		case c.readable == 0:
 			return errNothingHealthy
-		case candidate.size > 1 && in.readable == 0:
-			return errNoSibling
+		case candidate.size > 1 && in.lost == candidate.size:
+			return errNoSibling // of others one is read right before the deletion
 		}
 		return nil
 	}
-	if candidate.verdict.Reason == policy.MissingCounterpartTag && c.shown == 0 && (c.overflowed || c.compared >= smallRun) {
+	if candidate.lacksCounterpart() && c.shown == 0 && (c.overflowed || c.compared >= smallRun) {
 		return errNothingHealthy
 	}
 	if !candidate.looksLikeOutage() {
 		return nil
 	}
 	looked := c.inspected
-	if candidate.rules.RestsOnDate(candidate.facts) {
+	if candidate.restsOnDate {
 		looked = c.detailed
 	}
 	if !c.shows(candidate) && (c.overflowed || looked >= smallRun) {
@@ -264,7 +263,7 @@ func (c *canary) choose() (tags []healthyTag, all bool) {
 // good, or it comes back, by which the registry shows that it fails now and then.
 func (c *canary) isHealthy(ctx context.Context, h healthyTag) (bool, error) {
 	for reading := range 2 {
-		f, err := h.fresh.find(ctx, h.repository, h.listed, finding{}, policy.NeedDetails)
+		f, err := h.fresh.find(ctx, h.repository, h.listed, finding{}, policy.FactHasDetails)
 		if err != nil && !errors.Is(err, errNoSuchTag) {
 			return false, err
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -14,15 +15,21 @@ import (
 // the first deletion, and by healthy ones before each.
 
 var (
-	byAPI      = sourceChoice{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto}}
-	byRegistry = sourceChoice{regime: policy.Known(policy.Legacy), rules: policy.Rules{CacheSuffix: ".cache", Orphans: policy.OrphansAuto, ByRegistry: true}}
+	byAPI      = sourceChoice{regime: registry.Legacy}
+	byRegistry = sourceChoice{regime: registry.Legacy, byRegistry: true}
 )
 
 // seen returns a decision on a tag of a repository with so many tags.
-func seen(by sourceChoice, repository int64, size int, f finding, action policy.Action, reason policy.Reason) decision {
+func seen(by sourceChoice, repository int64, size int, f finding, action policy.Action) decision {
 	p := &projectRepository{repository: repositoryOf(repository)}
-	facts := policy.Facts{Regime: by.regime, Missing: f.missing, Dated: f.dated, Kind: f.kind}
-	return decision{tag: tag{scannedRepository: &scannedRepository{projectRepository: p, sourceChoice: by, size: size}}, finding: f, facts: facts, verdict: policy.Verdict{Action: action, Reason: reason}}
+	scanned := &scannedRepository{projectRepository: p, sourceChoice: by, tags: make(listing, size)}
+	return decision{tag: tag{scannedRepository: scanned}, finding: f, verdict: policy.Verdict{Action: action}, asked: !f.hasDetails.IsUnknown()}
+}
+
+// orphanOf returns a decision on a tag that goes for its counterpart.
+func orphanOf(d decision) decision {
+	d.facts.Counterpart = policy.Known(policy.CounterpartTagMissing)
+	return d
 }
 
 func repositoryOf(id int64) *repository {
@@ -30,28 +37,28 @@ func repositoryOf(id int64) *repository {
 }
 
 var (
-	noDetails = finding{missing: policy.Known(true)}
-	undated   = finding{missing: policy.Known(false), dated: policy.Known(false), digest: "sha256:1"}
-	dated     = finding{missing: policy.Known(false), dated: policy.Known(true), digest: "sha256:2"}
-	lost      = finding{missing: policy.Known(true), lost: true, digest: "sha256:3"}
+	noDetails = finding{hasDetails: policy.Known(false)}
+	undated   = finding{hasDetails: policy.Known(true), dated: policy.Known(false), digest: "sha256:1"}
+	dated     = finding{hasDetails: policy.Known(true), dated: policy.Known(true), digest: "sha256:2"}
+	lost      = finding{hasDetails: policy.Known(false), broken: policy.Known(true), digest: "sha256:3"}
 )
 
 // TestCanarySeesAllTags: which candidates may go on at once, and what is decided on the others
 // when all tags have been looked at.
 func TestCanarySeesAllTags(t *testing.T) {
-	missing := seen(byAPI, 1, 10, noDetails, policy.Delete, policy.MissingDetails)
-	orphan := seen(byAPI, 1, 10, undated, policy.Delete, policy.MissingCounterpartTag)
-	healthy := seen(byAPI, 1, 10, dated, policy.Keep, policy.Healthy)
-	protected := seen(byAPI, 1, 10, finding{}, policy.Keep, policy.Protected)
-	incomplete := seen(byAPI, 1, 10, finding{}, policy.Undecided, policy.ListingIncomplete)
+	missing := seen(byAPI, 1, 10, noDetails, policy.Delete)
+	orphan := orphanOf(seen(byAPI, 1, 10, undated, policy.Delete))
+	healthy := seen(byAPI, 1, 10, dated, policy.Keep)
+	protected := seen(byAPI, 1, 10, finding{}, policy.Keep)
+	incomplete := seen(byAPI, 1, 10, finding{}, policy.Undecided)
 	lostOf := func(repository int64, size int) decision {
-		return seen(byRegistry, repository, size, lost, policy.Delete, policy.MissingDetails)
+		return seen(byRegistry, repository, size, lost, policy.Delete)
 	}
-	readable := seen(byRegistry, 9, 10, dated, policy.Keep, policy.Healthy)
-	sibling := seen(byRegistry, 1, 10, dated, policy.Keep, policy.Healthy)
-	sibling2 := seen(byRegistry, 2, 10, dated, policy.Keep, policy.Healthy)
-	orphaned := seen(byRegistry, 2, 10, undated, policy.Delete, policy.MissingCounterpartTag)
-	compared := seen(byRegistry, 2, 10, undated, policy.Keep, policy.HasCounterpart)
+	readable := seen(byRegistry, 9, 10, dated, policy.Keep)
+	sibling := seen(byRegistry, 1, 10, dated, policy.Keep)
+	sibling2 := seen(byRegistry, 2, 10, dated, policy.Keep)
+	orphaned := orphanOf(seen(byRegistry, 2, 10, undated, policy.Delete))
+	compared := seen(byRegistry, 2, 10, undated, policy.Keep)
 	compared.compared = true
 	shown := compared
 	shown.shown = true
@@ -105,6 +112,10 @@ func TestCanarySeesAllTags(t *testing.T) {
 				c.finish(repository, *of)
 			}
 			candidate := test.candidate.candidate()
+			candidate.restsOnDate = candidate.finding.lacksDate()
+			if test.candidate.facts.Counterpart.IsKnown() {
+				candidate.orphan = test.candidate.projectRepository
+			}
 			if got := c.allows(candidate); got != test.atOnce {
 				t.Errorf("goes on at once: %t", got)
 			}
@@ -112,7 +123,7 @@ func TestCanarySeesAllTags(t *testing.T) {
 				t.Errorf("at the end: %v, want %v", err, test.want)
 			}
 			c.overflowed = true
-			if err := c.objection(candidate); test.want == nil && !test.atOnce && !candidate.finding.lost && err == nil {
+			if err := c.objection(candidate); test.want == nil && !test.atOnce && !candidate.finding.lost() && err == nil {
 				t.Error("allowed after more had waited than can be held")
 			}
 		})
@@ -128,7 +139,7 @@ type scripted struct {
 	asked   int
 }
 
-func (s *scripted) find(context.Context, *repository, listedTag, finding, policy.Need) (finding, error) {
+func (s *scripted) find(context.Context, *repository, listedTag, finding, policy.Name) (finding, error) {
 	s.asked++
 	f := s.answers[0]
 	if len(s.answers) > 1 {
@@ -146,7 +157,7 @@ func TestCanaryAsksAgain(t *testing.T) {
 		var tags []*scripted
 		for range n {
 			s := &scripted{answers: []finding{f}}
-			d := seen(byAPI, 1, 10, f, policy.Keep, policy.Healthy)
+			d := seen(byAPI, 1, 10, f, policy.Keep)
 			d.fresh = s
 			c.observe(d, new(tally))
 			tags = append(tags, s)

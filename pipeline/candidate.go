@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -10,6 +11,7 @@ import (
 type candidate struct {
 	*repository
 	sourceChoice
+	project *sharedProject
 	tag     string
 	listed  listedTag
 	finding finding
@@ -19,21 +21,59 @@ type candidate struct {
 	// orphan is the cache repository by which an orphan's counterpart is looked up; nil for every
 	// other candidate.
 	orphan *projectRepository
+	// restsOnDate says that the candidate would not go if it had a date.
+	restsOnDate bool
+	// restsOnKind says that the candidate is presumed to be a build cache, and may not go otherwise.
+	restsOnKind bool
 	// shared is the repository's own listing where it is a counterpart.
 	shared *sharedListing
+	// ranked is what has the ranks of the repository's tags, nil where no rule has asked.
+	ranked *scannedRepository
 }
 
 // candidate returns the decision as a candidate.
 func (d decision) candidate() candidate {
 	c := candidate{
-		repository: d.repository, sourceChoice: d.sourceChoice, tag: d.name, listed: d.listedTag, finding: d.finding,
-		facts: d.facts, verdict: d.verdict, size: d.size, shared: d.shared,
+		repository: d.repository, sourceChoice: d.sourceChoice, project: d.project, tag: d.name, listed: d.listedTag,
+		finding: d.finding, facts: d.facts, verdict: d.verdict, size: len(d.tags), shared: d.shared,
 	}
 	c.finding.manifest = manifest.Manifest{} // it may be held until the end
-	if d.facts.Counterpart.IsKnown() {
-		c.orphan = d.projectRepository
+	if !d.facts.Tag.Rank.IsUnknown() {
+		c.ranked = d.scannedRepository
 	}
 	return c
+}
+
+// planned returns a decision to delete as a candidate, with what it rests on. One that would go
+// without its counterpart being missing, too, is no orphan, and nothing is asked about that.
+func (r *run) planned(d decision) candidate {
+	c := d.candidate()
+	goes := func(facts policy.Facts) bool { return r.options.Rules.Decide(&facts).Action == policy.Delete }
+	if d.facts.Counterpart.IsKnown() {
+		facts := d.facts
+		facts.Counterpart = policy.Unknown[policy.Counterpart]()
+		if !goes(facts) {
+			c.orphan = d.projectRepository
+		}
+	}
+	if d.finding.lacksDate() {
+		facts := d.facts
+		facts.Tag.Dated = policy.Unknown[bool]()
+		c.restsOnDate = !goes(facts)
+	}
+	if d.finding.presumed {
+		facts := d.facts
+		facts.Tag.IsCache = policy.Unknown[bool]()
+		c.restsOnKind = !goes(facts)
+	}
+	return c
+}
+
+// lacksCounterpart reports whether the candidate goes because the counterpart repository lacks its
+// tag.
+func (c candidate) lacksCounterpart() bool {
+	counterpart, _ := c.facts.Counterpart.Get()
+	return c.orphan != nil && counterpart == policy.CounterpartTagMissing
 }
 
 // cacheOf returns the cache repository by which the counterparts of candidates of one repository
@@ -50,10 +90,9 @@ func cacheOf(candidates []candidate) *projectRepository {
 // byPagesOfGitLab reports whether the candidate rests on GitLab's word alone on a registry
 // without database: its lists have pages by number, and its answers look the same in an outage.
 func (c candidate) byPagesOfGitLab() bool {
-	regime, _ := c.regime.Get()
-	return !c.rules.ByRegistry && regime != policy.Database
+	return !c.byRegistry && c.regime != registry.Database
 }
 
 // looksLikeOutage reports whether what the candidate lacks looks the same in an outage, so
 // that it may only be deleted while healthy tags are healthy.
-func (c candidate) looksLikeOutage() bool { return c.finding.lost || c.byPagesOfGitLab() }
+func (c candidate) looksLikeOutage() bool { return c.finding.lost() || c.byPagesOfGitLab() }

@@ -3,7 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"time"
+	"fmt"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -15,13 +15,12 @@ type decision struct {
 	facts   policy.Facts
 	verdict policy.Verdict
 	doubt   error // why a fact is unknown
+	// asked says that the tag itself was asked about, so that what was found says something of the
+	// registry.
+	asked bool
 	// compared says that the counterpart repository was looked at, and shown that it listed tags.
 	compared, shown bool
 }
-
-// errMeaningless is the doubt about a 404 that no error explains: the regime is not known,
-// or it is the one in which a tag that is listed exists.
-var errMeaningless = errors.New("GitLab lists the tag and has no details of it, which proves nothing in the regime at hand")
 
 // classifyStage is the classifier: a pool of the given size. Each worker finds the facts of
 // one tag that its verdict depends on, with one request at a time, and decides. After a stop
@@ -39,86 +38,85 @@ func (r *run) classifyStage(workers int) stage[tag, decision] {
 }
 
 // decide asks the rules, and finds the facts that they need one after the other, the cheapest
-// first, until the verdict stands or a fact cannot be had: a protected tag costs no request,
-// and a counterpart is looked up only where a tag of a cache repository exists.
+// first, until the verdict stands or a fact cannot be had. So a protected tag costs no request,
+// and a counterpart is looked up only where a rule depends on it. Of a tag whose listing broke off
+// nothing is asked.
 func (r *run) decide(ctx context.Context, t tag) decision {
 	d := decision{tag: t, doubt: t.err}
-	d.facts = policy.Facts{Repository: t.Name, Tag: t.name, Listed: t.err == nil, Regime: t.regime}
-	var need policy.Need
-	for d.verdict, need = t.rules.Decide(d.facts); need != policy.Nothing; d.verdict, need = t.rules.Decide(d.facts) {
-		var err error
-		if need == policy.NeedCounterpart {
-			d.facts.Counterpart, d.shown, err = lookUpCounterpart(ctx, t)
-			d.compared = t.counterpart != nil
-		} else {
-			d.finding, err = t.source.find(ctx, t.repository, t.listedTag, d.finding, need)
-			d.facts = r.withFinding(d.facts, d.finding)
+	d.finding, _ = t.source.find(ctx, t.repository, t.listedTag, finding{}, needNothing)
+	if read := t.readForRanks.Load(); read != nil {
+		place, _ := t.tags.place(t.name)
+		d.finding, d.asked = (*read)[place], true
+	}
+	d.facts = r.knownFacts(t)
+	r.putFinding(&d.facts, d.listedTag, d.finding)
+	for {
+		decided := r.options.Rules.Decide(&d.facts)
+		d.verdict = decided.Verdict
+		switch {
+		case decided.Need == needNothing && (d.verdict.Action != policy.Delete || t.err == nil && d.digest != ""):
+			return d
+		case t.err != nil:
+			d.verdict = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
+			return d
+		case decided.Need == needNothing:
+			return r.withDigest(ctx, d)
 		}
-		if err != nil {
+		if err := r.findNeeded(ctx, &d, decided.Need); err != nil {
 			return d.doubted(ctx, err)
 		}
 	}
-	if d.verdict.Action == policy.Delete {
-		found, err := t.source.find(ctx, t.repository, t.listedTag, d.finding, policy.Nothing)
-		d.finding, d.facts = found, r.withFinding(d.facts, found)
-		d.verdict, _ = t.rules.Decide(d.facts)
-		if err != nil {
-			return d.doubted(ctx, err)
-		}
+}
+
+// findNeeded finds a fact, or says why it stays unknown.
+func (r *run) findNeeded(ctx context.Context, d *decision, need policy.Name) error {
+	err := r.findFact(ctx, d, need)
+	if err == nil && d.facts.IsUnknown(need) {
+		err = fmt.Errorf("%w: %s", errCannotBeHad, need)
 	}
-	if d.verdict.Action == policy.Undecided && d.doubt == nil {
-		d.doubt = errMeaningless
+	return err
+}
+
+// errCannotBeHad says that nothing tells a fact which a rule needs.
+var errCannotBeHad = errors.New("a fact cannot be found out")
+
+// withDigest finds the digest of a tag that is to be deleted, and decides again: what is read for
+// it may say more.
+func (r *run) withDigest(ctx context.Context, d decision) decision {
+	d.asked = true
+	found, err := d.source.find(ctx, d.repository, d.listedTag, d.finding, needDigest)
+	if err != nil {
+		return d.doubted(ctx, err)
+	}
+	d.finding = found
+	r.putFinding(&d.facts, d.listedTag, found)
+	decided := r.options.Rules.Decide(&d.facts)
+	d.verdict = decided.Verdict
+	if d.verdict.Action == policy.Undecided {
+		return d.doubted(ctx, fmt.Errorf("%w: %s", errCannotBeHad, decided.Need))
 	}
 	return d
 }
 
 // doubted returns a decision whose facts could not be completed for an error, or for a stop.
 func (d decision) doubted(ctx context.Context, err error) decision {
-	d.verdict, _ = d.rules.Decide(d.facts)
+	if d.verdict.Action != policy.Undecided {
+		d.verdict = notConfirmed
+	}
+	d.verdict.Reason = reasonOf(err, d.verdict.Reason)
 	d.doubt = err
 	if ctx.Err() != nil {
 		d.doubt = context.Cause(ctx)
 	}
-	if d.verdict.Action == policy.Delete {
-		d.verdict = notConfirmed
-	}
 	return d
 }
 
-// withFinding returns the facts of a tag with those that a source has found.
-func (r *run) withFinding(facts policy.Facts, f finding) policy.Facts {
-	facts.Missing, facts.Dated, facts.Kind = f.missing, f.dated, f.kind
-	facts.Young = r.isYoung(f.newest)
-	return facts
-}
-
-// isYoung says whether something that was made or pushed at a time is younger than the
-// minimum age of what is deleted. It is unknown where the time is.
-func (r *run) isYoung(made time.Time) policy.Fact[bool] {
-	if made.IsZero() || r.options.MinAge == 0 {
-		return policy.Unknown[bool]()
+// reasonOf returns the reason that an error is, or else that of the fact that it leaves unknown.
+func reasonOf(err error, unknown policy.Reason) policy.Reason {
+	for _, contradiction := range []error{errMeaningless, errPushedAgain, errGone, errContradiction} {
+		if errors.Is(err, contradiction) {
+			return policy.EvidenceDisagrees
+		}
 	}
-	return policy.Known(r.started.Sub(made) < r.options.MinAge)
-}
-
-// lookUpCounterpart looks a cache tag's counterpart up in the listing that the tags of the
-// cache repository share, and reports whether that has any tags. The error says why the fact is
-// unknown.
-func lookUpCounterpart(ctx context.Context, t tag) (found policy.Fact[policy.Counterpart], shown bool, err error) {
-	counterpart := t.counterpart
-	switch {
-	case counterpart == nil:
-		return policy.Known(policy.CounterpartRepositoryMissing), false, nil
-	case counterpart.Deleting:
-		return policy.Known(policy.CounterpartPresent), false, nil
-	}
-	tags, err := counterpart.get(ctx, t.source)
-	switch {
-	case tags.has(t.name):
-		return policy.Known(policy.CounterpartPresent), true, nil
-	case err != nil:
-		return policy.Unknown[policy.Counterpart](), false, err
-	default:
-		return policy.Known(policy.CounterpartTagMissing), len(tags) > 0, nil
-	}
+	return unknown
 }

@@ -88,7 +88,7 @@ func (d *deleter) deleteTogether(ctx context.Context, batch []attempt) (unsent [
 	if err != nil {
 		return ready, err
 	}
-	if d.options.DryRun {
+	if d.options.DryRun || d.tooMany.Load() {
 		for _, a := range ready {
 			d.report(a.candidate, report.Marked, a.verdict.Reason, "")
 		}

@@ -16,7 +16,8 @@
 //
 // The rules name the fact that their verdict lacks, and a [source] finds it: GitLab's API or the
 // registry, on an instance with or without the registry's metadata database. Which it is,
-// [sources] finds out once a run; everything else is the same for the four of them.
+// [sources] finds out once a run; everything else is the same for the four of them. What no source
+// says of a single tag (its counterpart, its branch, its rank, whether it is in use) is in facts.go.
 //
 // Verdicts rest on the instance as it was before the run's own deletions. A repository's tags
 // are sent on only when its listing has ended, a listing that others need for their counterparts

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -26,17 +25,23 @@ var evidences = []struct {
 	truth  gitlabtest.TruthRules
 }{
 	// GitLab alone does not know what stands behind a 404, nor how old a cache is.
-	{"legacy by the API", gitlabtest.Legacy, pipeline.VerifyAPI, gitlabtest.TruthRules{Orphans: "auto"}},
-	{"legacy by the registry", gitlabtest.Legacy, pipeline.VerifyAuto, gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true}},
-	{"database by the API", gitlabtest.Database, pipeline.VerifyAPI, gitlabtest.TruthRules{Orphans: "auto"}},
-	{"database by the registry", gitlabtest.Database, pipeline.VerifyRegistry, gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true}},
+	{"legacy by the API", gitlabtest.Legacy, pipeline.VerifyAPI, gitlabtest.TruthRules{Original: true}},
+	{"legacy by the registry", gitlabtest.Legacy, pipeline.VerifyAuto, byRegistry},
+	{"database by the API", gitlabtest.Database, pipeline.VerifyAPI, gitlabtest.TruthRules{}},
+	{"database by the registry", gitlabtest.Database, pipeline.VerifyRegistry, byRegistry},
 }
 
-// registryTrial prepares a run that may ask the registry.
+// byRegistry is what is dead by the default rules under [settings].
+var byRegistry = gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"cache-index", "attested-image", "missing-manifest"}}
+
+// registryTrial prepares a run by the default rules, which may ask the registry. GitLab's word
+// alone on LEGACY is at home with the original rules.
 func registryTrial(world *gitlabtest.World, verify pipeline.Verify, options ...gitlabtest.Option) *trial {
 	tr := newTrial(world, options...)
 	tr.options.Verify = verify
-	tr.options.Rules.DeleteKinds = []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest}
+	if verify != pipeline.VerifyAPI || world.Regime == gitlabtest.Database {
+		tr.rules = policy.Default()
+	}
 	return tr
 }
 
@@ -54,13 +59,13 @@ func TestSameVerdictsByEveryEvidence(t *testing.T) {
 				if got.err != nil {
 					t.Fatal(got.err)
 				}
+				dead := world.TruthUnder(e.truth)
 				want := make(map[string]policy.Reason)
 				for name, reason := range world.VerdictsUnder(e.truth) {
 					if reason != "out-of-reach" {
-						want[name] = policy.Reason(reason)
+						want[name] = policy.Reason(dead[name])
 					}
 				}
-				dead := world.TruthUnder(e.truth)
 				if e.truth.ByRegistry {
 					for _, name := range withoutReadableSibling(world) {
 						if dead[name] != "" {
@@ -69,7 +74,13 @@ func TestSameVerdictsByEveryEvidence(t *testing.T) {
 						}
 					}
 				}
-				if diff := cmp.Diff(want, got.verdicts()); diff != "" {
+				verdicts := got.verdicts()
+				for name, d := range got.decisions {
+					if d.Action == policy.Keep { // the truth knows reasons for that, too, and not in the order of the rules
+						verdicts[name] = ""
+					}
+				}
+				if diff := cmp.Diff(want, verdicts); diff != "" {
 					t.Errorf("verdicts (-truth +decided):\n%s", diff)
 				}
 				gone := make(map[string]string)
@@ -120,26 +131,26 @@ func TestYoungCachesStay(t *testing.T) {
 			cache.AddTagAt("young-with-image", gitlabtest.KindCacheManifest, now.Add(-time.Minute))
 			app.AddTag("young-with-image", gitlabtest.KindImage)
 			tr := registryTrial(world, e.verify)
-			tr.options.MinAge = time.Hour
+			tr.settings.MinAge = time.Hour
 			var got *outcome
 			synctest.Test(t, func(t *testing.T) {
 				time.Sleep(time.Until(now))
 				got = tr.run(t.Context(), t)
 			})
-			want := policy.TooYoung
-			if !e.truth.ByRegistry {
-				want = policy.MissingCounterpartTag
+			want := tooYoung
+			if e.regime == gitlabtest.Legacy && !e.truth.ByRegistry {
+				want = counterpartTagMissing // the original rules know no ages
 			}
 			if reason := got.decisions["g/p/app.cache:young"].Reason; reason != want {
 				t.Errorf("young: %s, want %s", reason, want)
 			}
-			if reason := got.decisions["g/p/app.cache:young-index"].Reason; e.truth.ByRegistry && reason != policy.TooYoung {
+			if reason := got.decisions["g/p/app.cache:young-index"].Reason; e.truth.ByRegistry && reason != tooYoung {
 				t.Errorf("young index: %s", reason)
 			}
-			if reason := got.decisions["g/p/app.cache:old"].Reason; reason != policy.MissingCounterpartTag {
+			if reason := got.decisions["g/p/app.cache:old"].Reason; reason != counterpartTagMissing {
 				t.Errorf("old: %s", reason)
 			}
-			if reason := got.decisions["g/p/app.cache:young-with-image"].Reason; reason != policy.HasCounterpart {
+			if reason := got.decisions["g/p/app.cache:young-with-image"].Reason; reason != tooYoung && reason != counterpartPresent {
 				t.Errorf("young with its image: %s", reason)
 			}
 		})
@@ -202,12 +213,12 @@ func TestRegistryHasTheLastWord(t *testing.T) {
 		fault gitlabtest.Fault
 		want  policy.Reason
 	}{
-		{"nothing happens", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: regexp.MustCompile("^nothing$"), Effect: gitlabtest.Status(500)}, policy.MissingCounterpartTag},
+		{"nothing happens", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: regexp.MustCompile("^nothing$"), Effect: gitlabtest.Status(500)}, counterpartTagMissing},
 		{"the registry fails", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Status(503)}, policy.CounterpartUnknown},
 		{"a proxy's 404", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Reply(404, "not here", "Content-Type", "text/html")}, policy.CounterpartUnknown},
 		{"the tag is refused", gitlabtest.KindCacheManifest, gitlabtest.Fault{Path: head, Effect: gitlabtest.Status(403)}, policy.CounterpartUnknown},
-		{"garbage in place of the manifest", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
-		{"garbage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 1, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.DetailsUnknown},
+		{"garbage in place of the manifest", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, noBuildCache},
+		{"garbage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 1, Effect: gitlabtest.ManifestBytes([]byte("{}"), "application/vnd.oci.image.index.v1+json")}, policy.EvidenceDisagrees},
 		{"an outage at the last moment", gitlabtest.KindCacheIndex, gitlabtest.Fault{Path: own, Skip: 1, Effect: gitlabtest.Status(503)}, policy.DetailsUnknown},
 	}
 	for _, test := range tests {
@@ -222,34 +233,34 @@ func TestRegistryHasTheLastWord(t *testing.T) {
 				t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, test.want)
 			}
 			_, gone := deleted(tr.server)["g/p/app.cache:x"]
-			if gone != (test.want == policy.MissingCounterpartTag) {
+			if gone != (test.want == counterpartTagMissing) {
 				t.Errorf("deleted: %t", gone)
 			}
 		})
 	}
 }
 
-// TestManifestOfAnotherTime: Docker's first schema is none that can be read, and no index
-// either. Such an image is healthy, as it is for GitLab.
+// TestManifestOfAnotherTime: Docker's first schema is none that can be read. What is no
+// manifest that anybody understands stays, and is not undecided every night.
 func TestManifestOfAnotherTime(t *testing.T) {
-	for media, want := range map[string]policy.Reason{
-		"application/vnd.docker.distribution.manifest.v1+prettyjws": policy.Healthy,
-		"application/vnd.oci.image.manifest.v1+json":                policy.Healthy,
-		"application/vnd.oci.image.index.v1+json":                   policy.DetailsUnknown,
+	for _, media := range []string{
+		"application/vnd.docker.distribution.manifest.v1+prettyjws",
+		"application/vnd.oci.image.manifest.v1+json",
+		"application/vnd.oci.image.index.v1+json",
 	} {
 		world := gitlabtest.NewWorld(gitlabtest.Legacy)
 		world.AddProject("g/p").AddRepository("app").AddTag("x", gitlabtest.KindImage)
 		odd := gitlabtest.ManifestBytes([]byte(`{"schemaVersion": 1}`), media)
 		tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
 			Path: regexp.MustCompile(`/manifests/x$`), Effect: odd}))
-		if d := tr.runInBubble(t).decisions["g/p/app:x"]; d.Reason != want {
-			t.Errorf("%s: decided %s (%s), want %s", media, d.Reason, d.Detail, want)
+		if d := tr.runInBubble(t).decisions["g/p/app:x"]; d.Reason != policy.NoRule {
+			t.Errorf("%s: decided %s (%s)", media, d.Reason, d.Detail)
 		}
 	}
 }
 
-// TestRegistryOutOfReach: VERIFY=auto falls back to GitLab's word and says so, and
-// VERIFY=registry ends the run before anything goes.
+// TestRegistryOutOfReach: VERIFY=auto falls back to GitLab's word and says so, by which nothing
+// goes that GitLab cannot show, and VERIFY=registry ends the run before anything goes.
 func TestRegistryOutOfReach(t *testing.T) {
 	for name, fault := range map[string]gitlabtest.Effect{
 		"closed":      gitlabtest.RegistryRefusesClients(),
@@ -266,7 +277,8 @@ func TestRegistryOutOfReach(t *testing.T) {
 					}
 					return
 				}
-				if diff := cmp.Diff(dead(world), deleted(tr.server)); diff != "" {
+				gone := deleted(tr.server)
+				if diff := cmp.Diff(world.TruthUnder(gitlabtest.TruthRules{}), gone); diff != "" || len(gone) == 0 {
 					t.Errorf("deleted (-dead by GitLab's word +deleted):\n%s", diff)
 				}
 			})
@@ -287,7 +299,7 @@ func TestCounterpartThatHasLostItsManifest(t *testing.T) {
 		Path: regexp.MustCompile(`^/v2/g/p/app/tags/list$`), Count: 1, Effect: gitlabtest.CutList(1)}))
 	tr.options.Workers = 1 // the regime is asked of the cache
 	got := tr.runInBubble(t)
-	if reason := got.decisions["g/p/app.cache:x"].Reason; reason != policy.HasCounterpart {
+	if reason := got.decisions["g/p/app.cache:x"].Reason; reason != counterpartPresent {
 		t.Errorf("decided %s", reason)
 	}
 }
@@ -402,7 +414,7 @@ func TestOneRepositoryOutOfReach(t *testing.T) {
 			Path: regexp.MustCompile(`^/v2/g/first/`), Effect: gitlabtest.Status(403)}))
 		tr.options.Workers = 1
 		got := tr.runInBubble(t)
-		want := map[string]policy.Reason{"g/second/app:dead": policy.MissingDetails, "g/second/app:alive": policy.MultiArch}
+		want := map[string]policy.Reason{"g/second/app:dead": undatable, "g/second/app:alive": multiArch}
 		if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.err != nil || got.Unreadable != 1 {
 			t.Errorf("%s: error %v, unreadable %d, verdicts:\n%s", verify, got.err, got.Unreadable, diff)
 		}

@@ -45,7 +45,7 @@ func TestCounterpartsDetails(t *testing.T) {
 		effect gitlabtest.Effect
 		want   policy.Reason
 	}{
-		"GitLab has no such tag": {gitlabtest.Latency(0), policy.MissingCounterpartTag},
+		"GitLab has no such tag": {gitlabtest.Latency(0), counterpartTagMissing},
 		"no registry":            {gitlabtest.Status(503), policy.CounterpartUnknown},
 		"forbidden":              {gitlabtest.Refuse(403), policy.CounterpartUnknown},
 		"a proxy's 404":          {gitlabtest.Reply(404, "not here", "Content-Type", "text/plain"), policy.CounterpartUnknown},
@@ -74,7 +74,7 @@ func TestCounterpartsDetails(t *testing.T) {
 // a second list of the project's repositories is whole and still lacks it, or lacks the
 // same in a third.
 func TestMissingRepositoryIsConfirmed(t *testing.T) {
-	const unknown, gone = policy.CounterpartUnknown, policy.MissingCounterpartRepository
+	const unknown, gone = policy.CounterpartUnknown, counterpartRepositoryMissing
 	world := gitlabtest.NewWorld(gitlabtest.Legacy)
 	p := world.AddProject("g/p")
 	cache, healthy, other := p.AddRepository("app.cache"), p.AddRepository("healthy"), p.AddRepository("other")
@@ -136,7 +136,7 @@ func TestNoWitness(t *testing.T) {
 		effect gitlabtest.Effect
 		want   policy.Reason
 	}{
-		"it lists":           {gitlabtest.Latency(0), policy.MissingDetails},
+		"it lists":           {gitlabtest.Latency(0), detailsMissing},
 		"it lists no more":   {gitlabtest.RegistryOutage(), policy.OutageSuspected},
 		"it cannot be asked": {gitlabtest.Refuse(403), policy.DetailsUnknown},
 	} {
@@ -152,7 +152,7 @@ func TestNoWitness(t *testing.T) {
 			if got.Reasons[test.want] != 5 {
 				t.Errorf("reasons %v, want 5 of %s", got.Reasons, test.want)
 			}
-			if gone := len(deleted(tr.server)); (gone > 0) != (test.want == policy.MissingDetails) {
+			if gone := len(deleted(tr.server)); (gone > 0) != (test.want == detailsMissing) {
 				t.Errorf("deleted %d", gone)
 			}
 		})
@@ -193,7 +193,7 @@ func TestWhatComesBackStopsDeletions(t *testing.T) {
 		want   policy.Reason // of the tag that comes back
 	}{
 		"details": {gitlabtest.RegistryOutage(), policy.EvidenceDisagrees},
-		"a date":  {gitlabtest.ConfigUnreadable(), policy.DatedOrphan},
+		"a date":  {gitlabtest.ConfigUnreadable(), policy.NoRule},
 	} {
 		t.Run(name, func(t *testing.T) {
 			world := gitlabtest.NewWorld(gitlabtest.Legacy)
@@ -269,7 +269,7 @@ func TestFreshReadingGrowsOld(t *testing.T) {
 		}
 	})
 	got := tr.runInBubble(t)
-	if d := got.decisions["g/p/app.cache:"+last]; d.Reason != policy.HasCounterpart || got.Deleted != orphans-1 {
+	if d := got.decisions["g/p/app.cache:"+last]; d.Reason != counterpartPresent || got.Deleted != orphans-1 {
 		t.Errorf("deleted %d of %d, %s: %s (%s)", got.Deleted, orphans-1, last, d.Reason, d.Detail)
 	}
 	// The first reading, and a fresh one for every ten seconds in which orphans go.
@@ -292,11 +292,11 @@ func TestDateInTheList(t *testing.T) {
 		Effect: gitlabtest.Reply(200, `[{"name":"x","created_at":"2024-03-01T12:00:00.000Z"}]`)}))
 	tr.options.Workers = 1
 	got := tr.runInBubble(t)
-	if d := got.decisions["g/p/b.cache:x"]; d.Reason != policy.DatedOrphan {
-		t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, policy.DatedOrphan)
+	if d := got.decisions["g/p/b.cache:x"]; d.Reason != policy.NoRule {
+		t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, policy.NoRule)
 	}
-	if d := got.decisions["g/p/a:dead"]; d.Reason != policy.MissingDetails {
-		t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, policy.MissingDetails)
+	if d := got.decisions["g/p/a:dead"]; d.Reason != detailsMissing {
+		t.Errorf("decided %s (%s), want %s", d.Reason, d.Detail, detailsMissing)
 	}
 }
 

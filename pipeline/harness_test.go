@@ -3,7 +3,6 @@ package pipeline_test
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -25,6 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // and pauses cost none of ours.
 type trial struct {
 	server   *gitlabtest.Server
+	rules    *policy.File
+	settings policy.Settings
 	options  pipeline.Options
 	client   gitlabapi.Config
 	handlers report.Handlers
@@ -51,25 +53,54 @@ func (o *outcome) Handle(e report.Event) error {
 	return o.Summary.Handle(e)
 }
 
-// rules are the default rules.
-func rules() policy.Rules {
-	return policy.Rules{
-		ProtectedNames:   []string{"latest", "master", "main"},
-		ProtectedPattern: regexp.MustCompile(`^v.*\..*\..*`),
-		CacheSuffix:      ".cache",
-		Orphans:          policy.OrphansAuto,
+// The rules that the program brings, by name.
+const (
+	nameProtected                policy.Reason = "protected"
+	tooYoung                     policy.Reason = "too-young"
+	detailsMissing               policy.Reason = "details-missing" // of the original
+	missingManifest              policy.Reason = "missing-manifest"
+	undatable                    policy.Reason = "undatable"
+	namingDiffers                policy.Reason = "naming-differs"
+	counterpartPresent           policy.Reason = "counterpart-present"
+	counterpartTagMissing        policy.Reason = "counterpart-tag-missing"
+	counterpartRepositoryMissing policy.Reason = "counterpart-repository-missing"
+	noBuildCache                 policy.Reason = "no-build-cache"
+	datedOrphan                  policy.Reason = "dated-orphan"
+	multiArch                    policy.Reason = "multi-arch"
+)
+
+// settings are those of a run without any, but for kinds: images with attestations go, too.
+func settings() policy.Settings {
+	return policy.Settings{
+		ProtectedTags:      []string{"latest", "master", "main"},
+		ProtectedTagsRegex: `^v.*\..*\..*`,
+		ImageAge:           30 * 24 * time.Hour,
+		DeleteKinds:        []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest},
+		Orphans:            policy.OrphansAuto,
 	}
 }
 
-// newTrial prepares a run over a world under the default settings, but for the rate
-// limit.
+// compiled returns rules under settings.
+func compiled(file *policy.File, settings policy.Settings) *policy.Rules {
+	rules, err := policy.Compile(file, settings)
+	if err != nil {
+		panic(err)
+	}
+	return rules
+}
+
+// newTrial prepares a run over a world under the original rules, on GitLab's word alone and
+// without a rate limit. See registryTrial for others.
 func newTrial(world *gitlabtest.World, options ...gitlabtest.Option) *trial {
 	return &trial{
-		server: gitlabtest.New(world, options...),
+		server:   gitlabtest.New(world, options...),
+		rules:    policy.Original(),
+		settings: settings(),
 		options: pipeline.Options{
-			Rules:   rules(),
 			Workers: 16,
-			Scope:   pipeline.Scope{Membership: true},
+
+			CacheSuffix: ".cache",
+			Scope:       pipeline.Scope{Membership: true},
 		},
 		client: gitlabapi.Config{
 			URL:            "http://gitlab.test",
@@ -84,6 +115,7 @@ func newTrial(world *gitlabtest.World, options ...gitlabtest.Option) *trial {
 // run runs the trial. It is called in a bubble, or on a world without waits.
 func (tr *trial) run(ctx context.Context, t *testing.T) *outcome {
 	t.Helper()
+	tr.options.Rules = compiled(tr.rules, tr.settings)
 	tr.client.Transport = tr.server.Transport()
 	client, err := gitlabapi.New(tr.client)
 	if err != nil {
@@ -98,11 +130,17 @@ func (tr *trial) run(ctx context.Context, t *testing.T) *outcome {
 	return o
 }
 
+// sleepUntilTagsAreOld sleeps where time is fake, which begins before tags of worlds were pushed.
+func sleepUntilTagsAreOld() { time.Sleep(time.Until(gitlabtest.Created.AddDate(1, 0, 0))) }
+
 // runInBubble runs the trial where time is fake and checks what is true of every run.
 func (tr *trial) runInBubble(t *testing.T) *outcome {
 	t.Helper()
 	var o *outcome
-	synctest.Test(t, func(t *testing.T) { o = tr.run(t.Context(), t) })
+	synctest.Test(t, func(t *testing.T) {
+		sleepUntilTagsAreOld()
+		o = tr.run(t.Context(), t)
+	})
 	checkSums(t, o)
 	return o
 }

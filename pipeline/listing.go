@@ -14,6 +14,7 @@ type listedTag struct {
 	digestHash uint64 // see hashDigest; 0 if the list does not say
 	bytes      int64  // size of what the tag references; 0 if the list does not say
 	dated      bool   // the list says a date
+	isIndex    bool   // the list says the media type of an index, as which no build cache is listed
 }
 
 // hashSeed is the seed of hashDigest, the same for a whole process.
@@ -36,21 +37,31 @@ func newListing(tags []listedTag) listing {
 	return slices.CompactFunc(tags, func(a, b listedTag) bool { return a.name == b.name })
 }
 
-// find returns the entry of a tag, and whether the listing has it.
-func (l listing) find(tag string) (listedTag, bool) {
-	i, found := slices.BinarySearchFunc(l, tag, func(t listedTag, name string) int {
+// place returns where in the listing a tag is, and whether it is.
+func (l listing) place(tag string) (int, bool) {
+	return slices.BinarySearchFunc(l, tag, func(t listedTag, name string) int {
 		return strings.Compare(t.name, name)
 	})
-	if !found {
-		return listedTag{}, false
-	}
-	return l[i], true
 }
 
 // has reports whether the listing names a tag.
 func (l listing) has(tag string) bool {
-	_, found := l.find(tag)
+	_, found := l.place(tag)
 	return found
+}
+
+// names returns the names in their order.
+func (l listing) names() []string {
+	names := make([]string, len(l))
+	for i, t := range l {
+		names[i] = t.name
+	}
+	return names
+}
+
+// sharesNames reports whether any name is in both listings.
+func (l listing) sharesNames(other listing) bool {
+	return slices.ContainsFunc(l, func(t listedTag) bool { return other.has(t.name) })
 }
 
 // covers reports whether the listing names all tags of another, but for those that are

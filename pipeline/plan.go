@@ -8,6 +8,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 const (
@@ -40,6 +41,10 @@ type planner struct {
 	groups   map[*scannedRepository]*group
 	requests map[int][]candidate // those that are being filled, by deleter
 	held     []candidate
+	// counted are those that wait until it is known that no more go than MaxDeletions allows: all of
+	// the input has to be seen for that. Without a limit none do.
+	counted [][]candidate
+	count   int
 }
 
 // A group is the candidates of one repository that wait for more of it.
@@ -59,7 +64,7 @@ func (r *run) planStage(deleters int) stage[decision, addressed[[]candidate]] {
 func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candidate]]) error {
 	g := p.groups[d.scannedRepository]
 	if g == nil {
-		g = &group{undecided: d.size}
+		g = &group{undecided: len(d.tags)}
 		p.groups[d.scannedRepository] = g
 	}
 	before := p.run.canary.shown
@@ -67,11 +72,11 @@ func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candi
 	if before == 0 && p.run.canary.shown > 0 {
 		p.release(send)
 	}
-	if c := d.candidate(); d.verdict.Action != policy.Delete {
-		p.run.settle(c, d.verdict, d.doubt)
+	if d.verdict.Action != policy.Delete {
+		p.run.settle(d.candidate(), d.verdict, d.doubt)
 	} else {
 		p.run.progress.dead.found.Add(1)
-		p.plan(g, c)
+		p.plan(g, p.run.planned(d))
 	}
 	g.undecided--
 	if g.undecided == 0 {
@@ -94,7 +99,7 @@ func (p *planner) plan(g *group, c candidate) {
 		p.run.canary.overflowed = true
 		p.drop(c, outageSuspected, errNothingHealthy)
 	default:
-		if c.finding.lost {
+		if c.finding.lost() {
 			c.shared = nil // so that it does not keep a listing in memory until the end
 		}
 		p.held = append(p.held, c)
@@ -131,19 +136,58 @@ func (p *planner) finish(ctx context.Context, send emit[addressed[[]candidate]])
 			p.fill([]candidate{c}, send)
 		}
 	}
+	p.releaseCounted(ctx, send)
 	for deleter := anyWorker; deleter < p.deleters; deleter++ {
 		p.handOver(deleter, send)
 	}
 	return nil
 }
 
-// fill adds candidates of one repository to the request of their deleter, and hands that over
-// when it is full: GitLab deletes so many tags of a repository by one mutation, and takes so many
-// mutations in one request.
-func (p *planner) fill(candidates []candidate, send emit[addressed[[]candidate]]) {
-	if len(candidates) == 0 {
+// mayCount reports whether it is not known yet how many candidates there are of how many may go.
+func (p *planner) mayCount() bool { return p.run.options.MaxDeletions > 0 && !p.run.tooMany.Load() }
+
+// countIn holds candidates back while there are no more than may go. With the first that is too
+// many, nothing is deleted any more, and all go on to be marked as in a dry run.
+func (p *planner) countIn(candidates []candidate, send emit[addressed[[]candidate]]) {
+	p.counted = append(p.counted, candidates)
+	if p.count += len(candidates); p.count <= p.run.options.MaxDeletions {
 		return
 	}
+	p.run.tooMany.Store(true)
+	p.run.tell(report.TooManyDeletions{Limit: p.run.options.MaxDeletions})
+	p.releaseCounted(context.Background(), send)
+}
+
+// releaseCounted hands on what was held back, unless the run has been stopped.
+func (p *planner) releaseCounted(ctx context.Context, send emit[addressed[[]candidate]]) {
+	counted := p.counted
+	p.counted = nil
+	for _, candidates := range counted {
+		if ctx.Err() == nil {
+			p.pack(candidates, send)
+			continue
+		}
+		for _, c := range candidates {
+			p.drop(c, notConfirmed, context.Cause(ctx))
+		}
+	}
+}
+
+// fill takes candidates of one repository into the plan.
+func (p *planner) fill(candidates []candidate, send emit[addressed[[]candidate]]) {
+	switch {
+	case len(candidates) == 0:
+	case p.mayCount():
+		p.countIn(candidates, send)
+	default:
+		p.pack(candidates, send)
+	}
+}
+
+// pack adds candidates of one repository to the request of their deleter, and hands that over
+// when it is full: GitLab deletes so many tags of a repository by one mutation, and takes so many
+// mutations in one request.
+func (p *planner) pack(candidates []candidate, send emit[addressed[[]candidate]]) {
 	deleter := p.deleterOf(candidates[0])
 	deletions, tags := p.run.client.MaxDeletions()
 	mutations := func(request []candidate) int {
@@ -177,7 +221,7 @@ func (p *planner) deleterOf(c candidate) int {
 		name    string
 	}{c.ProjectID, c.Name}
 	for isCache := true; isCache; {
-		key.name, isCache = p.run.options.Rules.CounterpartOf(key.name)
+		key.name, isCache = p.run.counterpartOf(key.name)
 	}
 	return int(maphash.Comparable(deleterSeed, key) % uint64(p.deleters))
 }

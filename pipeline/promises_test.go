@@ -258,9 +258,9 @@ func TestConfirmedAtTheLastMoment(t *testing.T) {
 		want       policy.Reason
 	}{
 		{"missing details come back", gitlabtest.KindCacheIndex, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
-		{"counterpart before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindImage, policy.HasCounterpart},
-		{"counterpart without details before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindMultiArch, policy.HasCounterpart},
-		{"counterpart after second listing", gitlabtest.KindCacheManifest, tagPath("IMAGE", "x"), 1, image, gitlabtest.KindImage, policy.HasCounterpart},
+		{"counterpart before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindImage, counterpartPresent},
+		{"counterpart without details before second listing", gitlabtest.KindCacheManifest, regexp.MustCompile("/IMAGE/tags$"), 2, image, gitlabtest.KindMultiArch, counterpartPresent},
+		{"counterpart after second listing", gitlabtest.KindCacheManifest, tagPath("IMAGE", "x"), 1, image, gitlabtest.KindImage, counterpartPresent},
 		{"orphan is pushed again", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
 		{"missing details come back after the second reading", gitlabtest.KindCacheIndex, tagPath("CACHE", "x"), 3, cache, gitlabtest.KindImage, policy.EvidenceDisagrees},
 		{"orphan becomes another", gitlabtest.KindCacheManifest, tagPath("CACHE", "x"), 2, cache, gitlabtest.KindArtifact, policy.EvidenceDisagrees},
@@ -405,11 +405,11 @@ func TestOneItemsFailure(t *testing.T) {
 		t.Errorf("error %v, unreadable %d", got.err, got.Unreadable)
 	}
 	want := map[string]policy.Reason{
-		"g/p/good:dead":     policy.MissingDetails,
+		"g/p/good:dead":     detailsMissing,
 		"g/p/good:stubborn": report.DeleteFailed,
 		"g/p/good:refused":  report.DeleteForbidden,
 		"g/p/good:unknown":  policy.DetailsUnknown,
-		"g/p/good:alive":    policy.Healthy,
+		"g/p/good:alive":    policy.NoRule,
 	}
 	if diff := cmp.Diff(want, got.verdicts()); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
@@ -542,7 +542,7 @@ func TestListingsAreLetGo(t *testing.T) {
 	}
 	gauge := &heapGauge{after: 2*projects*tags - 100}
 	before := heap()
-	if err := pipeline.Run(t.Context(), client, pipeline.Options{Rules: rules(), Workers: 4}, gauge); err != nil {
+	if err := pipeline.Run(t.Context(), client, pipeline.Options{Rules: compiled(policy.Original(), settings()), CacheSuffix: ".cache", Workers: 4}, gauge); err != nil {
 		t.Fatal(err)
 	}
 	const all = 2 * projects * tags * 150 // bytes that the names of all tags take

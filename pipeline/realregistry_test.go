@@ -26,8 +26,8 @@ func TestRealRegistryEndToEnd(t *testing.T) {
 		verify pipeline.Verify
 		truth  gitlabtest.TruthRules
 	}{
-		{pipeline.VerifyAPI, gitlabtest.TruthRules{}},
-		{pipeline.VerifyRegistry, gitlabtest.TruthRules{ByRegistry: true}},
+		{pipeline.VerifyAPI, gitlabtest.TruthRules{Original: true}},
+		{pipeline.VerifyRegistry, byRegistry},
 	} {
 		t.Run(string(test.verify), func(t *testing.T) {
 			build := gitlabtest.Random(uint64(42+seed), gitlabtest.Legacy)

@@ -43,14 +43,22 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 	}
 	after := d.checkCanary(ctx, batch)
 	for i, a := range batch {
-		verdict, doubt := d.decideAgain(ctx, a.candidate, results[i])
+		verdict, since, doubt := d.decideAgain(ctx, a.candidate, results[i])
+		if since.Before(began) {
+			began = since
+		}
 		for _, trouble := range []error{before, after} {
 			if verdict.Action == policy.Delete && trouble != nil {
 				verdict, doubt = d.withTrouble(ctx, a.candidate, trouble)
 			}
 		}
 		a.finding.digest = cmp.Or(a.finding.digest, results[i].digest)
-		a.finding.bytes = max(a.finding.bytes, results[i].bytes)
+		if a.finding.bytes() < results[i].bytes() {
+			a.finding.size = results[i].size
+		}
+		if kind, known := results[i].kind.Get(); known && !a.finding.kind.IsKnown() {
+			a.finding = a.finding.withKind(kind)
+		}
 		switch {
 		case verdict.Action == policy.Delete:
 			ready = append(ready, a)
@@ -73,11 +81,9 @@ func cameBack(first, second finding) bool {
 	if first.digest != "" && second.digest != first.digest {
 		return false
 	}
-	wasMissing, _ := first.missing.Get()
-	missing, known := second.missing.Get()
-	wasDated, dateKnown := first.dated.Get()
+	has, _ := second.hasDetails.Get()
 	dated, _ := second.dated.Get()
-	return known && !missing && (wasMissing || dateKnown && !wasDated && dated) || first.lost && second.readable()
+	return has && (first.lacksDetails() || first.lacksDate() && dated) || first.lost() && second.readable()
 }
 
 // checkCanary asks the canary where the deletion of one of the candidates depends on it. Whether
@@ -93,7 +99,6 @@ func (d *deleter) checkCanary(ctx context.Context, batch []attempt) error {
 // withTrouble returns the verdict on a candidate that would be deleted while the canary is in
 // trouble.
 func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (policy.Verdict, error) {
-	missing, _ := c.finding.missing.Get()
 	switch {
 	case errors.Is(trouble, errCameBack):
 		return outageSuspected, trouble
@@ -101,11 +106,11 @@ func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (
 		return c.verdict, nil
 	case ctx.Err() != nil:
 		return notConfirmed, context.Cause(ctx)
-	case errors.Is(trouble, errNotHealthy) || errors.Is(trouble, errNoHealthyTag) && c.finding.lost:
+	case errors.Is(trouble, errNotHealthy) || errors.Is(trouble, errNoHealthyTag) && c.finding.lost():
 		return outageSuspected, trouble
 	case !errors.Is(trouble, errNoHealthyTag):
 		return notConfirmed, trouble
-	case !missing:
+	case !c.finding.lacksDetails():
 		return c.verdict, nil // the tag itself has shown that details can be had
 	}
 	// A small instance without a healthy tag: a list at least must be to be had, which is
@@ -121,27 +126,71 @@ func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (
 	}
 }
 
-// decideAgain returns the verdict on a candidate after its grounds have been read again, and
-// why it is not the same.
-func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (policy.Verdict, error) {
+// decideAgain returns the verdict on a candidate after its grounds have been read again, since
+// when they are known, and why it is not the same.
+func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (policy.Verdict, time.Time, error) {
+	since := time.Now()
 	if ctx.Err() != nil {
-		return notConfirmed, context.Cause(ctx)
+		return notConfirmed, since, context.Cause(ctx)
 	}
-	facts := d.withFinding(c.facts, now.finding)
-	facts.Counterpart = now.counterpart
-	verdict, _ := c.rules.Decide(facts)
+	facts, since, err := d.readFactsAgain(ctx, c, now)
+	err = cmp.Or(now.err, err)
+	verdict := d.options.Rules.Decide(&facts).Verdict
+	has, _ := now.hasDetails.Get()
 	switch {
-	case errors.Is(now.err, errNoSibling):
-		return outageSuspected, now.err
+	case errors.Is(err, errNoSibling):
+		return outageSuspected, since, err
 	case now.digest != c.finding.digest && c.finding.digest != "" && (now.digest != "" || now.err == nil):
-		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, errPushedAgain
-	case now.err != nil && verdict.Action == policy.Delete:
-		return notConfirmed, now.err
-	case verdict == c.verdict, verdict.Action == policy.Undecided:
-		return verdict, now.err
-	case verdict.Action == policy.Keep && c.verdict.Reason != policy.MissingDetails:
-		return verdict, now.err // it has got its counterpart or a date meanwhile
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, since, errPushedAgain
+	case err != nil && verdict.Action != policy.Keep:
+		reason := policy.DetailsUnknown
+		if verdict.Action == policy.Undecided && (verdict.Reason != policy.CounterpartUnknown || c.orphan != nil) {
+			reason = verdict.Reason
+		}
+		return policy.Verdict{Action: policy.Undecided, Reason: reasonOf(err, reason)}, since, err
+	case verdict.Action == policy.Keep && c.finding.lacksDetails() && has:
+		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, since, err
 	default:
-		return policy.Verdict{Action: policy.Undecided, Reason: policy.EvidenceDisagrees}, now.err
+		return verdict, since, err // it may have got its counterpart or a date meanwhile
 	}
+}
+
+// readFactsAgain returns the facts of a candidate after its source has read its grounds again: those
+// that come from elsewhere are read again here, where a rule has asked for them. What it returns
+// with them is since when they are known.
+func (d *deleter) readFactsAgain(ctx context.Context, c candidate, now rechecked) (policy.Facts, time.Time, error) {
+	facts, since := c.facts, time.Now()
+	inUse := facts.Tag.InUse
+	facts.Tag.InUse = policy.Unknown[bool]()
+	d.putFinding(&facts, c.listed, now.finding)
+	if facts.Counterpart.IsKnown() {
+		facts.Counterpart = now.counterpart // unknown of what is no orphan
+	}
+	var errs []error
+	again := func(read time.Time, err error) {
+		errs = append(errs, err)
+		if read.Before(since) && !read.IsZero() {
+			since = read
+		}
+	}
+	if facts.Branch.IsKnown() {
+		branch, read, err := d.lookUpBranch(ctx, c.project, c.tag, true)
+		facts.Branch = branch
+		again(read, err)
+	}
+	if c.ranked != nil {
+		rank, read, err := c.ranked.rankAgain(ctx, c.tag)
+		made, _ := now.made.Get()
+		if first, known := c.finding.made.Get(); known && made.After(first) {
+			rank, err = policy.Unknown[int](), errPushedAgain // with the same digest; it is the newest
+		}
+		facts.Tag.Rank = rank
+		again(read, err)
+	}
+	if inUse.IsKnown() && facts.Tag.InUse.IsUnknown() {
+		deployed, read, err := d.lookUpDeployed(ctx, c.project, c.tag, now.finding, true)
+		facts.Tag.InUse = deployed
+		again(read, err)
+	}
+	return facts, since, errors.Join(errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -120,7 +121,7 @@ func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectReposit
 	if err != nil {
 		return err
 	}
-	complete := !slices.ContainsFunc(cache.siblings, func(id int64) bool { return !slices.Contains(second, id) })
+	complete := !slices.ContainsFunc(cache.project.repositories, func(id int64) bool { return !slices.Contains(second, id) })
 	if complete {
 		return nil
 	}
@@ -138,7 +139,7 @@ func (a api) repositoryIDs(ctx context.Context, cache *projectRepository) ([]int
 	if err != nil {
 		return nil, err
 	}
-	counterpart, _ := a.rules.CounterpartOf(cache.Name)
+	counterpart, _ := strings.CutSuffix(cache.Name, a.suffix)
 	var ids []int64
 	for _, r := range repositories {
 		if r.Name == counterpart {

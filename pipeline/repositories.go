@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -13,11 +14,15 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
-// A repository is one of a project's container repositories. It is not changed once it is
-// made, and holds so little that it can be kept for the whole run.
+// A repository is one of a project's container repositories. It holds so little that it can be
+// kept for the whole run.
 type repository struct {
 	gitlabapi.Repository
 	projectPath string
+	isCache     bool // by its name
+	// kinds is what has been looked at of a cache repository's candidates. All else is not changed
+	// once it is made.
+	kinds kindSample
 	// sharesToken are the paths of the repositories that are read with the same token of
 	// the registry, itself among them.
 	sharesToken []string
@@ -29,6 +34,7 @@ type project struct {
 	// repositories are nil until the repository fetcher has listed them, where the scope
 	// has not done so.
 	repositories []gitlabapi.Repository
+	protection   gitlabapi.Protection
 }
 
 // A projectRepository is a repository with what matters of the others of its project: its
@@ -36,8 +42,7 @@ type project struct {
 // tag that refers to it.
 type projectRepository struct {
 	*repository
-	// siblings are the ids of all repositories of the project, sorted.
-	siblings []int64
+	project *sharedProject
 	// shared is the repository's own listing where it is a counterpart, nil elsewhere.
 	shared *sharedListing
 	// counterpart is that of a cache repository; nil for every other, and where there is none.
@@ -135,8 +140,8 @@ func (r *run) fetchRepositories(ctx context.Context, projects []*project, send e
 	return err
 }
 
-// listRepositories returns the projects with their repositories. A project that cannot be
-// read is reported and left out. The error is one that ends the run.
+// listRepositories returns the projects with their repositories and the rules that protect tags of
+// theirs. A project that cannot be read is reported and left out. The error is one that ends the run.
 func (r *run) listRepositories(ctx context.Context, projects []*project) (listed []*project, err error) {
 	var unlisted []gitlabapi.Project
 	for _, p := range projects {
@@ -146,13 +151,14 @@ func (r *run) listRepositories(ctx context.Context, projects []*project) (listed
 			listed = append(listed, p)
 		}
 	}
+	listed = r.withProtections(ctx, listed)
 	if len(unlisted) == 0 {
 		return listed, nil
 	}
 	for i, result := range r.client.RepositoriesOf(ctx, unlisted) {
 		switch p := unlisted[i]; {
 		case result.Err == nil:
-			listed = append(listed, &project{Project: p, repositories: result.Repositories})
+			listed = append(listed, r.protected(p, result.Repositories, result.Protection))
 		case ctx.Err() != nil:
 			return listed, nil
 		case endsRun(result.Err):
@@ -162,6 +168,39 @@ func (r *run) listRepositories(ctx context.Context, projects []*project) (listed
 		}
 	}
 	return listed, nil
+}
+
+// withProtections reads the rules that protect tags of projects whose repositories were listed with
+// those of a group.
+func (r *run) withProtections(ctx context.Context, projects []*project) []*project {
+	var asked []gitlabapi.Project
+	for _, p := range projects {
+		if len(p.repositories) > 0 {
+			asked = append(asked, p.Project)
+		}
+	}
+	if len(asked) == 0 {
+		return projects
+	}
+	protections := r.client.ProtectionsOf(ctx, asked)
+	all := slices.Clone(projects)
+	for i, p := range all {
+		if len(p.repositories) > 0 {
+			all[i] = r.protected(p.Project, p.repositories, protections[0])
+			protections = protections[1:]
+		}
+	}
+	return all
+}
+
+// protected returns a project with its repositories and what protects their tags. That the instance
+// has no such rules, or does not show them, is told once.
+func (r *run) protected(p gitlabapi.Project, repositories []gitlabapi.Repository, protection gitlabapi.Protection) *project {
+	why := protection.Unknown()
+	if len(repositories) > 0 && (errors.Is(why, gitlabapi.ErrNoProtection) || errors.Is(why, gitlabapi.ErrProtectionHidden)) {
+		r.protectionUnknown.Do(func() { r.tell(report.ProtectionUnknown{Err: why}) })
+	}
+	return &project{Project: p, repositories: repositories, protection: protection}
 }
 
 // pathsOf returns the paths of all repositories of projects.
@@ -180,20 +219,21 @@ func pathsOf(projects []*project) []string {
 // counterpart they count.
 func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository, error) {
 	byName := make(map[string]*projectRepository, len(p.repositories))
-	siblings := make([]int64, 0, len(p.repositories))
+	shared := newSharedProject(p)
 	for _, listed := range p.repositories {
 		if byName[listed.Name] != nil {
 			return nil, errSameName
 		}
-		byName[listed.Name] = &projectRepository{repository: &repository{Repository: listed, projectPath: p.Path, sharesToken: groups[listed.Path]}}
-		siblings = append(siblings, listed.ID)
+		member := &repository{Repository: listed, projectPath: p.Path, sharesToken: groups[listed.Path]}
+		_, member.isCache = r.counterpartOf(listed.Name)
+		byName[listed.Name] = &projectRepository{repository: member, project: shared}
+		shared.repositories = append(shared.repositories, listed.ID)
 	}
-	slices.Sort(siblings)
+	slices.Sort(shared.repositories)
 	var walked []*projectRepository
 	for _, listed := range p.repositories {
 		member := byName[listed.Name]
-		member.siblings = siblings
-		name, cache := r.options.Rules.CounterpartOf(listed.Name)
+		name, cache := r.counterpartOf(listed.Name)
 		if counterpart := byName[name]; cache && counterpart != nil {
 			if counterpart.shared == nil {
 				counterpart.shared = newSharedListing(counterpart.repository)
@@ -211,4 +251,13 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 		walked = append(walked, member)
 	}
 	return walked, nil
+}
+
+// counterpartOf returns the name of the counterpart repository of a cache repository, and
+// false for every other repository.
+func (r *run) counterpartOf(name string) (string, bool) {
+	if r.options.CacheSuffix == "" {
+		return "", false
+	}
+	return strings.CutSuffix(name, r.options.CacheSuffix)
 }

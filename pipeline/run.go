@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -22,9 +24,19 @@ const defaultGrace = 8 * time.Second
 // Options are the choices for one run.
 type Options struct {
 	Scope Scope
-	Rules policy.Rules
+	// Rules decide on tags.
+	Rules *policy.Rules
+	// CacheSuffix ends the names of cache repositories. Where it is empty there are none.
+	CacheSuffix string
+	// InUse names images that are in use, and stay.
+	InUse *inuse.List
+	// InUseEnvironments keeps images that are named after what GitLab's environments have deployed.
+	InUseEnvironments bool
 	// DryRun decides and reports, and sends no request that changes anything.
 	DryRun bool
+	// MaxDeletions is how many tags may go, 0 for any number. When more would, nothing does: the run
+	// ends like a dry run.
+	MaxDeletions int
 	// Workers is the size of each pool; less than 1 counts as 1. More than the
 	// client's Concurrency keeps nothing busier.
 	Workers int
@@ -35,14 +47,6 @@ type Options struct {
 	Verify Verify
 	// RegistryURL is where the registry is, if not where GitLab says.
 	RegistryURL string
-	// MinAge keeps build caches that are younger, where their age is known.
-	MinAge time.Duration
-	// ImageAge keeps what GitLab cannot date and the registry can, where it is not older.
-	ImageAge time.Duration
-	// InUse, if not nil, has the images that are in use, whose tags stay.
-	InUse *inuse.List
-	// Environments says that what GitLab's environments have deployed is in use, too.
-	Environments bool
 	// Progress, if not nil, counts how far the run has come.
 	Progress *Progress
 }
@@ -89,10 +93,15 @@ type run struct {
 	options  Options
 	events   chan<- report.Event
 	hard     context.Context // of the engine: for deletions that were sent
-	started  time.Time
 	sources  *sources
 	canary   canary
 	progress *Progress
+	// tooMany is set when more tags would go than may. No deletion is sent before that is known.
+	tooMany atomic.Bool
+	// protectionUnknown tells that the instance does not say which tags its rules protect.
+	protectionUnknown sync.Once
+	// digestsInUse are the hashes of the digests in the user's lists.
+	digestsInUse map[uint64]bool
 	// rechecking is held by the deleter that reads the grounds of its candidates again.
 	rechecking *semaphore.Weighted
 }
@@ -103,9 +112,16 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 		options:    options,
 		events:     events,
 		hard:       e.hard,
-		started:    time.Now(),
 		progress:   cmp.Or(options.Progress, new(Progress)),
 		rechecking: semaphore.NewWeighted(1),
+
+		digestsInUse: make(map[uint64]bool),
+	}
+	for digest := range options.InUse.Digests() {
+		r.digestsInUse[hashDigest(digest)] = true
+	}
+	if options.Rules.Uses("project.topics") {
+		r.client = client.WithTopics()
 	}
 	r.sources = newSources(client, options, r.tell)
 	return r
@@ -146,7 +162,7 @@ func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, 
 		Reason:       reason,
 		Digest:       c.finding.digest,
 		Kind:         string(kind),
-		Bytes:        max(c.finding.bytes, c.listed.bytes),
+		Bytes:        max(c.finding.bytes(), c.listed.bytes),
 		Detail:       detail,
 	})
 }

@@ -58,7 +58,7 @@ func TestShardsOfAScope(t *testing.T) {
 			whole, shared := newTrial(scopeWorld()), newTrial(scopeWorld())
 			for _, tr := range []*trial{whole, shared} {
 				tr.options.Scope = scope
-				tr.options.Rules.Orphans = policy.OrphansAny
+				tr.settings.Orphans = policy.OrphansAny
 			}
 			compareShards(t, whole, shared, 3)
 			if len(deleted(whole.server)) < 3 {

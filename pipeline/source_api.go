@@ -3,16 +3,21 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // An api is what all sources need of GitLab's API.
 type api struct {
 	client  *gitlabapi.Client
-	rules   policy.Rules // for the names of counterparts
-	workers int          // bounds the requests of one recheck
+	suffix  string // of cache repositories
+	workers int    // bounds the requests of one recheck
+	// regime is unknown where signs contradict each other: a 404 says nothing then.
+	regime registry.Regime
 }
 
 // apiLegacy is GitLab's word alone on an instance without the metadata database, or on one
@@ -34,29 +39,50 @@ func listingOf(tags []gitlabapi.Tag) listing {
 	return newListing(kept)
 }
 
-// find reads the details of a tag, which say all that GitLab knows.
-func (s apiLegacy) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Need) (finding, error) {
-	if need == policy.Nothing {
-		return known, nil
+// find reads the details of a tag, which say all that GitLab knows. Kinds it does not know: what
+// is a build cache, the repository's name says.
+func (s apiLegacy) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Name) (finding, error) {
+	if need == needNothing {
+		return withoutKinds(r, known), nil
 	}
-	return s.details(ctx, r, t)
+	f, err := known, error(nil)
+	if known.hasDetails.IsUnknown() {
+		f, err = s.details(ctx, r, t)
+	}
+	if err == nil && need == policy.FactDated && f.dated.IsUnknown() {
+		err = errIndex
+	}
+	return f, err
+}
+
+// withoutKinds returns a finding as GitLab's word alone has it.
+func withoutKinds(r *repository, f finding) finding {
+	f.kind, f.broken, f.isCache = policy.Absent[manifest.Kind](), policy.Absent[bool](), policy.Known(r.isCache)
+	return f
 }
 
 // details reads the details of a tag. A date in the list is a date, too.
 func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, error) {
 	answer, err := a.client.TagDetails(ctx, r.Repository, t.name)
-	switch {
-	case errors.Is(err, gitlabapi.ErrTagNotFound):
-		return finding{missing: policy.Known(true)}, nil
-	case err != nil:
-		return finding{}, err
+	f := withoutKinds(r, finding{})
+	if a.regime == registry.Database {
+		f.broken = policy.Known(false)
 	}
-	return finding{
-		missing: policy.Known(false),
-		dated:   policy.Known(t.dated || answer.Dated),
-		digest:  answer.Digest,
-		bytes:   answer.Bytes,
-	}, nil
+	switch {
+	case errors.Is(err, gitlabapi.ErrTagNotFound) && a.regime != registry.Legacy:
+		return f, errMeaningless
+	case errors.Is(err, gitlabapi.ErrTagNotFound):
+		f.hasDetails, f.dated = policy.Known(false), policy.Absent[bool]() // who knows what it is
+		f.made, f.size = policy.Absent[time.Time](), policy.Absent[int64]()
+		return f, nil
+	case err != nil:
+		return f, err
+	}
+	f.hasDetails, f.digest, f.size = policy.Known(true), answer.Digest, sizeOf(answer.Bytes)
+	if t.dated || !answer.IsIndex() {
+		f.dated, f.made = policy.Known(t.dated || answer.Dated), madeAt(answer.CreatedAt)
+	}
+	return f, nil
 }
 
 // recheck reads the details of each candidate twice: a registry that fails now and then shows
@@ -104,11 +130,13 @@ func (s apiDatabase) list(ctx context.Context, r *repository) (listing, error) {
 	return listingOf(tags), err
 }
 
-func (s apiDatabase) find(ctx context.Context, r *repository, t listedTag, _ finding, need policy.Need) (finding, error) {
-	if need == policy.Nothing {
+func (s apiDatabase) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Name) (finding, error) {
+	if need != needNothing && known.digest == "" {
 		return s.details(ctx, r, t)
 	}
-	return finding{missing: policy.Known(false), dated: policy.Known(true)}, nil
+	known = withoutKinds(r, known)
+	known.hasDetails, known.dated, known.broken = policy.Known(true), policy.Known(true), policy.Known(false)
+	return known, nil
 }
 
 func (s apiDatabase) recheck(ctx context.Context, candidates []candidate) []rechecked {

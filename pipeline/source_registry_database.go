@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -22,6 +24,7 @@ func (s registryDatabase) list(ctx context.Context, r *repository) (listing, err
 		}
 		for _, row := range rows {
 			t := listedTag{name: row.Name, dated: true, digestHash: hashDigest(row.Digest), bytes: row.Bytes}
+			t.isIndex = row.MediaType == manifest.TypeOCIIndex || row.MediaType == manifest.TypeDockerList
 			if !row.PublishedAt.IsZero() {
 				t.pushed = row.PublishedAt.Unix()
 			}
@@ -31,19 +34,50 @@ func (s registryDatabase) list(ctx context.Context, r *repository) (listing, err
 	return newListing(tags), nil
 }
 
-// find sends no request: the listing has said it all. The digest, of which the listing left a
-// hash, is read again before the deletion.
-func (s registryDatabase) find(_ context.Context, _ *repository, t listedTag, _ finding, _ policy.Need) (finding, error) {
-	return listedFinding(t), nil
+// find sends no request but for a kind: the listing has said all else. The digest, of which the
+// listing left a hash, is read again before the deletion.
+func (s registryDatabase) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Name) (finding, error) {
+	switch need {
+	case needNothing:
+		return listedFinding(r, t), nil
+	case policy.FactKind, policy.FactIsCache:
+		return s.readKind(ctx, r, t, known)
+	default:
+		return known, nil
+	}
 }
 
-// listedFinding is what a listing says of a tag by naming it.
-func listedFinding(t listedTag) finding {
-	f := finding{missing: policy.Known(false), dated: policy.Known(true), bytes: t.bytes}
+// listedFinding is what a listing says of a tag by naming it. What a cache repository has are
+// build caches until a look at some of them says otherwise.
+func listedFinding(r *repository, t listedTag) finding {
+	f := finding{
+		hasDetails: policy.Known(true), broken: policy.Known(false), dated: policy.Known(true),
+		made: policy.Absent[time.Time](), size: sizeOf(t.bytes),
+	}
 	if t.pushed != 0 {
-		f.newest = time.Unix(t.pushed, 0)
+		f.made = madeAt(time.Unix(t.pushed, 0))
+	}
+	if r.isCache && !t.isIndex {
+		f.isCache, f.presumed = policy.Known(true), true
 	}
 	return f
+}
+
+// readKind reads the manifest of a tag, which names the digest that the listing did.
+func (s registryDatabase) readKind(ctx context.Context, r *repository, t listedTag, known finding) (finding, error) {
+	m, err := s.at(r).Manifest(ctx, r.Path, t.name)
+	_, odd := errors.AsType[*manifest.Error](err)
+	switch {
+	case odd && m.Digest != "":
+		m.Kind = manifest.KindArtifact
+	case err != nil:
+		return known, err
+	}
+	if hashDigest(m.Digest) != t.digestHash {
+		return known, errPushedAgain
+	}
+	known.digest = m.Digest
+	return known.withKind(m.Kind), nil
 }
 
 // recheck makes sure that each candidate still exists and is what it was, and that the
@@ -68,7 +102,91 @@ func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) [
 			result.finding, result.err = s.recheckTag(ctx, c, part.rows[c.tag])
 		}
 	})
+	s.sampleKinds(ctx, candidates, results)
 	return results
+}
+
+// presumedFor is how many candidates of a cache repository are presumed to be build caches for
+// each one that is looked at.
+const presumedFor = 20
+
+// A kindSample is which of the candidates of a cache repository have been looked at.
+type kindSample struct {
+	mu             sync.Mutex
+	seen, lookedAt int
+	others         bool // one has turned out to be no build cache
+}
+
+// see counts candidates that came.
+func (k *kindSample) see(candidates int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.seen += candidates
+}
+
+// next returns how many of so many candidates are to be looked at: of all that came one at least,
+// and one in twenty, must have shown what they are.
+func (k *kindSample) next(candidates int) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.others {
+		return candidates
+	}
+	return min(max((k.seen+presumedFor-1)/presumedFor-k.lookedAt, 0), candidates)
+}
+
+// looked takes note that one has shown what it is.
+func (k *kindSample) looked() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lookedAt++
+}
+
+// hasOthers reports whether one is no build cache.
+func (k *kindSample) hasOthers() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.others
+}
+
+// found takes note that one is no build cache.
+func (k *kindSample) found() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.others = true
+}
+
+// sampleKinds looks at some of the candidates that are presumed to be build caches: at one at
+// least, and one in twenty. As soon as one is something else, all of the repository's are looked
+// at: a name such as session.cache says nothing of what is in it.
+func (s registryDatabase) sampleKinds(ctx context.Context, candidates []candidate, results []rechecked) {
+	var presumed []int
+	for i, result := range results {
+		if result.presumed && !candidates[i].restsOnKind {
+			results[i].isCache = policy.Unknown[bool]() // nothing is to rest on it from here on
+		} else if result.err == nil && result.presumed && result.counterpart != policy.Known(policy.CounterpartPresent) {
+			presumed = append(presumed, i)
+		}
+	}
+	sample := &candidates[0].kinds
+	look := func(chosen []int) {
+		parallel(len(chosen), s.workers, func(i int) {
+			c, result := candidates[chosen[i]], &results[chosen[i]]
+			result.finding, result.err = s.readKind(ctx, c.repository, c.listed, result.finding)
+			if result.err != nil {
+				return
+			}
+			sample.looked()
+			if isCache, _ := result.isCache.Get(); !isCache {
+				sample.found()
+			}
+		})
+	}
+	sample.see(len(presumed))
+	for n := sample.next(len(presumed)); n > 0; n = sample.next(len(presumed)) {
+		look(presumed[:n])
+		presumed = presumed[n:]
+	}
 }
 
 // A listingPart is the part of a listing, read afresh, in which candidates are.
@@ -166,7 +284,7 @@ func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []
 			}
 			left--
 			for _, name := range behind {
-				if known[name] == 0 {
+				if known[name] == "" {
 					known[name] = policy.CounterpartTagMissing
 				}
 			}
@@ -185,7 +303,7 @@ func (s registryDatabase) recheckCounterpart(ctx context.Context, c candidate, k
 	if c.orphan.counterpart == nil {
 		return check.of(c.tag), check.err
 	}
-	if known != 0 {
+	if known != "" {
 		return policy.Known(known), nil
 	}
 	counterpart := c.orphan.counterpart.repository
@@ -226,7 +344,7 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 		head, err := s.at(c.repository).Head(ctx, c.Path, c.tag)
 		switch {
 		case errors.Is(err, registry.ErrManifestNotFound):
-			return finding{missing: policy.Known(true)}, nil
+			return finding{}, errGone
 		case err != nil:
 			return finding{}, err
 		}
@@ -235,10 +353,10 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 	if hashDigest(row.Digest) != c.listed.digestHash {
 		return finding{}, errPushedAgain
 	}
-	f := listedFinding(c.listed)
-	f.digest, f.bytes = row.Digest, row.Bytes
+	f := c.finding // what is in a manifest, its digest settles
+	f.digest, f.size = row.Digest, sizeOf(row.Bytes)
 	if !row.PublishedAt.IsZero() {
-		f.newest = row.PublishedAt // it may have been pushed again with the same digest
+		f.made = madeAt(row.PublishedAt) // it may have been pushed again with the same digest
 	}
 	return f, nil
 }

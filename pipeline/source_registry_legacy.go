@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
@@ -25,40 +27,55 @@ func (s registryLegacy) list(ctx context.Context, r *repository) (listing, error
 }
 
 // find reads the manifest of a tag. A HEAD would spare bytes; but of an index everything
-// depends on what is in it, and the 404 of a HEAD proves nothing. A date that is not in the
-// manifest is read when the rules need it.
-func (s registryLegacy) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Need) (finding, error) {
-	switch need {
-	case policy.NeedDetails:
-		return s.readManifest(ctx, r, t)
-	case policy.NeedDate:
+// depends on what is in it, and the 404 of a HEAD proves nothing. Dates that are not in the
+// manifest are read when the rules need them.
+func (s registryLegacy) find(ctx context.Context, r *repository, t listedTag, known finding, need policy.Name) (finding, error) {
+	if need == needNothing {
+		return known, nil
+	}
+	if known.hasDetails.IsUnknown() {
 		var err error
-		known.dated, err = s.readDate(ctx, r, t, known.manifest)
-		return known, err
+		if known, err = s.readManifest(ctx, r, t); err != nil {
+			return known, err
+		}
+	}
+	switch {
+	case need == policy.FactDated && known.dated.IsUnknown():
+		return s.readDate(ctx, r, t, known)
+	case need == policy.FactAge && known.made.IsUnknown():
+		return s.readAge(ctx, r, known)
 	default:
 		return known, nil
 	}
 }
 
 // readManifest says what follows from a tag's manifest. GitLab reads no index, but for the
-// linux/amd64 child of a Docker manifest list; it shows a manifest whatever is in it.
+// linux/amd64 child of a Docker manifest list; it shows a manifest whatever is in it. What is no
+// manifest that anybody understands pulls all the same: it is an artifact.
 func (s registryLegacy) readManifest(ctx context.Context, r *repository, t listedTag) (finding, error) {
 	m, err := s.at(r).Manifest(ctx, r.Path, t.name)
 	lost, isLost := errors.AsType[*registry.LostManifestError](err)
 	_, odd := errors.AsType[*manifest.Error](err)
 	switch {
 	case isLost:
-		return finding{missing: policy.Known(true), kind: policy.Known(manifest.KindMissingManifest), lost: true, digest: lost.Digest}, nil
+		f := finding{hasDetails: policy.Known(false), broken: policy.Known(true), dated: policy.Known(false), digest: lost.Digest}
+		f.made, f.size = policy.Absent[time.Time](), policy.Absent[int64]()
+		return f.withKind(manifest.KindMissingManifest), nil
 	case errors.Is(err, registry.ErrManifestNotFound):
 		return finding{}, fmt.Errorf("%w: %w", errNoSuchTag, err)
-	case odd && !m.IsIndex():
-		return finding{missing: policy.Known(false), digest: m.Digest, bytes: m.Bytes, manifest: m}, nil
+	case odd && m.Digest != "":
+		m.Kind = manifest.KindArtifact
 	case err != nil:
 		return finding{}, err
 	}
-	f := finding{kind: policy.Known(m.Kind), newest: m.Newest, digest: m.Digest, bytes: m.Bytes, manifest: m}
-	f.missing = policy.Known(m.IsIndex() && m.Amd64 == "")
-	if m.Kind == manifest.KindCacheManifest {
+	f := finding{broken: policy.Known(false), digest: m.Digest, size: sizeOf(m.Bytes), manifest: m}.withKind(m.Kind)
+	undatable := m.IsIndex() && m.Amd64 == ""
+	f.hasDetails = policy.Known(!undatable)
+	if isCache, _ := f.isCache.Get(); isCache {
+		f.made = madeAt(m.Newest)
+		undatable = undatable || m.Kind == manifest.KindCacheManifest
+	}
+	if undatable {
 		f.dated = policy.Known(false)
 	}
 	return f, nil
@@ -71,22 +88,37 @@ var errDateElsewhere = errors.New("the date is in an object store, and GitLab sh
 // list, and where the registry keeps the config in an object store, to which no token may be
 // shown. That GitLab has no date proves nothing there: it shows none, too, while it cannot read
 // the config.
-func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag, m manifest.Manifest) (policy.Fact[bool], error) {
-	unknown := policy.Unknown[bool]()
-	if !m.IsIndex() {
-		_, dated, err := s.at(r).ConfigCreated(ctx, r.Path, m.ConfigDigest)
+func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag, known finding) (finding, error) {
+	if !known.manifest.IsIndex() {
+		created, dated, err := s.at(r).ConfigCreated(ctx, r.Path, known.manifest.ConfigDigest)
+		if err == nil {
+			known.dated, known.made = policy.Known(dated), madeAt(created)
+			return known, nil
+		}
 		if _, elsewhere := errors.AsType[*registry.ElsewhereError](err); !elsewhere {
-			if err != nil {
-				return unknown, err
-			}
-			return policy.Known(dated), nil
+			return known, err
 		}
 	}
 	f, err := s.details(ctx, r, t)
-	if dated, _ := f.dated.Get(); err != nil || dated {
-		return f.dated, err
+	if dated, _ := f.dated.Get(); err != nil || !dated {
+		return known, cmp.Or(err, errDateElsewhere)
 	}
-	return unknown, errDateElsewhere
+	known.dated, known.made = f.dated, f.made
+	return known, nil
+}
+
+// readAge reads when what the tag points to was made: of an image its config says it, of an
+// index those of its children.
+func (s registryLegacy) readAge(ctx context.Context, r *repository, known finding) (finding, error) {
+	made, dated, err := s.at(r).Created(ctx, r.Path, known.manifest)
+	if err != nil {
+		return known, err
+	}
+	known.made = madeAt(made)
+	if !dated {
+		known.made = policy.Absent[time.Time]()
+	}
+	return known, nil
 }
 
 // recheck reads the manifest of each candidate, and its date where that decided. A lost manifest
@@ -104,9 +136,12 @@ func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []r
 		if result.err != nil {
 			return
 		}
-		result.finding, result.err = s.find(ctx, c.repository, c.listed, finding{}, policy.NeedDetails)
-		if result.err == nil && c.finding.dated.IsKnown() && !result.finding.dated.IsKnown() {
-			result.finding, result.err = s.find(ctx, c.repository, c.listed, result.finding, policy.NeedDate)
+		result.finding, result.err = s.readManifest(ctx, c.repository, c.listed)
+		if result.err == nil && c.finding.dated.IsKnown() {
+			result.finding, result.err = s.find(ctx, c.repository, c.listed, result.finding, policy.FactDated)
+		}
+		if result.finding.digest == c.finding.digest && result.made.IsUnknown() {
+			result.made = c.finding.made // which the digest settles
 		}
 	})
 	s.confirmLost(ctx, candidates, results)
@@ -144,7 +179,7 @@ func (s registryLegacy) confirmLost(ctx context.Context, candidates []candidate,
 	var lost []int
 	names := make(map[string]bool)
 	for i, result := range results {
-		if result.finding.lost {
+		if result.finding.lost() {
 			lost = append(lost, i)
 			names[candidates[i].tag] = true
 		}
@@ -160,14 +195,13 @@ func (s registryLegacy) confirmLost(ctx context.Context, candidates []candidate,
 	parallel(len(lost), s.workers, func(i int) {
 		result := &results[lost[i]]
 		f, err := s.details(ctx, r, candidates[lost[i]].listed)
-		missing, _ := f.missing.Get()
 		switch {
 		case listErr != nil:
 			result.err = listErr
 		case err != nil:
 			result.err = err
-		case !missing:
-			result.finding.missing, result.err = f.missing, errContradiction
+		case !f.lacksDetails():
+			result.finding.hasDetails, result.err = f.hasDetails, errContradiction
 		case !tags.has(candidates[lost[i]].tag):
 			result.err = errGoneFromList
 		default:

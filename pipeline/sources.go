@@ -9,7 +9,6 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/flight"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -33,8 +32,9 @@ type sourceChoice struct {
 	// fresh is the same source for reading grounds again: its requests are sent before
 	// others, since what they read grows old while a deletion waits.
 	fresh  source
-	regime policy.Fact[policy.Regime]
-	rules  policy.Rules // the run's, with what the source allows to demand
+	regime registry.Regime
+	// byRegistry says that the source is the registry, and not GitLab's word alone.
+	byRegistry bool
 }
 
 // sources chooses the source once a run, with the first repository that gives an answer; the
@@ -72,7 +72,7 @@ func (s *sources) choose(ctx context.Context, r *repository) (sourceChoice, erro
 		case errors.Is(err, ErrNoRegistry) || endsRun(err) || ctx.Err() != nil:
 			return sourceChoice{}, err
 		case asked: // otherwise another repository has left it open, and this one may not
-			return s.choice(policy.Unknown[policy.Regime](), nil), nil
+			return s.choice(registry.RegimeUnknown, nil), nil
 		}
 	}
 }
@@ -89,32 +89,30 @@ func (s *sources) ask(ctx context.Context, r *repository) (sourceChoice, error) 
 		return sourceChoice{}, err
 	}
 	regime, agree := weigh(byAPI, signs.Header, signs.V1)
-	known, found := regime.Get()
 	switch {
 	case !agree:
 		s.tell(report.RegimeUnclear{API: byAPI.String(), Header: signs.Header.String(), V1: signs.V1.String()})
-	case !found:
+	case regime == registry.RegimeUnknown:
 		return sourceChoice{}, errOpen
 	default:
-		s.tell(report.RegimeFound{Regime: known})
+		s.tell(report.RegimeFound{Regime: regime})
 	}
 	return s.choice(regime, reg), nil
 }
 
 // choice returns the choice of the registry's word or, where reg is nil, of GitLab's alone.
-func (s *sources) choice(regime policy.Fact[policy.Regime], reg *registry.Registry) sourceChoice {
-	rules := s.options.Rules
-	if reg == nil {
-		return sourceChoice{source: s.newSource(regime, s.client, nil), fresh: s.newSource(regime, s.client.Recheck(), nil), regime: regime, rules: rules}
+func (s *sources) choice(regime registry.Regime, reg *registry.Registry) sourceChoice {
+	choice := sourceChoice{source: s.newSource(regime, s.client, reg), regime: regime, byRegistry: reg != nil}
+	if reg != nil {
+		reg = reg.Recheck()
 	}
-	rules.ByRegistry = true
-	return sourceChoice{source: s.newSource(regime, s.client, reg), fresh: s.newSource(regime, s.client.Recheck(), reg.Recheck()), regime: regime, rules: rules}
+	choice.fresh = s.newSource(regime, s.client.Recheck(), reg)
+	return choice
 }
 
-func (s *sources) newSource(regime policy.Fact[policy.Regime], client *gitlabapi.Client, reg *registry.Registry) source {
-	a := api{client, s.options.Rules, s.options.Workers}
-	known, _ := regime.Get()
-	switch database := known == policy.Database; {
+func (s *sources) newSource(regime registry.Regime, client *gitlabapi.Client, reg *registry.Registry) source {
+	a := api{client, s.options.CacheSuffix, s.options.Workers, regime}
+	switch database := regime == registry.Database; {
 	case reg == nil && database:
 		return apiDatabase{a}
 	case reg == nil:
@@ -129,21 +127,15 @@ func (s *sources) newSource(regime policy.Fact[policy.Regime], client *gitlabapi
 // weigh puts signs of the regime together. Where they contradict each other it is left
 // unknown, which is the stricter reading on either: no tag is deleted for a 404, and none
 // that has a date as an orphan.
-func weigh(signs ...registry.Sign) (regime policy.Fact[policy.Regime], agree bool) {
+func weigh(signs ...registry.Regime) (regime registry.Regime, agree bool) {
 	for _, sign := range signs {
-		var shown policy.Regime
-		switch sign {
-		case registry.SignLegacy:
-			shown = policy.Legacy
-		case registry.SignDatabase:
-			shown = policy.Database
+		switch {
+		case sign == registry.RegimeUnknown:
+		case regime != registry.RegimeUnknown && regime != sign:
+			return registry.RegimeUnknown, false
 		default:
-			continue
+			regime = sign
 		}
-		if before, known := regime.Get(); known && before != shown {
-			return policy.Unknown[policy.Regime](), false
-		}
-		regime = policy.Known(shown)
 	}
 	return regime, true
 }

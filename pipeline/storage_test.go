@@ -89,7 +89,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 // onlyDeadByRegistry checks that nothing was deleted that is alive under the registry's word.
 func onlyDeadByRegistry(t *testing.T, world *gitlabtest.World, server *gitlabtest.Server) {
 	t.Helper()
-	dead := world.TruthUnder(gitlabtest.TruthRules{Orphans: "auto", ByRegistry: true})
+	dead := world.TruthUnder(byRegistry)
 	for name := range deleted(server) {
 		if dead[name] == "" {
 			t.Errorf("%s was deleted and is alive", name)
@@ -165,7 +165,7 @@ func TestStorageOfOneProject(t *testing.T) {
 		Path: regexp.MustCompile(`^/v2/g/p0/`), Effect: gitlabtest.ManifestsLost()}))
 	got := tr.runInBubble(t)
 	onlyDeadByRegistry(t, world, tr.server)
-	if got.Reasons[policy.MissingCounterpartTag] < 15 || got.Reasons[policy.OutageSuspected] < 80 {
+	if got.Reasons[counterpartTagMissing] < 15 || got.Reasons[policy.OutageSuspected] < 80 {
 		t.Errorf("reasons %v", got.Reasons)
 	}
 	for name, d := range got.decisions {
@@ -206,6 +206,7 @@ func TestGroundsGrowOldBySending(t *testing.T) {
 		app.AddTag(fmt.Sprintf("live-%02d", i), gitlabtest.KindImage)
 		cache.AddTag(fmt.Sprintf("orphan-%02d", i), gitlabtest.KindCacheManifest)
 	}
+	cache.AddTag("live-00", gitlabtest.KindCacheManifest)
 	tr := registryTrial(world, pipeline.VerifyRegistry)
 	tr.client.RateLimit, tr.client.RateBurst = 2, 1
 	read := make(map[string]time.Time) // by path, last

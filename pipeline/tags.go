@@ -3,8 +3,11 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/internal/flight"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -12,8 +15,17 @@ import (
 type scannedRepository struct {
 	*projectRepository
 	sourceChoice
-	size int   // tags in the listing
+	tags listing
 	err  error // why the listing is incomplete
+
+	compareNames  sync.Once
+	namingDiffers bool // see run.comparesNames
+
+	ranked      *flight.Cache[ranking]
+	rankedAgain *flight.Cache[reading[ranking]]
+	// readForRanks are the findings of all tags, by place in the listing, once ranks have taken a
+	// reading of each.
+	readForRanks atomic.Pointer[[]finding]
 }
 
 // A tag is what a listing says of one tag: the first of the three forms in which a tag
@@ -35,9 +47,11 @@ func (r *run) tagStage(workers int) stage[*projectRepository, tag] {
 // been asked about it.
 func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag]) error {
 	r.progress.repositories.begin(1)
-	s, tags, err := r.listTags(ctx, p)
-	r.progress.tags.found.Add(int64(len(tags)))
+	s, err := r.listTags(ctx, p)
 	r.progress.repositories.finish(1)
+	if s != nil {
+		r.progress.tags.found.Add(int64(len(s.tags)))
+	}
 	switch {
 	case s == nil:
 		return err // without a source there is no run
@@ -47,9 +61,9 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 	if err != nil {
 		r.tell(report.Unreadable{Name: p.Path, Project: p.projectPath, RepositoryID: p.ID, Err: err})
 	} else {
-		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(tags)})
+		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(s.tags)})
 	}
-	for _, listed := range tags {
+	for _, listed := range s.tags {
 		if ctx.Err() != nil || !send(tag{s, listed}) {
 			break
 		}
@@ -60,10 +74,10 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 // listTags chooses where facts about a repository's tags come from, and lists them. Where the
 // repository is a counterpart, the listing is kept for its cache repository. It returns no
 // repository where no source can be chosen.
-func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepository, listing, error) {
+func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepository, error) {
 	choice, err := r.sources.choose(ctx, p.repository)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var tags listing
 	if p.shared != nil {
@@ -76,5 +90,8 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 		// its counterpart stays unknown: the registry's storage may have lost it.
 		err = nil
 	}
-	return &scannedRepository{projectRepository: p, sourceChoice: choice, size: len(tags), err: err}, tags, err
+	return &scannedRepository{
+		projectRepository: p, sourceChoice: choice, tags: tags, err: err,
+		ranked: flight.NewCache[ranking](1), rankedAgain: flight.NewCache[reading[ranking]](1),
+	}, err
 }

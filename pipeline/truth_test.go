@@ -143,7 +143,7 @@ func TestDatabaseLosesNothing(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(gitlabtest.Random(seed, gitlabtest.Database).World())
-			tr.options.Rules.Orphans = policy.OrphansUndated
+			tr.settings.Orphans = policy.OrphansUndated
 			got := tr.runInBubble(t)
 			if gone := deleted(tr.server); len(gone) > 0 || got.Deleted > 0 {
 				t.Errorf("deleted %q", names(gone))

@@ -64,16 +64,16 @@ func TestCounterpartDeletedByTheRun(t *testing.T) {
 	tr.options.Workers, tr.client.Concurrency = 40, 40
 	first := tr.runInBubble(t)
 	want := map[policy.Reason]int{
-		policy.Healthy:               1001,
-		policy.MissingDetails:        1000,
-		policy.HasCounterpart:        1000,
-		policy.MissingCounterpartTag: 30,
+		policy.NoRule:         1001,
+		detailsMissing:        1000,
+		counterpartPresent:    1000,
+		counterpartTagMissing: 30,
 	}
 	if diff := cmp.Diff(want, first.Reasons); diff != "" {
 		t.Errorf("first run (-want +got):\n%s", diff)
 	}
 	second := tr.runInBubble(t)
-	want = map[policy.Reason]int{policy.Healthy: 1001, policy.MissingCounterpartTag: 1000}
+	want = map[policy.Reason]int{policy.NoRule: 1001, counterpartTagMissing: 1000}
 	if diff := cmp.Diff(want, second.Reasons); diff != "" {
 		t.Errorf("second run (-want +got):\n%s", diff)
 	}
@@ -127,9 +127,9 @@ func TestListsThatFailQuietly(t *testing.T) {
 // TestRepositoriesBeingDeleted are passed over, and count as having every counterpart.
 func TestRepositoriesBeingDeleted(t *testing.T) {
 	for status, want := range map[string]policy.Reason{
-		"delete_scheduled": policy.HasCounterpart,
-		"delete_ongoing":   policy.HasCounterpart,
-		"delete_failed":    policy.MissingCounterpartTag,
+		"delete_scheduled": counterpartPresent,
+		"delete_ongoing":   counterpartPresent,
+		"delete_failed":    counterpartTagMissing,
 	} {
 		t.Run(status, func(t *testing.T) {
 			world := gitlabtest.NewWorld(gitlabtest.Legacy)
@@ -177,7 +177,7 @@ func TestTwoRepositoriesOfAName(t *testing.T) {
 				gitlabtest.WithFaults(gitlabtest.Fault{Path: lists, Effect: gitlabtest.Reply(200, twins)}))
 			tr.options.Scope = scope
 			got := tr.runInBubble(t)
-			want := map[string]policy.Reason{"g/q/other:dead": policy.MissingDetails, "g/q/other:a": policy.Healthy}
+			want := map[string]policy.Reason{"g/q/other:dead": detailsMissing, "g/q/other:a": policy.NoRule}
 			if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.Unreadable != 1 || got.Projects != 1 {
 				t.Errorf("unreadable %d, projects %d, verdicts (-want +got):\n%s", got.Unreadable, got.Projects, diff)
 			}
@@ -194,18 +194,18 @@ func TestRegimeIsAskedOfEach(t *testing.T) {
 	want := make(map[string]policy.Reason)
 	for i := range 12 {
 		p.AddRepository(fmt.Sprintf("a-%02d", i)).AddTag("single", gitlabtest.KindImage)
-		want[fmt.Sprintf("g/p/a-%02d:single", i)] = policy.Healthy
+		want[fmt.Sprintf("g/p/a-%02d:single", i)] = policy.NoRule
 	}
 	for _, name := range []string{"b.cache", "c.cache"} {
 		r := p.AddRepository(name)
 		for _, tag := range []string{"x", "y"} {
 			r.AddTag(tag, gitlabtest.KindImage)
-			want["g/p/"+name+":"+tag] = policy.MissingCounterpartRepository
+			want["g/p/"+name+":"+tag] = counterpartRepositoryMissing
 		}
 	}
 	for _, workers := range []int{1, 4, 64} {
 		t.Run(fmt.Sprint(workers), func(t *testing.T) {
-			tr := newTrial(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
+			tr := registryTrial(world, pipeline.VerifyAPI, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(time.Second)}))
 			tr.options.Workers, tr.client.Concurrency = workers, workers
 			got := tr.runInBubble(t)
 			if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.Regime != "database" {
@@ -226,14 +226,14 @@ func TestOutageGuard(t *testing.T) {
 		orphans policy.Orphans
 		want    policy.Reason
 	}{
-		{"19 without details", gitlabtest.KindCacheIndex, 19, nil, policy.OrphansAuto, policy.MissingDetails},
+		{"19 without details", gitlabtest.KindCacheIndex, 19, nil, policy.OrphansAuto, detailsMissing},
 		{"20 without details", gitlabtest.KindCacheIndex, 20, nil, policy.OrphansAuto, policy.OutageSuspected},
-		{"500 without details, the last with", gitlabtest.KindCacheIndex, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, policy.MissingDetails},
-		{"20 without details, the last without date", gitlabtest.KindCacheIndex, 20, []gitlabtest.Kind{gitlabtest.KindArtifact}, policy.OrphansAuto, policy.MissingDetails},
-		{"19 without dates", gitlabtest.KindCacheManifest, 19, nil, policy.OrphansAuto, policy.MissingCounterpartRepository},
+		{"500 without details, the last with", gitlabtest.KindCacheIndex, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, detailsMissing},
+		{"20 without details, the last without date", gitlabtest.KindCacheIndex, 20, []gitlabtest.Kind{gitlabtest.KindArtifact}, policy.OrphansAuto, detailsMissing},
+		{"19 without dates", gitlabtest.KindCacheManifest, 19, nil, policy.OrphansAuto, counterpartRepositoryMissing},
 		{"20 without dates", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAuto, policy.OutageSuspected},
-		{"500 without dates, the last with", gitlabtest.KindCacheManifest, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, policy.MissingCounterpartRepository},
-		{"20 without dates that do not matter", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAny, policy.MissingCounterpartRepository},
+		{"500 without dates, the last with", gitlabtest.KindCacheManifest, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, counterpartRepositoryMissing},
+		{"20 without dates that do not matter", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAny, counterpartRepositoryMissing},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -248,7 +248,9 @@ func TestOutageGuard(t *testing.T) {
 			}
 			tr := newTrial(world)
 			tr.options.Workers = 1
-			tr.options.Rules.Orphans = test.orphans
+			if test.orphans == policy.OrphansAny {
+				tr.rules, tr.settings.Orphans = policy.Default(), test.orphans
+			}
 			got := tr.runInBubble(t)
 			if got.Reasons[test.want] != test.n {
 				t.Errorf("reasons %v, want %d of %s", got.Reasons, test.n, test.want)
@@ -328,11 +330,11 @@ func TestScope(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			tr := newTrial(scopeWorld())
 			tr.options.Scope = test.scope
-			tr.options.Rules.Orphans = policy.OrphansAny
+			tr.settings.Orphans = policy.OrphansAny
 			got := tr.runInBubble(t)
 			want := make(map[string]string)
 			for _, project := range test.projects {
-				want[project+"/app.cache:dead"] = string(policy.MissingCounterpartRepository)
+				want[project+"/app.cache:dead"] = string(counterpartRepositoryMissing)
 			}
 			if diff := cmp.Diff(want, deleted(tr.server)); diff != "" || got.err != nil {
 				t.Errorf("error %v, deleted (-want +got):\n%s", got.err, diff)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
@@ -18,6 +19,8 @@ type config struct {
 	world         string
 	regime        string
 	truth         string
+	rules         string
+	deleteKinds   string
 	seed          uint64
 	projects      int
 	emptyProjects int
@@ -46,6 +49,8 @@ func parse(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&c.world, "world", "demo", "demo, random or even: as many of everything as is said, evenly spread")
 	flags.StringVar(&c.regime, "regime", "legacy", "legacy or database")
 	flags.StringVar(&c.truth, "truth", "registry", "by whose word /-/standin/world judges tags: registry or api")
+	flags.StringVar(&c.rules, "rules", "default", "by which rules it judges them: default or original")
+	flags.StringVar(&c.deleteKinds, "delete-kinds", "", "kinds that go by the rules by default, as in DELETE_KINDS; empty, those by default")
 	flags.Uint64Var(&c.seed, "seed", 1, "seed of a random world")
 	flags.IntVar(&c.projects, "projects", 6, "projects with repositories of a random or even world")
 	flags.IntVar(&c.emptyProjects, "empty-projects", 0, "projects without repositories of an even world")
@@ -89,6 +94,7 @@ func (c config) check() error {
 	complain(c.world != "demo" && c.world != "random" && c.world != "even", "--world: %q is neither demo, random nor even", c.world)
 	complain(c.regime != "legacy" && c.regime != "database", "--regime: %q is neither legacy nor database", c.regime)
 	complain(c.truth != "registry" && c.truth != "api", "--truth: %q is neither registry nor api", c.truth)
+	complain(c.rules != "default" && c.rules != "original", "--rules: %q is neither default nor original", c.rules)
 	complain(c.projects < 0 || c.emptyProjects < 0 || c.repositories < 1 || c.tags < 0,
 		"--projects, --empty-projects and --tags must not be negative, --repositories at least 1")
 	complain(c.world == "even" && (c.projects < 1 || c.repositories < c.projects),
@@ -112,6 +118,15 @@ func checkLoopback(address string) error {
 		return nil
 	}
 	return fmt.Errorf("--listen: %q is not a loopback address; use 127.0.0.1, [::1] or localhost", address)
+}
+
+// truthRules are those by which the stand-in judges tags.
+func (c config) truthRules() gitlabtest.TruthRules {
+	rules := gitlabtest.TruthRules{Original: c.rules == "original", ByRegistry: c.truth == "registry"}
+	if c.deleteKinds != "" {
+		rules.DeleteKinds = strings.Split(c.deleteKinds, ",")
+	}
+	return rules
 }
 
 // makeWorld makes the world that was asked for.

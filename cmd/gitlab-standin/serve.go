@@ -29,7 +29,7 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 	}
 	world := c.makeWorld()
 	server := &http.Server{
-		Handler:           handler(gitlabtest.New(world, c.options()...), truthOf(world, c.truth == "registry")),
+		Handler:           handler(gitlabtest.New(world, c.options()...), truthOf(world, c.truthRules())),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
@@ -83,11 +83,9 @@ func writeURL(file, url string) error {
 // A truth says of each tag of a world, by repository:tag, why it stays or is dead.
 type truth struct{ stays, dead map[string]string }
 
-// truthOf returns a function that judges a world under the default rules, with the
-// registry's word or without, when it is first called: the truth about a million tags takes
-// more room than they do.
-func truthOf(world *gitlabtest.World, byRegistry bool) func() truth {
-	rules := gitlabtest.TruthRules{ByRegistry: byRegistry}
+// truthOf returns a function that judges a world when it is first called: the truth about a
+// million tags takes more room than they do.
+func truthOf(world *gitlabtest.World, rules gitlabtest.TruthRules) func() truth {
 	return sync.OnceValue(func() truth {
 		return truth{stays: world.VerdictsUnder(rules), dead: world.TruthUnder(rules)}
 	})

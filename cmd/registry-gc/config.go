@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sethvargo/go-envconfig"
@@ -17,7 +18,6 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
@@ -43,11 +43,12 @@ type Config struct {
 	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
 	Verify             string          `env:"VERIFY,default=auto" one_of:"auto,registry,api" is:"whose word a deletion needs: registry (the registry's only), api (GitLab's, asked again before a deletion; the registry never), auto (the registry's where it can be reached, else GitLab's, with a warning)"`
 	RegistryURL        string          `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
-	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,attested-image,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which tags that GitLab has no details of go, when the registry shows their kind; add multi-arch to delete those too"`
+	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which kinds of tag that GitLab cannot date go when they are old: attested-image and multi-arch are images that can be pulled, and go only when they are named here"`
 	ShardIndex         shardNumber     `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
 	ShardCount         shardNumber     `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
 	MinAge             duration        `env:"MIN_AGE,default=24h" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"what is younger stays, where its age is known"`
 	ImageAge           duration        `env:"IMAGE_AGE,default=30d" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"what GitLab cannot date, but the registry can, goes only when it is older: images with attestations, caches exported as an index"`
+	MaxDeletions       limit           `env:"MAX_DELETIONS" default:"none" must:"be a number, at least 1" is:"if more tags would go, none does: the run goes on as a dry run, and ends with code 4"`
 	Concurrency        int             `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
 	RateLimit          float64         `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
 	RateBurst          int             `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
@@ -67,6 +68,23 @@ type pattern string
 func (p *pattern) UnmarshalText(text []byte) error {
 	*p = pattern(text)
 	_, err := regexp.Compile(string(text))
+	return err
+}
+
+// limit is how many there may be; 0, there is no limit. It cannot be set to that, which looks like
+// none at all.
+type limit int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (l *limit) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil // not set
+	}
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err == nil && n == 0 {
+		err = errors.New("none may go")
+	}
+	*l = limit(n)
 	return err
 }
 
@@ -239,8 +257,8 @@ var protectedByDefault = []string{"latest", "master", "main"}
 const protectedPatternByDefault = `^v.*\..*\..*`
 
 // protection returns the names and the pattern of the tags that are never touched. The
-// pattern is nil where there is none.
-func (c *Config) protection() (names []string, matching *regexp.Regexp) {
+// pattern is empty where there is none.
+func (c *Config) protection() (names []string, matching string) {
 	var patterns []string
 	if c.ProtectDefaults {
 		names, patterns = protectedByDefault, []string{"(?:" + protectedPatternByDefault + ")"}
@@ -250,26 +268,7 @@ func (c *Config) protection() (names []string, matching *regexp.Regexp) {
 		// end of the text.
 		patterns = append(patterns, string(c.ProtectedTagsRegex))
 	}
-	if len(patterns) > 0 {
-		matching = regexp.MustCompile(strings.Join(patterns, "|"))
-	}
-	return slices.Concat(names, c.ProtectedTags), matching
-}
-
-// rules returns the choices that decide on tags.
-func (c *Config) rules() policy.Rules {
-	var deleteKinds []manifest.Kind
-	for _, kind := range c.DeleteKinds {
-		deleteKinds = append(deleteKinds, manifest.Kind(kind))
-	}
-	names, matching := c.protection()
-	return policy.Rules{
-		DeleteKinds:      deleteKinds,
-		ProtectedNames:   names,
-		ProtectedPattern: matching,
-		CacheSuffix:      c.CacheSuffix,
-		Orphans:          policy.Orphans(c.Orphans),
-	}
+	return slices.Concat(names, c.ProtectedTags), strings.Join(patterns, "|")
 }
 
 // scope returns which projects are walked. The exclusion has been parsed before, when the

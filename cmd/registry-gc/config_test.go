@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // TestProtection: what is named is protected besides the defaults, whatever is named.
@@ -23,18 +25,23 @@ func TestProtection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := new(Config)
-			fields := []string{"ProtectedTags", "ProtectedTagsRegex", "ProtectDefaults"}
-			if problems := config.load(t.Context(), envconfig.MapLookuper(test.environment), fields); problems != nil {
+			if problems := config.load(t.Context(), envconfig.MapLookuper(test.environment), ruleFields); problems != nil {
 				t.Fatal(problems)
 			}
-			rules := config.rules()
+			rules, err := config.compileRules()
+			if err != nil {
+				t.Fatal(err)
+			}
+			protects := func(tag string) bool {
+				return rules.Decide(&policy.Facts{Tag: policy.Tag{Name: tag}}).Reason == "protected"
+			}
 			for _, tag := range test.protects {
-				if !rules.Protects(tag) {
+				if !protects(tag) {
 					t.Errorf("%q is not protected", tag)
 				}
 			}
 			for _, tag := range test.not {
-				if rules.Protects(tag) {
+				if protects(tag) {
 					t.Errorf("%q is protected", tag)
 				}
 			}

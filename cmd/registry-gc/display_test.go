@@ -93,9 +93,10 @@ func slow(latency time.Duration, faults ...gitlabtest.Fault) *gitlabtest.Server 
 	return faulty(append(faults, gitlabtest.Fault{Effect: gitlabtest.Latency(latency)})...)
 }
 
-// busy is slow with so many dead tags that they make several requests.
+// busy is slow with so many dead tags that they make several requests. Some names are those of
+// images, without which nothing would be known of any.
 func busy(latency time.Duration) *gitlabtest.Server {
-	world := gitlabtest.EvenWorld{Projects: 4, Repositories: 16, Tags: 600, Dead: 0.3}.World()
+	world := gitlabtest.EvenWorld{Projects: 4, Repositories: 16, Tags: 600, Dead: 0.3, Protected: 0.05}.World()
 	return gitlabtest.New(world, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Latency(latency)}))
 }
 

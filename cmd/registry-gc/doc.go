@@ -7,7 +7,8 @@
 // output.
 //
 // Several processes can share the projects of an instance among them; registry-gc merge
-// then makes one report out of theirs.
+// then makes one report out of theirs. registry-gc explain shows why one tag goes or
+// stays, and registry-gc rules by which rules.
 //
 // # Exit codes
 //

@@ -70,15 +70,9 @@ func parseFlags(args []string) (*commandLine, error) {
 	flags := flag.NewFlagSet("registry-gc", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	for _, f := range flagVariables {
-		flags.Func(f.flag, f.usage, func(value string) error {
-			line.variables[f.variable] = value
-			return nil
-		})
+		flags.Func(f.flag, f.usage, line.setter(f.variable))
 	}
-	flags.BoolFunc("dry-run", "decide and report, delete nothing", func(value string) error {
-		line.variables["DRY_RUN"] = value
-		return nil
-	})
+	flags.BoolFunc("dry-run", "decide and report, delete nothing", line.setter("DRY_RUN"))
 	flags.BoolVar(&line.version, "version", false, "print the version")
 	err := flags.Parse(args)
 	switch {
@@ -90,6 +84,31 @@ func parseFlags(args []string) (*commandLine, error) {
 		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
 	}
 	return line, nil
+}
+
+// setter returns the function of a flag that sets a variable.
+func (l *commandLine) setter(variable string) func(string) error {
+	return func(value string) error {
+		l.variables[variable] = value
+		return nil
+	}
+}
+
+// parseMixed reads flags and returns what stands before, between and after them.
+func (l *commandLine) parseMixed(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for len(args) > 0 {
+		switch err := flags.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			l.help = true
+			return nil, nil
+		case err != nil:
+			return nil, flagError(flags, args)
+		}
+		if args = flags.Args(); len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	return words, nil
 }
 
 // ownPrefix may stand before the name of any variable, which is then stronger than the bare
@@ -177,6 +196,47 @@ which stands for REPORT_DIR. It sends no request, and needs no other variable.
 `
 )
 
+// writeRulesHelp prints what rules can be told.
+func writeRulesHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc rules [--rules default|original|FILE]
+       registry-gc rules --check FILE
+
+rules prints the rules in force, which RULES or --rules names. Above them stand, as
+comments, those that hold whatever a file says: what is printed is itself a file of rules,
+with the same meaning, to be changed and named in RULES.
+--check says of each mistake in FILE where it is, and what is meant or known there.
+
+It sends no request and needs neither GITLAB_URL nor a token. The variables that rules know
+as settings, such as MIN_AGE, are obeyed.
+
+exit codes:
+  0      done; with --check, there are no mistakes
+  1      what there is to print could not be written
+  2      bad configuration or usage, or mistakes
+`)
+	return err
+}
+
+// writeExplainHelp prints what explain needs to be told.
+func writeExplainHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc explain [--gitlab-url URL] [--token TOKEN] [--rules RULES]
+                           GROUP/PROJECT[/REPOSITORY]:TAG
+
+explain shows what is known of one tag and where it comes from, what each rule makes of it,
+and what a run would do with it. It looks for all that the rules speak of, also what a run
+would not need to decide. It changes nothing: a token with scope read_api will do.
+
+The variables of a run are obeyed; registry-gc --help lists them.
+
+exit codes:
+  0      done, whether the tag goes or stays
+  1      the tag is not there, or something could not be read
+  2      bad configuration or usage
+  128+n  interrupted by signal n
+`)
+	return err
+}
+
 // writeMergeHelp prints what merge needs to be told.
 func writeMergeHelp(w io.Writer) error {
 	_, err := fmt.Fprint(w, `usage: registry-gc merge [--report-dir DIR] DIR...
@@ -194,7 +254,13 @@ func writeHelp(w io.Writer) error {
 image is gone, and tags that GitLab cannot show and therefore never cleans up.
 
 usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
-       registry-gc merge [--report-dir DIR] DIR...
+       registry-gc COMMAND ...
+
+commands (registry-gc COMMAND --help says more):
+  explain GROUP/PROJECT[/REPOSITORY]:TAG   all facts of a tag, the rules, and the verdict
+  rules                                    print the rules in force
+  rules --check FILE                       say what is wrong with a file of rules, and where
+  merge [--report-dir DIR] DIR...          make one report out of those of shards
 
 The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. So is a
 variable with REGISTRY_GC_ before its name, than the one without it. A token on

@@ -57,22 +57,13 @@ func parseMerge(args []string) (line *commandLine, folders []string, err error) 
 	flags := flag.NewFlagSet("registry-gc merge", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	for _, name := range []string{"report-dir", "o"} {
-		flags.Func(name, "where the merged reports are written", func(value string) error {
-			line.variables["REPORT_DIR"] = value
-			return nil
-		})
+		flags.Func(name, "where the merged reports are written", line.setter("REPORT_DIR"))
 	}
-	for len(args) > 0 {
-		switch err := flags.Parse(args); {
-		case errors.Is(err, flag.ErrHelp):
-			line.help = true
-			return line, nil, nil
-		case err != nil:
-			return nil, nil, flagError(flags, args)
-		}
-		if args = flags.Args(); len(args) > 0 {
-			folders, args = append(folders, args[0]), args[1:]
-		}
+	switch folders, err = line.parseMixed(flags, args); {
+	case err != nil:
+		return nil, nil, err
+	case line.help:
+		return line, nil, nil
 	}
 	if len(folders) == 0 {
 		return nil, nil, errors.New("merge needs the folders with the reports of the shards; registry-gc merge --help says how")

@@ -10,6 +10,8 @@ import (
 	"unicode"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/internal/edits"
 )
 
 // A variable that is mistyped is one that is not set: the program cannot tell by itself
@@ -40,7 +42,7 @@ type mistyping struct {
 var otherTools = map[string]string{
 	"KEEP_N": "RULES", "KEEP_LAST": "RULES", "OLDER_THAN": "RULES",
 	"EXCLUDE_TAGS": "PROTECTED_TAGS_REGEX", "NAME_REGEX_KEEP": "PROTECTED_TAGS_REGEX",
-	"EXCLUDE_GROUPS": "EXCLUDE", "EXCLUDE_PROJECTS": "EXCLUDE", "MAX_DELETE": "",
+	"EXCLUDE_GROUPS": "EXCLUDE", "EXCLUDE_PROJECTS": "EXCLUDE", "MAX_DELETE": "MAX_DELETIONS",
 }
 
 // narrowNothing are the variables that decide how a run goes and not what goes. All others
@@ -68,12 +70,12 @@ func mistypings(names []string, environment envconfig.Lookuper) (found []mistypi
 		}
 		for _, variable := range known {
 			_, set := environment.Lookup(variable)
-			edits := editsBetween(normalized(bare), normalized(variable))
+			n := edits.Between(normalized(bare), normalized(variable))
 			if withoutPrefix(name) == normalized(variable) {
-				edits = 0
+				n = 0
 			}
-			if (!set || variable == "DRY_RUN") && edits <= mostEdits(variable) {
-				found = append(found, mistyping{name: name, variable: variable, edits: edits})
+			if (!set || variable == "DRY_RUN") && n <= mostEdits(variable) {
+				found = append(found, mistyping{name: name, variable: variable, edits: n})
 				break
 			}
 		}
@@ -168,29 +170,4 @@ func withoutPrefix(name string) string {
 		}
 	}
 	return normalized(name)
-}
-
-// editsBetween returns how many bytes have to be put in, taken out or replaced, or
-// neighbours to be swapped, to make one text of another.
-func editsBetween(a, b string) int {
-	var before, last []int // the rows of the two bytes of a before this one
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before, last, row = last, row, make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := last[j]
-			if a[i] != b[j] {
-				replaced++
-			}
-			row[j+1] = min(replaced, last[j+1]+1, row[j]+1)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }

@@ -29,7 +29,7 @@ func TestMistypings(t *testing.T) {
 		"a prefix elsewhere":    {map[string]string{"GITLAB_PROTECTED_TAGS": "x"}, map[string]string{"GITLAB_PROTECTED_TAGS": "PROTECTED_TAGS"}, true},
 		"a group":               {map[string]string{"GITLAB_GROUP": "acme/labs"}, map[string]string{"GITLAB_GROUP": "GITLAB_GROUPS"}, true},
 		"a rate":                {map[string]string{"RATELIMIT": "1"}, map[string]string{"RATELIMIT": "RATE_LIMIT"}, false},
-		"another tool's":        {map[string]string{"KEEP_N": "5", "max-delete": "7", "GITLAB_EXCLUDE_GROUPS": "x"}, map[string]string{"KEEP_N": "RULES", "max-delete": "", "GITLAB_EXCLUDE_GROUPS": "EXCLUDE"}, true},
+		"another tool's":        {map[string]string{"KEEP_N": "5", "max-delete": "7", "GITLAB_EXCLUDE_GROUPS": "x"}, map[string]string{"KEEP_N": "RULES", "max-delete": "MAX_DELETIONS", "GITLAB_EXCLUDE_GROUPS": "EXCLUDE"}, true},
 		"both tools'":           {map[string]string{"EXCLUDE_TAGS": "x", "PROTECTED_TAGS_REGEX": "x"}, map[string]string{"EXCLUDE_TAGS": "PROTECTED_TAGS_REGEX"}, true},
 		"no dry run asked for":  {map[string]string{"DRYRUN": "false"}, map[string]string{"DRYRUN": "DRY_RUN"}, false},
 		"both":                  {map[string]string{"DRYRUN": "true", "DRY_RUN": "false"}, map[string]string{"DRYRUN": "DRY_RUN"}, true},
@@ -65,20 +65,5 @@ func TestMistypings(t *testing.T) {
 				t.Errorf("a dry run: %v", err)
 			}
 		})
-	}
-}
-
-func TestEditsBetween(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "AB", 2}, {"AB", "", 2}, {"DRYRUN", "DRYRUN", 0},
-		{"DYRRUN", "DRYRUN", 1}, {"DRYRN", "DRYRUN", 1}, {"DRYRUNS", "DRYRUN", 1}, {"TRYRUN", "DRYRUN", 1},
-		{"MAXAGE", "MINAGE", 2}, {"PROTECTED", "PROTECTEDTAGS", 4}, {"AB", "BA", 1}, {"ABAB", "BABA", 2},
-	} {
-		if got := editsBetween(test.a, test.b); got != test.want {
-			t.Errorf("editsBetween(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
-		}
 	}
 }

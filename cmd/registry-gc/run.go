@@ -15,6 +15,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
@@ -25,8 +26,15 @@ var version = "dev"
 // run is the program: it does what the command line and the environment say, and returns
 // the exit code. The names are those of all variables in the environment.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "merge" {
-		return merge(ctx, args[1:], environment, stdout, stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case "merge":
+			return merge(ctx, args[1:], environment, stdout, stderr)
+		case "rules":
+			return rulesCommand(ctx, args[1:], environment, stdout, stderr)
+		case "explain":
+			return explain(ctx, args[1:], environment, names, stdin, stdout, stderr)
+		}
 	}
 	line, err := parseFlags(args)
 	if err != nil {
@@ -45,12 +53,16 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
 		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
-	inUse, err := config.readInUse(stdin)
-	if err != nil {
+	rules, err := config.compileRules()
+	if err == nil && !config.DryRun {
+		err = errors.Join(config.unusedSettings(rules, settings)...)
+	}
+	inUse, inUseErr := config.readInUse(stdin)
+	if err = errors.Join(err, inUseErr); err != nil {
 		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
 	job := newJob(config, environment, stdout, stderr)
-	job.inUse = inUse
+	job.rules, job.inUse = rules, inUse
 	defer job.logOutput.close(ctx)
 	// Libraries print through package log, net/http even what a server sent. These lines
 	// become lines of this log.
@@ -60,6 +72,12 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	beforeExit.Store(&tidyUp)
 
 	warnOfMistyped(job.log, mistyped)
+	for _, problem := range config.unusedSettings(rules, settings) {
+		job.log.Warn(problem.Error())
+	}
+	if text := config.unprotected(rules); text != "" {
+		job.log.Warn(text)
+	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
 	}
@@ -86,7 +104,8 @@ type job struct {
 	logOutput *logOutput
 	jobLog    *jobLog // nil outside of a GitLab job
 	stdout    io.Writer
-	inUse     *inuse.List // what IN_USE names
+	rules     *policy.Rules // what decides on tags
+	inUse     *inuse.List   // what IN_USE names
 }
 
 // newJob returns a job whose log goes to standard error.
@@ -126,7 +145,7 @@ func (j *job) run(untilSignal context.Context) int {
 	}
 	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links()}
 	summary.Started = started.UTC().Truncate(time.Second)
-	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Stopped: func() bool { return ctx.Err() != nil }}
+	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Rules: summary.Rules, Stopped: func() bool { return ctx.Err() != nil }}
 	handlers := report.Handlers{summary, dead, log}
 	files, err := j.openFiles()
 	if err != nil {
@@ -158,6 +177,7 @@ func (j *job) run(untilSignal context.Context) int {
 func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
 	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
+	summary.Rules = report.NewRules(j.rules)
 	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
 		summary.Verify = report.ByAPI
 	}
@@ -206,21 +226,27 @@ func (j *job) client() gitlabapi.Config {
 func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
-	return pipeline.Run(ctx, client, pipeline.Options{
-		Scope:   j.config.scope(),
-		Rules:   j.config.rules(),
-		DryRun:  j.config.DryRun,
-		Workers: j.config.Concurrency,
+	options := j.options()
+	options.Progress = progress
+	return pipeline.Run(ctx, client, options, handler)
+}
+
+// options are the choices that the configuration has made.
+func (j *job) options() pipeline.Options {
+	return pipeline.Options{
+		Scope:       j.config.scope(),
+		Rules:       j.rules,
+		CacheSuffix: j.config.CacheSuffix,
+		DryRun:      j.config.DryRun,
+		Workers:     j.config.Concurrency,
 
 		Verify:      pipeline.Verify(j.config.Verify),
 		RegistryURL: j.config.RegistryURL,
-		MinAge:      time.Duration(j.config.MinAge),
-		ImageAge:    time.Duration(j.config.ImageAge),
-		InUse:       j.inUse,
-		Progress:    progress,
 
-		Environments: j.config.asksEnvironments(),
-	}, handler)
+		MaxDeletions:      int(j.config.MaxDeletions),
+		InUse:             j.inUse,
+		InUseEnvironments: j.config.asksEnvironments(),
+	}
 }
 
 // finish logs what ended the run or was left undone, prints the summary and closes the

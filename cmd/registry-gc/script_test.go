@@ -60,6 +60,11 @@ var servers sync.Map
 // scenarios are the stand-ins that scripts can start.
 var scenarios = map[string]func() *gitlabtest.Server{
 	"demo": func() *gitlabtest.Server { return gitlabtest.New(gitlabtest.DemoWorld()) },
+	"database": func() *gitlabtest.Server {
+		world := gitlabtest.DemoWorld()
+		world.Regime = gitlabtest.Database
+		return gitlabtest.New(world)
+	},
 	"read-only": func() *gitlabtest.Server {
 		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api"))
 	},
@@ -80,6 +85,10 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	},
 	"some-unreadable": func() *gitlabtest.Server {
 		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/tags/build-1$`), Effect: gitlabtest.Refuse(400)})
+	},
+	"unreadable-manifest": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: regexp.MustCompile(`/manifests/feature-banner$`),
+			Effect: gitlabtest.Reply(400, `{"errors":[{"code":"ODD","message":"bad \u001b[31m header: `+gitlabtest.DefaultToken+`"}]}`)})
 	},
 	"slow-deletions": func() *gitlabtest.Server {
 		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithoutGraphQL(), // one deletion a request

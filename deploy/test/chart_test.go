@@ -30,6 +30,7 @@ terminationGracePeriodSeconds: 60
 token: {existingSecret: mine, key: api}
 reports: {persistent: true, size: 2Gi, storageClassName: shared}
 caBundle: {configMap: authorities, key: bundle.pem}
+files: {configMap: rules}
 proxy: {http: "http://proxy:3128", https: "http://proxy:3129", noProxy: ".svc,10.0.0.0/8"}
 extraEnv:
   - {name: NO_COLOR, value: "1"}
@@ -122,6 +123,10 @@ func TestVolumes(t *testing.T) {
 			switch source := volume.VolumeSource; {
 			case source.Secret != nil:
 				wantFile(t, mount, source.Secret.Items, r.env()["GITLAB_TOKEN_FILE"])
+			case volume.Name == "files": // all keys, whatever they are called
+				if mount.MountPath != "/etc/registry-gc-files" || !mount.ReadOnly || source.ConfigMap.Name != "rules" || len(source.ConfigMap.Items) > 0 {
+					t.Errorf("the files of %v are mounted as %v", source.ConfigMap, mount)
+				}
 			case source.ConfigMap != nil:
 				wantFile(t, mount, source.ConfigMap.Items, r.env()["SSL_CERT_FILE"])
 			case source.EmptyDir != nil && source.EmptyDir.SizeLimit.Value() < 1<<30:

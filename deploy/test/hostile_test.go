@@ -62,7 +62,7 @@ func TestMistakesAreRefused(t *testing.T) {
 // TestNamesThatAreNumbers: what YAML would read as a number stays a name.
 func TestNamesThatAreNumbers(t *testing.T) {
 	r := mustRender(t, `{image: {tag: "1.20"}, token: {existingSecret: "1"}, priorityClassName: "2", serviceAccount: {name: "3"},
-		caBundle: {configMap: "4"}, reports: {persistent: true, existingClaim: "5"}}`)
+		caBundle: {configMap: "4"}, files: {configMap: "6"}, reports: {persistent: true, existingClaim: "5"}}`)
 	if version := r.job.Labels["app.kubernetes.io/version"]; version != "1.20" || !strings.HasSuffix(r.container().Image, ":1.20") {
 		t.Errorf("the version is %q, the image %s", version, r.container().Image)
 	}

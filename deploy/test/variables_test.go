@@ -43,6 +43,7 @@ var settings = map[string]setting{
 	"IMAGE_AGE":            {`config: {IMAGE_AGE: 30d}`, "30d"},
 	"VERIFY":               {`config: {VERIFY: registry}`, "registry"},
 	"REGISTRY_URL":         {`config: {REGISTRY_URL: "https://registry.example.com:5050"}`, "https://registry.example.com:5050"},
+	"MAX_DELETIONS":        {`config: {MAX_DELETIONS: 500}`, "500"},
 	"CONCURRENCY":          {`config: {CONCURRENCY: 64}`, "64"},
 	"RATE_LIMIT":           {`config: {RATE_LIMIT: 0.5}`, "0.5"},
 	"RATE_BURST":           {`config: {RATE_BURST: 12000000}`, "12000000"},

@@ -307,7 +307,7 @@ func TestPushBetweenTwoRequests(t *testing.T) {
 	for _, tag := range s.Remaining() {
 		after = append(after, tag.String()+" "+tag.Truth)
 	}
-	want := []string{"group/app/web:branch healthy", "group/app/web.cache:branch counterpart-present"}
+	want := []string{"group/app/web:branch no-rule", "group/app/web.cache:branch counterpart-present"}
 	if diff := cmp.Diff(want, after); diff != "" || before != "counterpart-tag-missing" {
 		t.Errorf("before %s, after %s", before, diff)
 	}

@@ -57,6 +57,8 @@ func objectOf(reference string) string {
 // the first has a merge request, whose references are no branches.
 func (s *Server) advertise(c *call) *answer {
 	path, _ := strings.CutSuffix(c.params["path"], ".git")
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	p := s.state.byPath[path]
 	switch {
 	case p == nil:
@@ -118,7 +120,9 @@ func (s *Server) listReferences(c *call, kind string, of func(*project) []string
 	if p == nil {
 		return notFound("Project")
 	}
+	s.mu.Lock()
 	names := slices.Sorted(slices.Values(of(p)))
+	s.mu.Unlock()
 	shown := []map[string]any{}
 	for i, name := range offsetPage(c, names[:c.shorten(len(names))]) {
 		row := more(i)
@@ -152,4 +156,30 @@ func (s *Server) listProtectionRules(c *call) *answer {
 		shown = append(shown, row)
 	}
 	return ok(shown)
+}
+
+// PushBranch makes a branch of a project as another client would, while the server serves.
+func (s *Server) PushBranch(projectPath, branch string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.state.byPath[projectPath]
+	if p == nil {
+		return fmt.Errorf("gitlabtest: no project %q", projectPath)
+	}
+	if !slices.Contains(p.Branches, branch) {
+		p.Branches = append(slices.Clone(p.Branches), branch) // a world shares its list with its servers
+	}
+	return nil
+}
+
+// Deploy makes an environment of a project, while the server serves.
+func (s *Server) Deploy(projectPath string, e Environment) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.state.byPath[projectPath]
+	if p == nil {
+		return fmt.Errorf("gitlabtest: no project %q", projectPath)
+	}
+	p.Environments = append(slices.Clone(p.Environments), e)
+	return nil
 }

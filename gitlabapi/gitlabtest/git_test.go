@@ -175,3 +175,26 @@ func TestHalve(t *testing.T) {
 		t.Errorf("%q", half.text)
 	}
 }
+
+// A branch that is pushed while the server serves is in the next answer, of this server alone.
+func TestPushBranch(t *testing.T) {
+	w := withGit()
+	s := gitlabtest.New(w)
+	for range 2 {
+		if err := s.PushBranch("group/app", "late"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.PushBranch("group/nowhere", "late"); err == nil {
+		t.Error("a project that is not there took a branch")
+	}
+	for server, want := range map[*gitlabtest.Server]int{s: 1, gitlabtest.New(w): 0} {
+		got := query{method: "GET", path: advertisement, password: gitlabtest.DefaultToken}.ask(t, server)
+		if n := strings.Count(got.text, "refs/heads/late\n"); n != want {
+			t.Errorf("the branch is there %d times, want %d", n, want)
+		}
+		if n := len(get(t, server, "/projects/group%2Fapp/repository/branches").column(t, "name")); n != 2+want {
+			t.Errorf("%d branches over REST, want %d", n, 2+want)
+		}
+	}
+}

@@ -197,8 +197,12 @@ func (n *projectNode) Environments(args struct {
 	States *[]string
 	pageArguments
 }) (*connection[*environmentNode], error) {
+	server := n.o.call.server
+	server.mu.Lock()
+	environments := n.project.Environments
+	server.mu.Unlock()
 	var numbers []int64
-	for i, e := range n.project.Environments {
+	for i, e := range environments {
 		if args.States == nil || slices.Contains(*args.States, e.state()) {
 			numbers = append(numbers, int64(i+1))
 		}
@@ -215,7 +219,7 @@ func (n *projectNode) Environments(args struct {
 		if isNth(n.o.call.graphql.nullEnvironments, i) {
 			return nil
 		}
-		e := n.project.Environments[number-1]
+		e := environments[number-1]
 		return &environmentNode{environment: e, ID: graphql.ID(globalID("Environment", n.project.ID*1000+number)), Name: e.Name, State: e.state()}
 	})
 }

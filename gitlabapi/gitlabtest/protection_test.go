@@ -136,7 +136,7 @@ func TestTruthKeepsWhatRulesProtect(t *testing.T) {
 	for _, rule := range []gitlabtest.ProtectionRule{{Pattern: "^release-"}, {Pattern: "^release-", Delete: gitlabtest.Administrator}, {Pattern: "^release-", Immutable: true}} {
 		cache.Project().ProtectionRules = []gitlabtest.ProtectionRule{rule}
 		verdicts := w.VerdictsUnder(rules)
-		for name, want := range map[string]string{"release-1": "protected", "old-release-1": "counterpart-repository-missing", "branch": "counterpart-repository-missing"} {
+		for name, want := range map[string]string{"release-1": "protected-in-gitlab", "old-release-1": "counterpart-repository-missing", "branch": "counterpart-repository-missing"} {
 			if got := verdicts["group/app/web.cache:"+name]; got != want {
 				t.Errorf("%+v: %s is %s, want %s", rule, name, got, want)
 			}

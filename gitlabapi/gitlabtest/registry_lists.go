@@ -73,9 +73,10 @@ func (s *Server) listRows(c *call) *answer {
 	}
 	shown := make([]shownRow, len(page))
 	for i, t := range page {
+		mediaType, config := t.manifest.asListed()
 		shown[i] = shownRow{
-			Name: t.name, Digest: t.manifest.digest, ConfigDigest: t.manifest.config.Digest,
-			MediaType: t.manifest.mediaType, SizeBytes: t.manifest.size(),
+			Name: t.name, Digest: t.manifest.digest, ConfigDigest: config,
+			MediaType: mediaType, SizeBytes: t.manifest.size(),
 			CreatedAt: rowTime(unixTime(t.created)), PublishedAt: rowTime(unixTime(t.pushed)),
 		}
 		if t.pushed != t.created {

@@ -205,7 +205,7 @@ type TagState struct {
 	// Dead is the reason for which it has to go, "" when it must stay.
 	Dead string
 	// Truth is the same reason, or that for which it stays: protected,
-	// healthy, counterpart-present, dated-orphan or out-of-reach.
+	// no-rule, counterpart-present, dated-orphan or out-of-reach.
 	Truth string
 }
 

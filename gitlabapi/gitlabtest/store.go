@@ -17,6 +17,7 @@ const (
 	typeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
 	typeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
 	typeOCIManifest    = "application/vnd.oci.image.manifest.v1+json"
+	typeCacheConfig    = "application/vnd.buildkit.cacheconfig.v0"
 	typeOCIIndex       = "application/vnd.oci.image.index.v1+json"
 )
 
@@ -115,6 +116,17 @@ func readManifest(body []byte) (*manifest, error) {
 		m.config = *d.Config
 	}
 	return m, nil
+}
+
+// asListed returns the media type and the config that a registry with a database lists a manifest
+// with: it keeps a build cache that was exported as an index as an image.
+func (m *manifest) asListed() (mediaType, configDigest string) {
+	for _, child := range m.children {
+		if child.MediaType == typeCacheConfig {
+			return typeOCIManifest, child.Digest
+		}
+	}
+	return m.mediaType, m.config.Digest
 }
 
 // references are the digests of everything that a manifest needs.

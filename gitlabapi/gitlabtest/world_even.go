@@ -17,8 +17,8 @@ type EvenWorld struct {
 	// fill cache repositories whose counterpart is gone, as far as there are enough for
 	// a whole one; of the others each cache repository has its part.
 	Dead float64
-	// Attested is the share of all tags that are images with attestations, which are
-	// dead on LEGACY. Only tools have them, so that no deletion makes an orphan.
+	// Attested is the share of all tags that are images with attestations, which are dead on
+	// LEGACY where their kind is named. Only tools have them, so that no deletion makes an orphan.
 	Attested float64
 	// Protected is the share of the tags of each repository with a protected name.
 	Protected float64
@@ -58,8 +58,8 @@ func (w EvenWorld) World() *World {
 	return world
 }
 
-// Deletions is how many of the tags are dead by the registry's word with the default
-// settings.
+// Deletions is how many of the tags are dead by the registry's word where attested-image is
+// among the kinds that go.
 func (w EvenWorld) Deletions() int {
 	dead := 0
 	for _, r := range w.plans() {

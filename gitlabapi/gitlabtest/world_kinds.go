@@ -49,14 +49,16 @@ const (
 	KindKanikoCache Kind = "kaniko-cache"
 )
 
-// kinds numbers the kinds, and says what the details of a tag of that kind are
-// on an instance of the LEGACY regime.
-var kinds = []struct {
+// A tagKind says what the details of a tag of a kind are on an instance of the LEGACY regime.
+type tagKind struct {
 	kind    Kind
 	missing bool // details are 404
 	undated bool // created_at is null
 	cache   bool // a build cache of BuildKit's
-}{
+}
+
+// kinds numbers the kinds.
+var kinds = []tagKind{
 	{kind: KindImage},
 	{kind: KindDockerImage},
 	{kind: KindAttestedImage, missing: true},

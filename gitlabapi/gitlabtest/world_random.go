@@ -54,7 +54,7 @@ func Random(seed uint64, regime Regime) RandomWorld {
 		Projects: 6, EmptyProjects: 2, Archived: 1, Disabled: 1, Forbidden: 1, NotMember: 1,
 		RepositoriesPerProject: [2]int{1, 6}, TagsPerRepository: [2]int{0, 14},
 		Dead:      Dead{DetailsMissing: 0.2, RepositoryMissing: 0.6, TagMissing: 0.3},
-		Protected: 0.1, Odd: 0.1, Deleting: 0.1, EmptyCounterparts: 0.1,
+		Protected: 0.1, Odd: 0.1, Deleting: 0.1, EmptyCounterparts: 0.05,
 	}
 }
 
@@ -90,7 +90,33 @@ func (r RandomWorld) World() *World {
 type draw struct {
 	RandomWorld
 	rand *rand.Rand
+	// replace returns the kind that a tag of the repository at hand gets instead of another.
+	replace func(Kind) Kind
 }
+
+// newCache draws what a cache repository holds: build caches, or something else with such a name.
+// A registry with a database is asked for the kinds of a few of its tags only, but of those that it
+// lists as an index. What a tag gets instead has a date, details or neither just the same.
+func (d *draw) newCache() {
+	holdsCaches := d.chance(0.75)
+	d.replace = func(kind Kind) Kind {
+		switch k := kinds[kind.number()]; {
+		case k.cache == holdsCaches, k.missing && !k.cache, kind == KindDockerList:
+			return kind
+		case holdsCaches && k.undated:
+			return KindCacheManifest
+		case holdsCaches:
+			return KindDockerList
+		case k.undated:
+			return KindArtifact
+		default:
+			return KindMultiArch
+		}
+	}
+}
+
+// newImages is for a repository that is no cache.
+func (d *draw) newImages() { d.replace = func(kind Kind) Kind { return kind } }
 
 func (d *draw) chance(p float64) bool { return d.rand.Float64() < p }
 
@@ -182,8 +208,10 @@ func (d *draw) fillProject(p *Project) {
 		}
 		switch d.rand.IntN(shapes) {
 		case 0:
+			d.newImages()
 			d.fill(d.addRepository(p, name(true)), &tagNames{rand: d.rand}, d.plainTag)
 		case 1:
+			d.newCache()
 			d.fill(d.addRepository(p, name(false)+cacheSuffix), &tagNames{rand: d.rand}, func() (string, Kind) {
 				if d.chance(d.Dead.RepositoryMissing) {
 					return "", d.undated()
@@ -218,6 +246,7 @@ func (d *draw) addPair(p *Project, name string) {
 	}
 	names := &tagNames{rand: d.rand}
 	if !d.chance(d.EmptyCounterparts) {
+		d.newImages()
 		d.fill(counterpart, names, d.plainTag)
 	}
 	var live []string
@@ -226,6 +255,7 @@ func (d *draw) addPair(p *Project, name string) {
 			live = append(live, t.Name)
 		}
 	}
+	d.newCache()
 	d.fill(cache, names, func() (string, Kind) {
 		switch {
 		case d.chance(d.Dead.TagMissing):
@@ -242,7 +272,7 @@ func (d *draw) addPair(p *Project, name string) {
 	})
 }
 
-// plainTag draws a tag of a repository that is no cache, where it is healthy.
+// plainTag draws a tag of a repository that is no cache, where nothing is wrong with it.
 func (d *draw) plainTag() (string, Kind) {
 	if d.chance(0.1) {
 		return "", d.undated()
@@ -273,7 +303,7 @@ func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kin
 		if name == "" {
 			name = names.next()
 		}
-		t := r.AddTagAt(name, kind, d.date())
+		t := r.AddTagAt(name, d.replace(kind), d.date())
 		if d.Repushed > 0 && d.chance(d.Repushed) {
 			t.Pushed = d.newest().AddDate(0, 0, 1)
 		}

@@ -109,8 +109,8 @@ func TestRandomWorldsShowEverything(t *testing.T) {
 		"counterpart being deleted", "counterpart is dead", "status delete_scheduled", "status delete_ongoing",
 		"status delete_failed", "longest name", "shortest name", "name with .", "name with _", "name with M",
 		missing, noTag, noCounter, protected, healthy, hasCounter, astray, "out-of-reach",
-		"cache-manifest is counterpart-present", "cache-manifest is healthy", "artifact is healthy",
-		"artifact is counterpart-repository-missing", "kaniko-cache is dated-orphan", "kaniko-cache is healthy",
+		"cache-manifest is counterpart-present", "cache-manifest is no-rule", "artifact is no-rule",
+		"artifact is counterpart-repository-missing", "kaniko-cache is dated-orphan", "kaniko-cache is no-rule",
 		"image is counterpart-present", "image is dated-orphan",
 	}
 	for kind, details := range kindsOnLegacy {

@@ -13,25 +13,35 @@ const cacheSuffix = ".cache"
 type verdict uint8
 
 const (
-	healthy verdict = iota
+	noRule verdict = iota
 	protected
+	protectedInGitLab
+	referrer
+	namingDiffers
 	counterpartPresent
+	noBuildCache
 	datedOrphan
 	outOfReach
-	keptMultiArch
-	detailsMissing // from here on it has to go
+	detailsMissing // from here on it has to go; this one by the original rules alone
+	missingManifest
+	undatable
 	counterpartRepositoryMissing
 	counterpartTagMissing
 )
 
 var verdictNames = [...]string{
-	healthy:                      "healthy",
+	noRule:                       "no-rule",
 	protected:                    "protected",
+	protectedInGitLab:            "protected-in-gitlab",
+	referrer:                     "referrer",
+	namingDiffers:                "naming-differs",
 	counterpartPresent:           "counterpart-present",
+	noBuildCache:                 "no-build-cache",
 	datedOrphan:                  "dated-orphan",
 	outOfReach:                   "out-of-reach",
-	keptMultiArch:                "multi-arch",
 	detailsMissing:               "details-missing",
+	missingManifest:              "missing-manifest",
+	undatable:                    "undatable",
 	counterpartRepositoryMissing: "counterpart-repository-missing",
 	counterpartTagMissing:        "counterpart-tag-missing",
 }
@@ -46,34 +56,34 @@ func (v verdict) dead() string {
 	return v.String()
 }
 
-// TruthRules are rules under which tags are dead, where the original ones of
-// [World.Truth] do not do. The zero value is what a run makes of the API alone,
-// with ORPHANS=auto.
+// TruthRules are rules under which tags are dead, and what a run may ask. The zero value is
+// the rules by default on GitLab's word alone. Ages are not looked at: all tags are old.
 type TruthRules struct {
-	// ByRegistry: a tag whose details GitLab calls missing goes if its kind, as
-	// the registry shows it, is among DeleteKinds. Otherwise all of them go.
+	// Original: the rules are those of the program that this one replaces. The fields below do
+	// not matter then. On DATABASE details are never missing and never without a date, so that
+	// nothing is dead there.
+	Original bool
+	// ByRegistry: the registry shows the kinds of manifests.
 	ByRegistry bool
 	// DeleteKinds are cache-index, attested-image, missing-manifest and
-	// multi-arch; nil stands for all but the last.
+	// multi-arch; nil stands for the first and the third.
 	DeleteKinds []string
 	// Orphans is undated, any, off, or auto: undated on LEGACY, any on DATABASE.
 	Orphans string
-	// CachesOnly: of the tags without counterpart only build caches of BuildKit's go.
-	CachesOnly bool
 }
 
-// originalRules are those of the program that this one replaces. On DATABASE details are
-// never missing and never without a date, so that nothing is dead there.
-var originalRules = TruthRules{Orphans: "undated"}
+var originalRules = TruthRules{Original: true}
 
 // defaultKinds go unless others are named.
-var defaultKinds = []string{"cache-index", "attested-image", "missing-manifest"}
+var defaultKinds = []string{"cache-index", "missing-manifest"}
 
 // tagContext is what the truth about a tag depends on besides the tag itself.
 type tagContext struct {
 	regime  Regime
 	reached bool // something can be deleted in the repository
 	cache   bool // it is a cache repository
+	// naming says that the names of a cache repository tell nothing: see [Repository.namingDiffers].
+	naming bool
 	// protects says of a name that a rule of the project protects it. Whether GitLab would hold
 	// the token's user to the rule does not matter.
 	protects func(tag string) bool
@@ -84,29 +94,42 @@ type tagContext struct {
 
 // judge applies the rules to a tag, whose kind is given by its number.
 func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
-	missing := kinds[kind].missing && c.regime == Legacy
-	undated := kinds[kind].undated && c.regime == Legacy
-	orphans := rules.Orphans
-	if auto := orphans == "" || orphans == "auto"; auto && c.regime == Legacy {
-		orphans = "undated"
-	} else if auto {
-		orphans = "any"
-	}
 	switch {
 	case !c.reached:
 		return outOfReach
-	case isProtected(name) || c.protects(name):
+	case c.protects(name):
+		return protectedInGitLab
+	case digestName.MatchString(name):
+		return referrer
+	case isProtected(name):
 		return protected
-	case missing:
-		return rules.judgeMissing(kinds[kind].kind)
-	case !c.cache || orphans == "off":
-		return healthy
+	case rules.Original:
+		return judgeOriginal(c, name, kinds[kind])
+	case rules.ByRegistry && c.regime == Legacy && rules.names(kinds[kind].kind):
+		if kinds[kind].kind == KindManifestMissing {
+			return missingManifest
+		}
+		return undatable
+	case c.cache:
+		return rules.judgeCache(c, name, kinds[kind])
+	default:
+		return noRule
+	}
+}
+
+// judgeOriginal knows neither kinds nor conventions of names.
+func judgeOriginal(c tagContext, name string, kind tagKind) verdict {
+	switch {
+	case c.regime == Database:
+		return noRule
+	case kind.missing:
+		return detailsMissing
+	case !c.cache:
+		return noRule
 	case c.counterpart != nil && c.counterpart(name):
 		return counterpartPresent
-	case !undated && orphans != "any":
+	case !kind.undated:
 		return datedOrphan
-	case rules.CachesOnly && !kinds[kind].cache:
-		return healthy
 	case c.counterpart == nil:
 		return counterpartRepositoryMissing
 	default:
@@ -114,32 +137,39 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 	}
 }
 
-// judgeMissing decides on a tag without details by what its manifest is, as the registry
-// shows it.
-func (rules TruthRules) judgeMissing(kind Kind) verdict {
-	shown := "multi-arch"
-	switch kind {
-	case KindCacheIndex, KindCacheList:
-		shown = "cache-index"
-	case KindAttestedImage:
-		shown = "attested-image"
-	case KindManifestMissing:
-		shown = "missing-manifest"
-	case KindReferrers, KindBareIndex, KindNestedIndex:
-		shown = "artifact" // which is never among those that go
+// judgeCache decides on a tag of a cache repository. Without the registry's word the repository's
+// name tells what a build cache is, and of a tag without details nothing is known.
+func (rules TruthRules) judgeCache(c tagContext, name string, kind tagKind) verdict {
+	undated := c.regime == Legacy && (kind.undated || kind.missing && rules.ByRegistry)
+	goes := rules.Orphans == "any" || rules.Orphans != "off" && undated ||
+		c.regime == Database && (rules.Orphans == "" || rules.Orphans == "auto")
+	switch {
+	case c.naming:
+		return namingDiffers
+	case c.counterpart != nil && c.counterpart(name):
+		return counterpartPresent
+	case rules.ByRegistry && !kind.cache:
+		return noBuildCache
+	case !goes:
+		return datedOrphan
+	case c.counterpart == nil:
+		return counterpartRepositoryMissing
+	default:
+		return counterpartTagMissing
 	}
+}
+
+// names says whether a kind is among those to delete that GitLab cannot date.
+func (rules TruthRules) names(kind Kind) bool {
+	shown := map[Kind]string{
+		KindCacheIndex: "cache-index", KindCacheList: "cache-index", KindAttestedImage: "attested-image",
+		KindManifestMissing: "missing-manifest", KindMultiArch: "multi-arch",
+	}[kind]
 	named := rules.DeleteKinds
 	if named == nil {
 		named = defaultKinds
 	}
-	switch {
-	case !rules.ByRegistry || slices.Contains(named, shown):
-		return detailsMissing
-	case shown == "multi-arch":
-		return keptMultiArch
-	default:
-		return healthy
-	}
+	return slices.Contains(named, shown)
 }
 
 var (
@@ -150,9 +180,9 @@ var (
 	digestName = regexp.MustCompile(`^sha256-[0-9a-f]{64}`)
 )
 
-// isProtected says whether a tag stays for its name, under whatever rules.
+// isProtected says whether a tag has one of the names that are protected by default.
 func isProtected(tag string) bool {
-	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag) || digestName.MatchString(tag)
+	return slices.Contains(protectedNames, tag) || protectedRegex.MatchString(tag)
 }
 
 // beingDeleted says whether GitLab is removing the whole repository.
@@ -178,6 +208,7 @@ func (st *state) contextOf(r *repository) tagContext {
 			_, there := other.stored.find(tag)
 			return there || beingDeleted(other.status)
 		}
+		around.naming = r.namingDiffers(other)
 	}
 	return around
 }
@@ -211,11 +242,23 @@ func (w *World) TruthUnder(rules TruthRules) map[string]string {
 	return dead
 }
 
-// VerdictsUnder returns the reason for which each tag goes or stays under other
-// rules: multi-arch is possible besides those of [TagState].
+// VerdictsUnder returns the reason for which each tag goes or stays under other rules.
 // On DATABASE a tag without a manifest does not exist, and is left out.
 func (w *World) VerdictsUnder(rules TruthRules) map[string]string {
 	verdicts := map[string]string{}
 	newState(w, false).judge(rules, func(r *repository, t *storedTag, v verdict) { verdicts[r.path+":"+t.name] = v.String() })
 	return verdicts
+}
+
+// namingDiffers says whether a cache repository of five tags or more has no name in common with its
+// counterpart, which has tags: they are named by another convention.
+func (r *repository) namingDiffers(counterpart *repository) bool {
+	mine, others := r.stored.live(), counterpart.stored.live()
+	if len(mine) < 5 || len(others) == 0 || beingDeleted(counterpart.status) {
+		return false
+	}
+	return !slices.ContainsFunc(mine, func(t storedTag) bool {
+		_, there := counterpart.stored.find(t.name)
+		return there
+	})
 }

@@ -17,7 +17,8 @@ const (
 	noTag      = "counterpart-tag-missing"
 	noCounter  = "counterpart-repository-missing"
 	protected  = "protected"
-	healthy    = "healthy"
+	referrer   = "referrer"
+	healthy    = "no-rule"
 	hasCounter = "counterpart-present"
 	astray     = "dated-orphan"
 )
@@ -148,7 +149,7 @@ func TestTruthAgreesWithTheAPI(t *testing.T) {
 			}
 		}
 		for _, tag := range s.Remaining() {
-			if tag.Truth == "out-of-reach" || tag.Truth == protected {
+			if tag.Truth == "out-of-reach" || tag.Truth == protected || tag.Truth == referrer {
 				continue
 			}
 			got := get(t, s, repositories[tag.Repository]+tag.Tag)
@@ -162,8 +163,6 @@ func TestTruthAgreesWithTheAPI(t *testing.T) {
 		}
 	}
 }
-
-const arches = "multi-arch"
 
 // everyKind has every kind of tag in a repository, in its cache with and without
 // counterpart, and in a cache that stands alone.
@@ -181,26 +180,28 @@ func everyKind(regime gitlabtest.Regime) *gitlabtest.World {
 	return w
 }
 
-// Under the zero rules on LEGACY the truth is that of the original rules.
+// The truth about a world is that of the original rules.
 func TestTruthUnderTheOriginalRules(t *testing.T) {
+	original := gitlabtest.TruthRules{Original: true}
 	for seed := range uint64(30) {
 		w := gitlabtest.Random(seed, gitlabtest.Legacy).World()
-		if diff := cmp.Diff(w.Truth(), w.TruthUnder(gitlabtest.TruthRules{})); diff != "" {
+		if diff := cmp.Diff(w.Truth(), w.TruthUnder(original)); diff != "" {
 			t.Errorf("seed %d: %s", seed, diff)
 		}
-		if diff := cmp.Diff(truthOf(w), w.VerdictsUnder(gitlabtest.TruthRules{})); diff != "" {
+		if diff := cmp.Diff(truthOf(w), w.VerdictsUnder(original)); diff != "" {
 			t.Errorf("seed %d: %s", seed, diff)
 		}
 	}
 }
 
 func TestVerdictsUnderOtherRules(t *testing.T) {
+	const noCache, undatable, lost = "no-build-cache", "undatable", "missing-manifest"
+	alone := gitlabtest.TruthRules{} // GitLab's word
 	plain := gitlabtest.TruthRules{ByRegistry: true}
 	undated := gitlabtest.TruthRules{ByRegistry: true, Orphans: "undated"}
 	anyOrphan := gitlabtest.TruthRules{ByRegistry: true, Orphans: "any"}
 	off := gitlabtest.TruthRules{ByRegistry: true, Orphans: "off"}
-	caches := gitlabtest.TruthRules{ByRegistry: true, CachesOnly: true}
-	more := gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"multi-arch"}}
+	images := gitlabtest.TruthRules{ByRegistry: true, DeleteKinds: []string{"attested-image", "multi-arch"}}
 	for _, test := range []struct {
 		name   string
 		regime gitlabtest.Regime
@@ -210,29 +211,29 @@ func TestVerdictsUnderOtherRules(t *testing.T) {
 		// and without its repository.
 		plain, live, lost, alone string
 	}{
-		{"an image stays", gitlabtest.Legacy, plain, gitlabtest.KindImage, healthy, hasCounter, astray, astray},
-		{"unless all orphans go", gitlabtest.Legacy, anyOrphan, gitlabtest.KindImage, healthy, hasCounter, noTag, noCounter},
-		{"or none", gitlabtest.Legacy, off, gitlabtest.KindImage, healthy, healthy, healthy, healthy},
+		{"an image stays", gitlabtest.Legacy, plain, gitlabtest.KindImage, healthy, hasCounter, noCache, noCache},
+		{"whatever orphans go", gitlabtest.Legacy, anyOrphan, gitlabtest.KindImage, healthy, hasCounter, noCache, noCache},
 		{"a cache goes", gitlabtest.Legacy, plain, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
-		{"unless none does", gitlabtest.Legacy, off, gitlabtest.KindCacheManifest, healthy, healthy, healthy, healthy},
-		{"kinds by default", gitlabtest.Legacy, plain, gitlabtest.KindAttestedImage, missing, missing, missing, missing},
-		{"classic cache", gitlabtest.Legacy, plain, gitlabtest.KindCacheIndex, missing, missing, missing, missing},
-		{"two platforms", gitlabtest.Legacy, plain, gitlabtest.KindMultiArch, arches, arches, arches, arches},
-		{"unless asked for", gitlabtest.Legacy, more, gitlabtest.KindMultiArch, missing, missing, missing, missing},
-		{"and then nothing else", gitlabtest.Legacy, more, gitlabtest.KindAttestedImage, healthy, healthy, healthy, healthy},
-		{"a list is what Rails makes of it", gitlabtest.Legacy, plain, gitlabtest.KindDockerList, healthy, hasCounter, astray, astray},
-		{"all orphans on database", gitlabtest.Database, plain, gitlabtest.KindImage, healthy, hasCounter, noTag, noCounter},
+		{"unless none does", gitlabtest.Legacy, off, gitlabtest.KindCacheManifest, healthy, hasCounter, astray, astray},
+		{"classic cache", gitlabtest.Legacy, plain, gitlabtest.KindCacheIndex, undatable, undatable, undatable, undatable},
+		{"as an orphan where it is not named", gitlabtest.Legacy, images, gitlabtest.KindCacheIndex, healthy, hasCounter, noTag, noCounter},
+		{"no manifest", gitlabtest.Legacy, plain, gitlabtest.KindManifestMissing, lost, lost, lost, lost},
+		{"an image that pulls", gitlabtest.Legacy, plain, gitlabtest.KindAttestedImage, healthy, hasCounter, noCache, noCache},
+		{"unless it is named", gitlabtest.Legacy, images, gitlabtest.KindAttestedImage, undatable, undatable, undatable, undatable},
+		{"two platforms", gitlabtest.Legacy, plain, gitlabtest.KindMultiArch, healthy, hasCounter, noCache, noCache},
+		{"unless they are named", gitlabtest.Legacy, images, gitlabtest.KindMultiArch, undatable, undatable, undatable, undatable},
+		{"a list is what Rails makes of it", gitlabtest.Legacy, images, gitlabtest.KindDockerList, healthy, hasCounter, noCache, noCache},
+		{"images on database", gitlabtest.Database, plain, gitlabtest.KindImage, healthy, hasCounter, noCache, noCache},
+		{"all orphans on database", gitlabtest.Database, plain, gitlabtest.KindCacheIndex, healthy, hasCounter, noTag, noCounter},
 		{"but undated there are none", gitlabtest.Database, undated, gitlabtest.KindCacheManifest, healthy, hasCounter, astray, astray},
-		{"an index of no platforms stays", gitlabtest.Legacy, plain, gitlabtest.KindBareIndex, healthy, healthy, healthy, healthy},
-		{"one of indexes", gitlabtest.Legacy, more, gitlabtest.KindNestedIndex, healthy, healthy, healthy, healthy},
-		{"one of referrers", gitlabtest.Legacy, anyOrphan, gitlabtest.KindReferrers, healthy, healthy, healthy, healthy},
-		{"without the registry none does", gitlabtest.Legacy, gitlabtest.TruthRules{}, gitlabtest.KindBareIndex, missing, missing, missing, missing},
-		{"a chart is an orphan", gitlabtest.Legacy, plain, gitlabtest.KindArtifact, healthy, hasCounter, noTag, noCounter},
-		{"unless only caches are", gitlabtest.Legacy, caches, gitlabtest.KindArtifact, healthy, hasCounter, healthy, healthy},
-		{"as caches are", gitlabtest.Legacy, caches, gitlabtest.KindCacheManifest, healthy, hasCounter, noTag, noCounter},
-		{"on database, too", gitlabtest.Database, caches, gitlabtest.KindKanikoCache, healthy, hasCounter, healthy, healthy},
-		{"where indexes are caches", gitlabtest.Database, caches, gitlabtest.KindCacheIndex, healthy, hasCounter, noTag, noCounter},
-		{"no kinds on database", gitlabtest.Database, plain, gitlabtest.KindAttestedImage, healthy, hasCounter, noTag, noCounter},
+		{"no kinds on database", gitlabtest.Database, images, gitlabtest.KindAttestedImage, healthy, hasCounter, noCache, noCache},
+		{"an index of no platforms stays", gitlabtest.Legacy, images, gitlabtest.KindBareIndex, healthy, hasCounter, noCache, noCache},
+		{"one of indexes", gitlabtest.Legacy, images, gitlabtest.KindNestedIndex, healthy, hasCounter, noCache, noCache},
+		{"a chart", gitlabtest.Legacy, anyOrphan, gitlabtest.KindArtifact, healthy, hasCounter, noCache, noCache},
+		{"kaniko's", gitlabtest.Database, plain, gitlabtest.KindKanikoCache, healthy, hasCounter, noCache, noCache},
+		{"by name alone a chart goes", gitlabtest.Legacy, alone, gitlabtest.KindArtifact, healthy, hasCounter, noTag, noCounter},
+		{"what has no details does not", gitlabtest.Legacy, alone, gitlabtest.KindAttestedImage, healthy, hasCounter, astray, astray},
+		{"on database it has some", gitlabtest.Database, alone, gitlabtest.KindAttestedImage, healthy, hasCounter, noTag, noCounter},
 	} {
 		verdicts := everyKind(test.regime).VerdictsUnder(test.rules)
 		got := []string{}
@@ -241,6 +242,32 @@ func TestVerdictsUnderOtherRules(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{test.plain, test.live, test.lost, test.alone, protected}, got); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
+// TestNamesOfAnotherConvention: when no name is in both repositories, none tells anything.
+func TestNamesOfAnotherConvention(t *testing.T) {
+	for name, test := range map[string]struct {
+		caches, images []string
+		differs        bool
+	}{
+		"five of another":    {[]string{"a", "b", "c", "d", "e"}, []string{"x"}, true},
+		"one in both":        {[]string{"a", "b", "c", "d", "x"}, []string{"x"}, false},
+		"a protected one is": {[]string{"a", "b", "c", "d", "main"}, []string{"main"}, false},
+		"four":               {[]string{"a", "b", "c", "d"}, []string{"x"}, false},
+		"no images":          {[]string{"a", "b", "c", "d", "e"}, nil, false},
+	} {
+		w, web := oneRepository(gitlabtest.Database, "web")
+		cache := web.Project().AddRepository("web.cache")
+		for _, tag := range test.caches {
+			cache.AddTag(tag, gitlabtest.KindCacheManifest)
+		}
+		for _, tag := range test.images {
+			web.AddTag(tag, gitlabtest.KindImage)
+		}
+		if got := w.VerdictsUnder(gitlabtest.TruthRules{})["group/app/web.cache:a"]; (got == "naming-differs") != test.differs {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
 }
@@ -265,7 +292,7 @@ func TestTruthUnderGrowsWithItsRules(t *testing.T) {
 			var last map[string]string
 			for _, rules := range []gitlabtest.TruthRules{
 				{ByRegistry: true, Orphans: "off"}, {ByRegistry: true, Orphans: "undated"},
-				{ByRegistry: true, Orphans: "any"}, {Orphans: "any"},
+				{ByRegistry: true, Orphans: "any"},
 			} {
 				dead := w.TruthUnder(rules)
 				for name := range last {

@@ -10,29 +10,29 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
-// A Sign is what something says of the kind of registry that an instance has.
-type Sign int
+// A Regime is what something says of the kind of registry that an instance has.
+type Regime int
 
 // The signs.
 const (
-	SignUnknown  Sign = iota
-	SignLegacy        // without the metadata database
-	SignDatabase      // with it
+	RegimeUnknown Regime = iota
+	Legacy               // without the metadata database
+	Database             // with it
 )
 
 // String returns the sign as reports show it.
-func (s Sign) String() string { return [...]string{"unknown", "legacy", "database"}[s] }
+func (s Regime) String() string { return [...]string{"unknown", "legacy", "database"}[s] }
 
 // Signs is what a registry shows of itself.
 type Signs struct {
 	// InReach is true when the registry serves this token.
 	InReach bool
 	// Header is what the registry says of its database at /v2/; older ones do not.
-	Header Sign
+	Header Regime
 	// V1 is whether the registry has GitLab's own API, which newer ones have with the
 	// database only; before registry 3.60 all have it. A proxy that lets pass no more than
 	// /v2/ makes a registry look as if it had no database.
-	V1 Sign
+	V1 Regime
 }
 
 // databaseHeader is what newer registries of GitLab send at /v2/.
@@ -50,17 +50,17 @@ func (r *Registry) Signs(ctx context.Context) (Signs, error) {
 	signs.InReach = true
 	switch strings.ToLower(resp.Header.Get(databaseHeader)) {
 	case "true":
-		signs.Header = SignDatabase
+		signs.Header = Database
 	case "false":
-		signs.Header = SignLegacy
+		signs.Header = Legacy
 	}
 	_, err = r.do(ctx, request{method: http.MethodGet, path: "/gitlab/v1/"})
 	status, answered := errors.AsType[*throttle.StatusError](err)
 	switch {
 	case err == nil:
-		signs.V1 = SignDatabase
+		signs.V1 = Database
 	case answered && status.Status == http.StatusNotFound && !strings.HasSuffix(status.Path, "/jwt/auth"):
-		signs.V1 = SignLegacy
+		signs.V1 = Legacy
 	default:
 		return signs, fmt.Errorf("asking the registry at %s for GitLab's own API: %w", r.base.Host, err)
 	}

@@ -23,8 +23,8 @@ import (
 // registryHost is where the stand-in's registry is, when it is apart.
 const registryHost = "registry.example"
 
-var regimes = map[gitlabtest.Regime]registry.Sign{
-	gitlabtest.Legacy: registry.SignLegacy, gitlabtest.Database: registry.SignDatabase,
+var regimes = map[gitlabtest.Regime]registry.Regime{
+	gitlabtest.Legacy: registry.Legacy, gitlabtest.Database: registry.Database,
 }
 
 // instance is where the stand-in is, in process.
@@ -251,7 +251,7 @@ func TestListsOfTheStandIn(t *testing.T) {
 			var got []string
 			for _, row := range rows {
 				got = append(got, row.Name)
-				if !row.CreatedAt.Equal(gitlabtest.Created) || row.MediaType != "application/vnd.oci.image.index.v1+json" || row.Digest == "" {
+				if !row.CreatedAt.Equal(gitlabtest.Created) || row.MediaType != "application/vnd.oci.image.manifest.v1+json" || row.Digest == "" {
 					t.Fatalf("%+v", row)
 				}
 			}
@@ -286,8 +286,8 @@ func TestListsWithBadPages(t *testing.T) {
 
 func TestSignsOfTheStandIn(t *testing.T) {
 	for regime, want := range regimes {
-		for header, options := range map[registry.Sign][]gitlabtest.Option{
-			want: nil, registry.SignUnknown: {gitlabtest.WithOldRegistry()},
+		for header, options := range map[registry.Regime][]gitlabtest.Option{
+			want: nil, registry.RegimeUnknown: {gitlabtest.WithOldRegistry()},
 		} {
 			_, _, r := connect(t, ofEachKind(regime), options...)
 			signs, err := r.Signs(t.Context())

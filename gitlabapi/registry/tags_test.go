@@ -252,17 +252,17 @@ func TestSigns(t *testing.T) {
 		want  Signs
 		fails bool
 	}{
-		"legacy, old":           {"", always(404, "404 page not found", "Content-Type", "text/plain"), Signs{true, SignUnknown, SignLegacy}, false},
-		"legacy":                {"false", always(404, "{}"), Signs{true, SignLegacy, SignLegacy}, false},
-		"database":              {"true", always(200, "{}"), Signs{true, SignDatabase, SignDatabase}, false},
-		"database, no body":     {"true", always(200, "", "Content-Type", ""), Signs{true, SignDatabase, SignDatabase}, false},
-		"unauthorized":          {"true", always(401, "{}", "WWW-Authenticate", bearer), Signs{true, SignDatabase, SignUnknown}, true},
-		"database behind proxy": {"true", always(404, "<html>", "Content-Type", "text/html"), Signs{true, SignDatabase, SignLegacy}, false},
-		"contradiction":         {"false", always(200, "{}"), Signs{true, SignLegacy, SignDatabase}, false},
-		"odd header":            {"maybe", always(200, "{}"), Signs{true, SignUnknown, SignDatabase}, false},
-		"a page for all":        {"true", always(200, "<html>", "Content-Type", "text/html"), Signs{true, SignDatabase, SignUnknown}, true},
-		"v1 forbidden":          {"true", always(403, ""), Signs{true, SignDatabase, SignUnknown}, true},
-		"v1 broken":             {"true", always(500, ""), Signs{true, SignDatabase, SignUnknown}, true},
+		"legacy, old":           {"", always(404, "404 page not found", "Content-Type", "text/plain"), Signs{true, RegimeUnknown, Legacy}, false},
+		"legacy":                {"false", always(404, "{}"), Signs{true, Legacy, Legacy}, false},
+		"database":              {"true", always(200, "{}"), Signs{true, Database, Database}, false},
+		"database, no body":     {"true", always(200, "", "Content-Type", ""), Signs{true, Database, Database}, false},
+		"unauthorized":          {"true", always(401, "{}", "WWW-Authenticate", bearer), Signs{true, Database, RegimeUnknown}, true},
+		"database behind proxy": {"true", always(404, "<html>", "Content-Type", "text/html"), Signs{true, Database, Legacy}, false},
+		"contradiction":         {"false", always(200, "{}"), Signs{true, Legacy, Database}, false},
+		"odd header":            {"maybe", always(200, "{}"), Signs{true, RegimeUnknown, Database}, false},
+		"a page for all":        {"true", always(200, "<html>", "Content-Type", "text/html"), Signs{true, Database, RegimeUnknown}, true},
+		"v1 forbidden":          {"true", always(403, ""), Signs{true, Database, RegimeUnknown}, true},
+		"v1 broken":             {"true", always(500, ""), Signs{true, Database, RegimeUnknown}, true},
 	} {
 		h := &fakeRegistry{serve: test.v1}
 		network := wire(func(req *http.Request) (*http.Response, error) {

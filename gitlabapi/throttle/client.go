@@ -63,6 +63,7 @@ type Client struct {
 	config  Config // with Log and Transport
 	base    *url.URL
 	limiter *limiter
+	clock   clock
 	sent    [2]atomic.Int64 // requests, by Server
 	retries atomic.Int64
 }

@@ -82,6 +82,9 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 	resp, err := c.config.Transport.RoundTrip(req.WithContext(ctx))
 	if err == nil {
 		resp.Request = req
+		if r.Server == Instance {
+			c.clock.observe(resp, time.Now(), c.config.Log)
+		}
 		if err = buffer(resp, r.MaxBody); err != nil {
 			resp = nil
 		}

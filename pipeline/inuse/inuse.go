@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -160,16 +162,11 @@ func (l *List) Names(path, tag string) bool {
 	return found
 }
 
-// HasDigest reports whether the list has the digest. That protects every tag of that
-// digest, in whatever repository.
-func (l *List) HasDigest(digest string) bool {
+// Digests returns the digests that the list has. Each protects every tag of that digest, in
+// whatever repository.
+func (l *List) Digests() iter.Seq[string] {
 	if l == nil {
-		return false
+		return func(func(string) bool) {}
 	}
-	_, found := l.digests[digest]
-	return found
+	return maps.Keys(l.digests)
 }
-
-// HasDigests reports whether the list has any digest. Where it has none, no tag's digest
-// has to be known.
-func (l *List) HasDigests() bool { return l != nil && len(l.digests) > 0 }

@@ -3,6 +3,7 @@ package inuse
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -59,12 +60,12 @@ func TestParse(t *testing.T) {
 				}
 			}
 			for _, digest := range test.digests {
-				if !list.HasDigest(digest) {
+				if !has(list, digest) {
 					t.Errorf("%s is not in it", digest)
 				}
 			}
-			if list.HasDigests() != (test.digests != nil) || list.HasDigest("") || list.Names("", "") {
-				t.Errorf("it has digests: %t", list.HasDigests())
+			if hasAny(list) != (test.digests != nil) || has(list, "") || list.Names("", "") {
+				t.Errorf("it has digests: %t", hasAny(list))
 			}
 		})
 	}
@@ -124,11 +125,11 @@ func TestJoin(t *testing.T) {
 		t.Fatal(errA, errB)
 	}
 	joined := Join(a, nil, b)
-	if !joined.Names("a/b", "1") || !joined.HasDigest(digestA) || a.HasDigests() {
+	if !joined.Names("a/b", "1") || !has(joined, digestA) || hasAny(a) {
 		t.Errorf("%v", joined)
 	}
 	var none *List
-	if none.Names("a/b", "1") || none.HasDigest(digestA) || none.HasDigests() || Join().HasDigests() {
+	if none.Names("a/b", "1") || has(none, digestA) || hasAny(none) || hasAny(Join()) {
 		t.Error("an empty list has something")
 	}
 }
@@ -157,9 +158,13 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for d := range list.digests {
-			if again, err := Parse(strings.NewReader("x@"+d), "again"); err != nil || !again.HasDigest(d) {
+			if again, err := Parse(strings.NewReader("x@"+d), "again"); err != nil || !has(again, d) {
 				t.Errorf("%q has %s, which is no digest: %v", text, d, err)
 			}
 		}
 	})
 }
+
+func has(l *List, digest string) bool { return slices.Contains(slices.Collect(l.Digests()), digest) }
+
+func hasAny(l *List) bool { return len(slices.Collect(l.Digests())) > 0 }

@@ -6,10 +6,15 @@
 // rests on:
 //
 //   - every tag gets exactly one [Verdict];
-//   - a protected name is kept whatever else is true;
+//   - what the [Guards] are about is kept whatever else is true and whatever a file says;
 //   - a doubt keeps the tag: making a known fact unknown never turns a verdict
-//     into [Delete]. The one exception is the age of a cache, see [Facts].
+//     into [Delete], and a condition that fails keeps.
 //
 // Decide also names the fact that could still change its verdict, so that a caller finds no fact
 // that does not matter.
+//
+// Rules are data: a [File] of YAML, with conditions in CEL. Compile types and folds them once, with
+// the user's [Settings] in them as constants. A fact that is unknown is an unknown of CEL's, which
+// goes through a condition unless what it is part of is decided without it; an absent fact is an
+// error unless has() asks for it.
 package policy

@@ -11,31 +11,18 @@ const (
 	Undecided Action = "undecided"
 )
 
-// A Reason is the code that says why a verdict is what it is. The codes are part of
-// the contract with users: they appear in reports and never change their meaning.
+// A Reason is the code that says why a verdict is what it is: the name of the rule that
+// decided, or one of the constants. It appears in reports.
 type Reason string
 
-// Reasons to keep a tag.
-const (
-	Protected      Reason = "protected"
-	Healthy        Reason = "healthy"
-	HasCounterpart Reason = "counterpart-present"
-	DatedOrphan    Reason = "dated-orphan"
-	MultiArch      Reason = "multi-arch"
-	TooYoung       Reason = "too-young"
-)
-
-// Reasons to delete a tag.
-const (
-	MissingDetails               Reason = "details-missing"
-	MissingCounterpartRepository Reason = "counterpart-repository-missing"
-	MissingCounterpartTag        Reason = "counterpart-tag-missing"
-)
+// NoRule is the reason of a tag that no rule decides: it stays.
+const NoRule Reason = "no-rule"
 
 // Reasons that leave a tag undecided.
 const (
 	DetailsUnknown     Reason = "details-unknown"
 	CounterpartUnknown Reason = "counterpart-unknown"
+	BranchUnknown      Reason = "branch-unknown"
 	ListingIncomplete  Reason = "listing-incomplete"
 	EvidenceDisagrees  Reason = "evidence-disagrees"
 	OutageSuspected    Reason = "outage-suspected"
@@ -45,4 +32,19 @@ const (
 type Verdict struct {
 	Action Action
 	Reason Reason
+}
+
+// A Decision is a verdict as far as the facts allow one.
+type Decision struct {
+	Verdict
+	// Need is the cheapest fact that could still change the action; empty when the verdict
+	// stands. A verdict with a need is undecided.
+	Need Name
+}
+
+// reserved are the reasons that no rule may have as its name: they would say two things.
+var reserved = []Reason{
+	NoRule,
+	DetailsUnknown, CounterpartUnknown, BranchUnknown,
+	ListingIncomplete, EvidenceDisagrees, OutageSuspected,
 }

@@ -2,8 +2,10 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -30,6 +32,8 @@ type Dead struct {
 	Sized      int   // of them, those whose bytes are known
 	Bytes      int64 // that the sized ones reference, layers that they share counted for each
 	attested   int   // images with attestations
+	multiArch  int   // images for several platforms
+	images     int   // other images
 	cacheIndex int   // build caches exported as an index
 }
 
@@ -61,6 +65,10 @@ func (r *Dead) countTag(d Decision) {
 	switch manifest.Kind(d.Kind) {
 	case manifest.KindAttestedImage:
 		r.attested++
+	case manifest.KindMultiArch:
+		r.multiArch++
+	case manifest.KindImage:
+		r.images++
 	case manifest.KindCacheIndex:
 		r.cacheIndex++
 	}
@@ -71,6 +79,20 @@ func (r *Dead) merge(other Dead) {
 	r.Tags += other.Tags
 	r.Sized += other.Sized
 	r.Bytes = saturated(r.Bytes, other.Bytes)
+}
+
+// imageWords says how many of the tags are images that can be pulled, by kind.
+func (r *Dead) imageWords() string {
+	var words []string
+	for _, found := range []struct {
+		kind manifest.Kind
+		n    int
+	}{{manifest.KindAttestedImage, r.attested}, {manifest.KindMultiArch, r.multiArch}, {manifest.KindImage, r.images}} {
+		if found.n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", found.n, found.kind))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // saturated adds sizes that the server named, which may be anything.

@@ -3,6 +3,7 @@ package report
 import (
 	"errors"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -30,7 +31,7 @@ func (hs Handlers) Handle(e Event) error {
 }
 
 // RegimeFound says how the instance stores the metadata of tags.
-type RegimeFound struct{ Regime policy.Regime }
+type RegimeFound struct{ Regime registry.Regime }
 
 // RegimeUnclear says that signs of the regime contradict each other, so that the run
 // takes the stricter reading of each.
@@ -79,6 +80,20 @@ type Unreadable struct {
 	RepositoryID int64  // if it is a repository
 }
 
+// NamingDiffers says that no tag of a cache repository has its name in the counterpart repository,
+// which has tags: they are named by another convention, and say nothing of images that are gone.
+type NamingDiffers struct {
+	Project, Repository string
+	Tags                int // of the cache repository
+}
+
+// ProtectionUnknown says that the instance does not say which tags its projects protect by rules.
+type ProtectionUnknown struct{ Err error }
+
+// TooManyDeletions says that more tags would go than may, so that none does: those that would have
+// gone are marked, as in a dry run.
+type TooManyDeletions struct{ Limit int }
+
 // A Decision says what became of one tag. Every tag of a run has exactly one.
 type Decision struct {
 	Project      string
@@ -119,4 +134,7 @@ func (ProjectScanned) event()     {}
 func (RepositoryScanned) event()  {}
 func (Skipped) event()            {}
 func (Unreadable) event()         {}
+func (NamingDiffers) event()      {}
+func (ProtectionUnknown) event()  {}
+func (TooManyDeletions) event()   {}
 func (Decision) event()           {}

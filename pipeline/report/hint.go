@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -27,7 +28,7 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	// not reach is not known: neither is a list to go by.
 	unverified := s.blind() && dead.total.Tags > 0
 	if unverified {
-		hint("Let the registry be asked before more goes: images for several platforms may be among",
+		hint("Let the registry be asked before more goes: images that can be pulled may be among",
 			"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
 			"VERIFY=registry nothing goes without the registry's word.")
 	}
@@ -46,14 +47,19 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 		return all
 	}
 	// Images that can still be pulled are the tags that may be missed.
-	if n := dead.total.attested; n > 0 {
-		first := "Dead tags that were images which could still be pulled (attested-image): %d."
+	if words := dead.total.imageWords(); words != "" {
+		first := "Dead tags that were images which could still be pulled: "
 		if s.DryRun {
-			first = "Dead tags that are images which can still be pulled (attested-image): %d."
+			first = "Dead tags that are images which can still be pulled: "
 		}
-		hint(fmt.Sprintf(first, n),
-			"To keep such images, name them in PROTECTED_TAGS or PROTECTED_TAGS_REGEX, or set",
-			"DELETE_KINDS without attested-image.")
+		hint(first+words+".",
+			"Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE; by",
+			"default no such image goes, unless DELETE_KINDS names its kind.")
+	}
+	// Who reads that images stay should know that they stay for ever, and how to choose otherwise.
+	if n := s.UndatableImages; n > 0 && s.DryRun && s.Rules.has(undatable) {
+		hint(fmt.Sprintf("Images with attestations, or for several platforms, that stay: %d. GitLab never cleans them up.", n),
+			"Those older than IMAGE_AGE go, too, where DELETE_KINDS names attested-image or multi-arch.")
 	}
 	// Where most dead tags are pushed anew by the next build, a change of the builds is
 	// worth more than clearing up after them. In a dry run any of it is.
@@ -65,12 +71,24 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"It would show caches exported with image-manifest=true (--cache-to), unlike those of:")
 		hint(lines...)
 	}
+	// Nothing is known to be dead by its name where names follow another convention.
+	if n := len(s.NamingDiffers); n > 0 {
+		lines := []string{"In some cache repositories no tag has the name of an image's tag. They are named by another",
+			"convention, so that nothing goes there for a missing image:"}
+		for _, path := range s.NamingDiffers[:min(n, namedProjects)] {
+			lines = append(lines, "  "+shortPath(path))
+		}
+		if n > namedProjects {
+			lines = append(lines, fmt.Sprintf("  and %d more", n-namedProjects))
+		}
+		hint(lines...)
+	}
 	// A registry without its database frees nothing by itself: without an administrator a
 	// run was in vain.
-	deleted, database := !s.DryRun && s.Deleted > 0, s.Regime == policy.Database.String()
+	deleted, database := !s.marks() && s.Deleted > 0, s.Regime == registry.Database.String()
 	if deleted && !database {
 		first := "No space is free yet: this registry has no metadata database, and does not collect"
-		if s.Regime != policy.Legacy.String() {
+		if s.Regime != registry.Legacy.String() {
 			first = "No space is free yet: a registry without metadata database does not collect"
 		}
 		hint(first,

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // TestHint pins which hints are given, and so what is more important than what.
 func TestHint(t *testing.T) {
-	legacy, database := RegimeFound{policy.Legacy}, RegimeFound{policy.Database}
+	legacy, database := RegimeFound{registry.Legacy}, RegimeFound{registry.Database}
+	named := NamingDiffers{Project: "g/p", Repository: "g/p/app.cache", Tags: 5}
 	outage := Decision{Repository: "o", Action: policy.Undecided, Outcome: Undecided, Reason: policy.OutageSuspected}
 	forbidden := dead("f", manifest.KindAttestedImage, 0, Failed)
 	forbidden.Reason = DeleteForbidden
@@ -20,7 +22,11 @@ func TestHint(t *testing.T) {
 	marked := func(kind manifest.Kind) Event { return dead("a", kind, 0, Marked) }
 	stopped := func(s *Summary) { s.Interrupted = true }
 	broken := func(s *Summary) { s.Error = "shard 1 of 3: is missing" }
+	stays := func(kind manifest.Kind, reason policy.Reason) Event {
+		return Decision{Repository: "g/p", Action: policy.Keep, Outcome: Kept, Reason: reason, Kind: string(kind)}
+	}
 	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
+	original := func(s *Summary) { s.Rules = &Rules{Name: "original", AskDetails: true} }
 	const (
 		dryRun, realRun = true, false
 		look            = "Look at the registry"
@@ -33,6 +39,8 @@ func TestHint(t *testing.T) {
 		collect         = "No space is free yet"
 		wait            = "This registry frees by itself"
 		forReal         = "Nothing was deleted. If these"
+		imagesStay      = "Images with attestations, or for several platforms, that stay: 2."
+		convention      = "In some cache repositories"
 		merge           = "Nothing was deleted. registry-gc merge"
 	)
 	for name, test := range map[string]struct {
@@ -51,7 +59,13 @@ func TestHint(t *testing.T) {
 		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindAttestedImage)}, []string{wereImages, collect}},
 		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindCacheIndex)}, []string{collect}},
 		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(manifest.KindCacheIndex)}, []string{pushed, collect}},
-		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(manifest.KindMultiArch)}, []string{collect}},
+		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(manifest.KindMultiArch)}, []string{wereImages, collect}},
+		"an image would go":                   {dryRun, nil, []Event{legacy, marked(manifest.KindImage)}, []string{images, forReal}},
+		"images stay for ever":                {dryRun, byRules(t), []Event{legacy, stays(manifest.KindAttestedImage, policy.NoRule), stays(manifest.KindMultiArch, multiArch), stays(manifest.KindImage, policy.NoRule), stays(manifest.KindAttestedImage, "protected")}, []string{imagesStay}},
+		"the same in a real run":              {realRun, byRules(t), []Event{legacy, stays(manifest.KindMultiArch, multiArch)}, nil},
+		"the same by other rules":             {dryRun, original, []Event{legacy, stays(manifest.KindMultiArch, policy.NoRule)}, nil},
+		"names tell nothing":                  {dryRun, nil, []Event{legacy, named}, []string{convention}},
+		"names tell nothing, and more goes":   {dryRun, nil, []Event{legacy, named, marked("")}, []string{convention, forReal}},
 		"an index went, on database":          {realRun, nil, []Event{database, deleted(manifest.KindCacheIndex)}, []string{pushed, wait}},
 		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
 		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{wereImages, collect}},
@@ -63,9 +77,11 @@ func TestHint(t *testing.T) {
 		"a dry run was interrupted":           {dryRun, stopped, []Event{legacy, marked("")}, []string{cut}},
 		"a shard is missing":                  {dryRun, broken, []Event{legacy, marked("")}, []string{cut}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
-		"the registry was out of reach":       {realRun, nil, []Event{legacy, RegistryOutOfReach{}, deleted("")}, []string{ask, collect}},
-		"the same in a dry run":               {dryRun, nil, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
-		"the same on database":                {dryRun, nil, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
+		"the registry was out of reach":       {realRun, original, []Event{legacy, RegistryOutOfReach{}, deleted("")}, []string{ask, collect}},
+		"the same in a dry run":               {dryRun, original, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
+		"the same by unknown rules":           {dryRun, nil, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
+		"the same by the rules by default":    {dryRun, byRules(t), []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{forReal}},
+		"the same on database":                {dryRun, original, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			summary, deadTags := countEvents(t, test.dryRun, test.events...)
@@ -78,6 +94,11 @@ func TestHint(t *testing.T) {
 			}
 		})
 	}
+}
+
+// byRules makes a summary one of the rules by default.
+func byRules(t *testing.T) func(*Summary) {
+	return func(s *Summary) { s.Rules = byDefault(t) }
 }
 
 // TestHintNamesProjects: the worst by name, the others in number, each with what it has

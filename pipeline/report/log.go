@@ -17,6 +17,7 @@ import (
 type Log struct {
 	*slog.Logger
 	Links   Links
+	Rules   *Rules
 	Stopped func() bool // whether the run has been asked to end; nil if it never is
 
 	undecided int // tags, since the run was asked to end
@@ -37,7 +38,17 @@ func (l *Log) Handle(e Event) error {
 	case RegimeUnclear:
 		l.Warn("signs of the regime contradict each other, taking the stricter reading", "api", e.API, "header", e.Header, "v1", e.V1)
 	case RegistryOutOfReach:
-		l.Warn("the registry cannot be asked, what goes rests on the word of GitLab's API alone: without a metadata database, images for several platforms cannot be told from dead tags then, and go with them; VERIFY=registry ends such a run instead", "error", e.Err)
+		means := "no tag goes for its kind, which GitLab does not know"
+		if l.Rules.asksDetails() {
+			means = "without a metadata database, images that can be pulled, such as those for several platforms, cannot be told from dead tags then, and go with them"
+		}
+		l.Warn("the registry cannot be asked, what goes rests on the word of GitLab's API alone: "+means+"; VERIFY=registry ends such a run instead", "error", e.Err)
+	case NamingDiffers:
+		l.Info("no tag of the cache repository has its name in the image repository: they are named by another convention, and kept", "repository", e.Repository, "tags", e.Tags)
+	case TooManyDeletions:
+		l.Error("more tags would be deleted than MAX_DELETIONS allows: none is, and the run goes on as a dry run", "max_deletions", e.Limit)
+	case ProtectionUnknown:
+		l.Info("GitLab's own rules for protected tags are not known", "why", e.Err)
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:

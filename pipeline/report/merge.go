@@ -57,9 +57,12 @@ type merger struct {
 	log     *slog.Logger
 	// owners are the shards of the repositories that have decisions, by the repository's
 	// id. They take as much memory as a count of them, and not an entry for each tag.
-	owners   map[int64]Shard
-	stops    []string // why shards that were asked to end ended
-	problems []error
+	owners map[int64]Shard
+	stops  []string // why shards that were asked to end ended
+	// rulesOf is the folder of the first shard whose rules are known.
+	rulesOf     string
+	rulesDiffer bool
+	problems    []error
 }
 
 func (m *merger) shardFailed(shard Shard, err error) {
@@ -80,6 +83,7 @@ func (m *merger) mergeShard(ctx context.Context, source Source) {
 		return
 	}
 	m.sum.addFigures(s)
+	m.mergeRules(source.Dir, s.Rules)
 	m.sum.DryRun, m.sum.GitLabURL, m.sum.Version = s.DryRun, s.GitLabURL, s.Version // the same for all
 	switch {
 	case s.Interrupted:
@@ -137,6 +141,23 @@ func (m *merger) forwardDecisions(ctx context.Context, source Source, handler Ha
 	return nil
 }
 
+// mergeRules adds the rules of a shard. Shards of one run have the same.
+func (m *merger) mergeRules(dir string, rules *Rules) {
+	switch {
+	case rules == nil:
+	case m.sum.Rules == nil:
+		m.sum.Rules, m.rulesOf = new(Rules), dir
+		*m.sum.Rules = *rules
+		m.sum.Rules.Rules = slices.Clone(rules.Rules)
+	default:
+		if !m.rulesDiffer && rules.Hash != m.sum.Rules.Hash {
+			m.rulesDiffer = true
+			m.log.Warn("shards decided by different rules, are they of the same run?", "one", m.rulesOf, "rules", m.sum.Rules.Name, "another", dir, "other_rules", rules.Name)
+		}
+		m.sum.Rules.merge(rules)
+	}
+}
+
 // mergeRegimes takes the regime that the shards found. A shard without repositories found
 // none.
 func (m *merger) mergeRegimes(sources []Source) {
@@ -161,6 +182,7 @@ func (s *Summary) addFigures(o *Summary) {
 		s.Started = o.Started
 	}
 	s.ScopeMissing = s.ScopeMissing || o.ScopeMissing
+	s.MaxDeletions = max(s.MaxDeletions, o.MaxDeletions)
 	s.OutOfReach = s.OutOfReach || o.OutOfReach
 	if o.Verify == ByAPI {
 		s.Verify = ByAPI // the weaker word is what can be said of all
@@ -173,6 +195,8 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Undecided += o.Undecided
 	s.Failed += o.Failed
 	s.Unreadable += o.Unreadable
+	s.UndatableImages += o.UndatableImages
+	s.NamingDiffers = append(s.NamingDiffers, o.NamingDiffers...)
 	s.Requests.API += o.Requests.API
 	s.Requests.Registry += o.Requests.Registry
 	s.Retries += o.Retries

@@ -26,9 +26,10 @@ var firstStart = time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)
 // fullSummary is a summary in which nothing is zero, of one deleted tag.
 func fullSummary() *Summary {
 	return &Summary{
-		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, Regime: "legacy", Verify: ByAPI, OutOfReach: true,
+		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Regime: "legacy", Verify: ByAPI, OutOfReach: true,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
-		Reasons: map[policy.Reason]int{policy.Healthy: 4}, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true},
+		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, Skipped: map[SkipReason]int{ProjectArchived: 7},
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,
 		Throttled: Seconds(12 * time.Millisecond), Duration: Seconds(93_254 * time.Millisecond),
 	}
@@ -119,7 +120,9 @@ func TestMergeSums(t *testing.T) {
 	want := fullSummary()
 	want.Shard, want.Interrupted, want.Error = nil, false, ""
 	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
-	want.Reasons[policy.Healthy], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
+	want.Reasons[policy.NoRule], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
+	want.UndatableImages = 39
+	want.NamingDiffers = []string{"g/p/app.cache", "g/p/app.cache", "g/p/app.cache"}
 	want.Requests, want.Retries, want.Duration = Requests{27, 30}, 33, Seconds(2*time.Minute)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -196,6 +199,50 @@ func TestMergeRegimes(t *testing.T) {
 		if got.Regime != want || err != nil || strings.Contains(log.String(), "different regimes") != differ {
 			t.Errorf("%v: regime %s, error %v, log %s", regimes, got.Regime, err, log.String())
 		}
+	}
+}
+
+// TestMergeRules: the rules of a shard that decided by others are added, which is said once.
+func TestMergeRules(t *testing.T) {
+	first := &Rules{Name: "a.yaml", Hash: "sha256:1", Rules: []Explanation{{"old", Deleted, "It is old."}}}
+	same := &Rules{Name: "a.yaml", Hash: "sha256:1", Rules: first.Rules}
+	changed := &Rules{Name: "a.yaml", Hash: "sha256:2", Rules: []Explanation{{"old", Kept, "It was kept."}, {"new", Kept, "It is new."}}}
+	original := &Rules{Name: "original", Hash: "sha256:3", Rules: []Explanation{{"details-missing", Deleted, "Gone."}}, AskDetails: true}
+	both := []Explanation{{"old", Deleted, "It is old."}, {"new", Kept, "It is new."}}
+	for name, test := range map[string]struct {
+		of   []*Rules
+		want *Rules
+	}{
+		"the same":  {[]*Rules{first, same, first}, first},
+		"killed":    {[]*Rules{nil, first, nil}, first},
+		"unknown":   {[]*Rules{nil, nil, nil}, nil},
+		"changed":   {[]*Rules{first, changed, first}, &Rules{Name: "a.yaml", Rules: both}},
+		"all other": {[]*Rules{first, changed, original}, &Rules{Name: "a.yaml, original", Rules: append(both, original.Rules...), AskDetails: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sources []Source
+			var log bytes.Buffer
+			for index, rules := range test.of {
+				s := shardSummary(index, 3, 0)
+				s.Rules = rules
+				dir := putReports(t, filepath.Join(t.TempDir(), s.Shard.Folder()), s, 0)
+				sources = append(sources, Source{dir, *s.Shard, s})
+			}
+			got, err := Merge(t.Context(), sources, new(handed), slog.New(slog.NewTextHandler(&log, nil)))
+			if diff := cmp.Diff(test.want, got.Rules); diff != "" || err != nil {
+				t.Errorf("error %v (-want +got):\n%s", err, diff)
+			}
+			warnings := 0
+			if test.want != nil && test.want.Hash == "" {
+				warnings = 1
+			}
+			if n := strings.Count(log.String(), "different rules"); n != warnings {
+				t.Errorf("%d warnings: %s", n, log.String())
+			}
+			if len(first.Rules) != 1 || first.Name != "a.yaml" {
+				t.Errorf("the rules of a shard were changed: %v", first)
+			}
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // An advice is what can be changed so that a kind of dead tags does not come again, and
@@ -36,8 +35,8 @@ func advise(f *findings) []advice {
 		applies func(deadKey) bool
 	}{
 		{attestedAdvice, func(k deadKey) bool { return k.kind == manifest.KindAttestedImage && !k.orphan() }},
-		{cacheAdvice, func(k deadKey) bool { return k.kind == manifest.KindCacheIndex && k.reason == policy.MissingDetails }},
-		{unseenAdvice, func(k deadKey) bool { return k.kind == "" && k.reason == policy.MissingDetails }},
+		{cacheAdvice, func(k deadKey) bool { return k.kind == manifest.KindCacheIndex && !k.orphan() }},
+		{unseenAdvice, func(k deadKey) bool { return k.kind == "" && k.reason == detailsMissing }},
 		{lostAdvice, func(k deadKey) bool { return k.kind == manifest.KindMissingManifest }},
 		{orphanAdvice, deadKey.orphan},
 		{forbiddenAdvice, func(k deadKey) bool { return k.reason == DeleteForbidden }},
@@ -51,7 +50,7 @@ func advise(f *findings) []advice {
 
 // orphan reports whether it is for caches whose image is gone.
 func (k deadKey) orphan() bool {
-	return k.reason == policy.MissingCounterpartTag || k.reason == policy.MissingCounterpartRepository
+	return k.reason == counterpartTagMissing || k.reason == counterpartRepositoryMissing
 }
 
 // countTags fills in the projects that an advice is for.
@@ -85,16 +84,16 @@ func sortedCounts(byProject map[string]int) []projectCount {
 var attestedAdvice = advice{
 	Title: "Push images without an attestation, or protect them",
 	Why: "docker buildx adds a provenance attestation to every image by default. The tag then points to an index of two manifests, " +
-		"of which GitLab, where its registry has no metadata database, has no details: its cleanup policies never delete such a tag, and registry-gc does.",
+		"of which GitLab, where its registry has no metadata database, has no details: its cleanup policies never delete such a tag. registry-gc deletes old ones where it was told to, by DELETE_KINDS or by its rules.",
 	Change: "Where nobody reads the attestations, build without them: with this option of docker buildx build, or for a whole job with the variable " +
-		"BUILDX_NO_DEFAULT_ATTESTATIONS=1. Where they are wanted, protect the tags that you keep (PROTECTED_TAGS, PROTECTED_TAGS_REGEX), or take attested-image out of DELETE_KINDS.",
+		"BUILDX_NO_DEFAULT_ATTESTATIONS=1. Where they are wanted, protect the tags that you keep (PROTECTED_TAGS, PROTECTED_TAGS_REGEX), name those in use (IN_USE), or take attested-image out of DELETE_KINDS.",
 	Code: "--provenance=false",
 }
 
 var cacheAdvice = advice{
 	Title: "Export build caches as an image manifest",
-	Why: "BuildKit before 0.21 exports a cache to the registry as an index, of which GitLab has no details. Such a cache goes in every run, " +
-		"although the image it belongs to may still be there.",
+	Why: "BuildKit before 0.21 exports a cache to the registry as an index, of which GitLab has no details. Such a cache goes once it is older than IMAGE_AGE, " +
+		"although the image that it belongs to may still be there.",
 	Change: "Let BuildKit export an image manifest instead, which GitLab can read: the cache then stays as long as its image. BuildKit does so by itself from 0.21 on; " +
 		"with an older one, add the last two settings to the option that you have.",
 	Code: "--cache-to type=registry,ref=…,image-manifest=true,oci-mediatypes=true",

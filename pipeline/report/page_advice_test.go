@@ -18,13 +18,13 @@ func TestAdvice(t *testing.T) {
 			f.countDecision(&decisionLine{Project: project, Kind: string(kind), Reason: reason, Action: action, Outcome: outcome})
 		}
 	}
-	add(2, "g/a", manifest.KindAttestedImage, policy.MissingDetails, policy.Delete, Deleted)
-	add(3, "g/b", manifest.KindAttestedImage, policy.MissingDetails, policy.Delete, Marked)
+	add(2, "g/a", manifest.KindAttestedImage, undatable, policy.Delete, Deleted)
+	add(3, "g/b", manifest.KindAttestedImage, undatable, policy.Delete, Marked)
 	add(1, "g/c", manifest.KindAttestedImage, DeleteForbidden, policy.Delete, Failed)
-	add(4, "g/a", manifest.KindCacheIndex, policy.MissingDetails, policy.Delete, Deleted)
-	add(5, "g/a", manifest.KindCacheManifest, policy.MissingCounterpartTag, policy.Delete, Deleted)
-	add(1, "g/a", manifest.KindCacheIndex, policy.MissingCounterpartRepository, policy.Delete, Deleted)
-	add(7, "g/e", manifest.KindAttestedImage, policy.MissingCounterpartTag, policy.Delete, Marked)
+	add(4, "g/a", manifest.KindCacheIndex, undatable, policy.Delete, Deleted)
+	add(5, "g/a", manifest.KindCacheManifest, counterpartTagMissing, policy.Delete, Deleted)
+	add(1, "g/a", manifest.KindCacheIndex, counterpartRepositoryMissing, policy.Delete, Deleted)
+	add(7, "g/e", manifest.KindAttestedImage, counterpartTagMissing, policy.Delete, Marked)
 	add(6, "g/d", "", policy.DetailsUnknown, policy.Undecided, Undecided)
 	type projects map[string]int
 	want := map[string]projects{

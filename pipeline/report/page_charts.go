@@ -53,24 +53,13 @@ func reasonChart(s *Summary) chart {
 		Text:   "Each bar is a reason that stands behind decisions, with the number of its tags.",
 		Legend: append([]legend{{"kept", "kept"}}, outcomeLegend(s)...)}
 	for _, reason := range byCount(s.Reasons) {
-		words, outcome := explain(reason)
+		words, outcome := s.explain(reason)
 		c.Bars = append(c.Bars, bar{
 			Label: string(reason), Name: string(reason), Words: words,
 			Segments: []segment{{Class: classOf(outcome), Name: string(s.nameOf(outcome)), Count: s.Reasons[reason]}},
 		})
 	}
 	return c.scaled()
-}
-
-// explain says what a reason means. A reason that this version does not know counts as
-// undecided.
-func explain(reason policy.Reason) (words string, outcome Outcome) {
-	for _, e := range explanations {
-		if e.Reason == reason {
-			return e.Text, e.Outcome
-		}
-	}
-	return "", Undecided
 }
 
 // byCount returns the reasons, the most frequent first.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -22,6 +23,10 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"failed", "A guard stopped deletions",
 			tags(n) + " look dead, but so do tags that are not, or there was none to compare. Look at the registry behind GitLab, then run again."})
 	}
+	if s.MaxDeletions > 0 {
+		all = append(all, notice{"failed", "More than MAX_DELETIONS",
+			tags(s.Deleted) + " would have been deleted, and " + number(s.MaxDeletions) + " are allowed: none was. “Marked” are those that would have been."})
+	}
 	if s.OutOfReach {
 		all = append(all, notice{"failed", "The registry was out of reach", strings.Join(s.outOfReachWords(), " ")})
 	}
@@ -30,6 +35,10 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"undecided", "Interrupted", "The run ended before its time (" + s.Error + "): figures and table are what it knew by then."})
 	case s.Error != "":
 		all = append(all, notice{"failed", "Stopped by an error", s.Error})
+	}
+	if n := len(s.NamingDiffers); n > 0 {
+		all = append(all, notice{"kept", "Caches named by another convention",
+			"Cache repositories of which no tag has the name of a tag of their images: " + number(n) + ". What of them is dead cannot be told by names, so nothing goes for them. " + SummaryFile + " names them (naming_differs)."})
 	}
 	if s.Unreadable > 0 {
 		all = append(all, notice{"undecided", "Not everything could be read",
@@ -129,9 +138,9 @@ func (p *page) origin() string {
 // regimeWords says how the instance stores what it knows about tags.
 func (p *page) regimeWords() string {
 	switch p.Regime {
-	case policy.Legacy.String():
+	case registry.Legacy.String():
 		return "legacy: a registry without its metadata database"
-	case policy.Database.String():
+	case registry.Database.String():
 		return "database: a registry with its metadata database"
 	default:
 		return p.Regime

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -58,7 +59,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	if dryRun {
 		gone = Marked
 	}
-	r.tell(t, RegimeFound{policy.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{Name: "acme/closed", Err: errors.New("forbidden")})
+	r.tell(t, RegimeFound{registry.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{Name: "acme/closed", Err: errors.New("forbidden")})
 	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
 		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
 	}
@@ -73,17 +74,17 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567})
 		}
 	}
-	add(31, "acme/shop/storefront", "web", "release", Kept, policy.Healthy, manifest.KindImage, "")
-	add(3, "acme/shop/storefront", "web", "v1.0", Kept, policy.Protected, "", "")
-	add(6, "acme/shop/storefront", "web.cache", "feature", gone, policy.MissingCounterpartTag, manifest.KindCacheManifest, "")
-	add(5, "acme/platform/build-images", "web", "build", gone, policy.MissingDetails, manifest.KindAttestedImage, "")
-	add(2, "acme/shop/storefront", "web", "topic", gone, policy.MissingDetails, manifest.KindAttestedImage, "")
-	add(3, "acme/platform/charts", "web.cache", "main", gone, policy.MissingDetails, manifest.KindCacheIndex, "")
-	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, policy.MissingDetails, manifest.KindMissingManifest, "")
+	add(31, "acme/shop/storefront", "web", "release", Kept, policy.NoRule, manifest.KindImage, "")
+	add(3, "acme/shop/storefront", "web", "v1.0", Kept, "protected", "", "")
+	add(6, "acme/shop/storefront", "web.cache", "feature", gone, counterpartTagMissing, manifest.KindCacheManifest, "")
+	add(5, "acme/platform/build-images", "web", "build", gone, undatable, manifest.KindAttestedImage, "")
+	add(2, "acme/shop/storefront", "web", "topic", gone, undatable, manifest.KindAttestedImage, "")
+	add(3, "acme/platform/charts", "web.cache", "main", gone, undatable, manifest.KindCacheIndex, "")
+	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, undatable, manifest.KindMissingManifest, "")
 	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, manifest.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
 	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, manifest.KindAttestedImage, "403 Forbidden")
-	add(1, "acme/platform/charts", "web", "unseen", gone, policy.MissingDetails, "", "")
-	add(2, "acme/platform/build-images", "web", "multi", Kept, policy.MultiArch, manifest.KindMultiArch, "")
+	add(1, "acme/platform/charts", "web", "unseen", gone, undatable, "", "")
+	add(2, "acme/platform/build-images", "web", "multi", Kept, "multi-arch", manifest.KindMultiArch, "")
 	r.Requests, r.Retries, r.Duration = Requests{API: 3400, Registry: 1200}, 3, Seconds(93_200*time.Millisecond)
 	return r
 }
@@ -109,13 +110,13 @@ var hostileNames = []string{
 // hostile names.
 func hostileRun(t testing.TB, n int) *pageRun {
 	r := newPageRun(false)
-	r.tell(t, RegimeFound{policy.Legacy})
+	r.tell(t, RegimeFound{registry.Legacy})
 	kinds := []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindCacheManifest, ""}
 	outcomes := []Outcome{Deleted, Deleted, Deleted, Deleted, Deleted, Deleted, Undecided, Failed}
 	for i := range n {
 		evil := hostileNames[i%len(hostileNames)]
 		d := Decision{Project: fmt.Sprintf("group-%d/project-%d", i%991%97, i%991), RepositoryID: int64(i % 991), Tag: fmt.Sprintf("feature-%d", i),
-			Action: policy.Delete, Outcome: outcomes[i%len(outcomes)], Reason: policy.MissingDetails, Kind: string(kinds[i%len(kinds)]),
+			Action: policy.Delete, Outcome: outcomes[i%len(outcomes)], Reason: undatable, Kind: string(kinds[i%len(kinds)]),
 			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000}
 		switch {
 		case d.Outcome == Undecided:

@@ -1,6 +1,6 @@
 package report
 
-import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
+import "gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 
 // Each function here fills one part of page.html and the smaller ones that it holds.
 
@@ -23,8 +23,8 @@ func (p *page) markup() markup {
 		"chart":           joined(p.charts(), chart.markup),
 		"advice":          joined(p.advice, advice.markup),
 		"no-advice":       pageParts.fillIf(len(p.advice) == 0, "no-advice", nil),
-		"collect-offline": pageParts.fillIf(p.Regime != policy.Database.String(), "collect-offline", nil),
-		"collect-online":  pageParts.fillIf(p.Regime != policy.Legacy.String(), "collect-online", nil),
+		"collect-offline": pageParts.fillIf(p.Regime != registry.Database.String(), "collect-offline", nil),
+		"collect-online":  pageParts.fillIf(p.Regime != registry.Legacy.String(), "collect-online", nil),
 		"decisions":       p.decisions(),
 		"no-decisions":    pageParts.fillIf(p.found.Listed == 0, "no-decisions", nil),
 	})
@@ -41,11 +41,11 @@ func (f figure) markup() markup {
 
 func (p *page) referenced() markup {
 	fate := "were deleted"
-	if p.DryRun {
+	if p.marks() {
 		fate = "are marked"
 	}
 	return pageParts.fillIf(p.found.Bytes > 0, "referenced", slots{
-		"bytes": size(p.found.Bytes), "fate": fate, "tags": number(p.found.Sized),
+		"bytes": Size(p.found.Bytes), "fate": fate, "tags": number(p.found.Sized),
 	})
 }
 
@@ -110,7 +110,7 @@ func (b bar) line() markup {
 		"name": b.Name, "tags": number(b.Total),
 		"words":       pageParts.fillIf(b.Words != "", "words", slots{"text": b.Words}),
 		"outcome":     joined(b.Segments, segment.markup),
-		"referencing": pageParts.fillIf(b.Bytes > 0, "referencing", slots{"bytes": size(b.Bytes)}),
+		"referencing": pageParts.fillIf(b.Bytes > 0, "referencing", slots{"bytes": Size(b.Bytes)}),
 	})
 }
 

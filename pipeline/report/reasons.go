@@ -1,33 +1,117 @@
 package report
 
-import "gitlab.com/registry-gc/registry-gc/pipeline/policy"
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
 
 // An Explanation says in words what a reason code means.
 type Explanation struct {
-	Reason  policy.Reason
-	Outcome Outcome // of the tags with this reason; Deleted means Marked in a dry run
-	Text    string  // a short line
+	Reason  policy.Reason `json:"reason"`
+	Outcome Outcome       `json:"outcome"` // of the tags with this reason; Deleted means Marked in a dry run
+	Text    string        `json:"text"`    // a short line
 }
 
-// explanations are all reason codes, in the order in which people are shown them.
+// Rules are those by which a run decides: their names are its reasons.
+type Rules struct {
+	Name  string        `json:"name"` // default, original, or the name of a file
+	Hash  string        `json:"hash"` // of its text, "sha256:…"
+	Rules []Explanation `json:"rules"`
+	// AskDetails says that a rule asks whether GitLab has details of a tag. Where the registry
+	// cannot be asked, too, that does not tell images that can be pulled from what is lost.
+	AskDetails bool `json:"ask_details"`
+}
+
+// NewRules returns what reports say of rules.
+func NewRules(rules *policy.Rules) *Rules {
+	r := &Rules{Name: rules.File().Name, Hash: rules.File().Hash(), AskDetails: rules.Uses(string(policy.FactHasDetails))}
+	for _, rule := range rules.All() {
+		outcome := Kept
+		if rule.Action == policy.Delete {
+			outcome = Deleted
+		}
+		r.Rules = append(r.Rules, Explanation{rule.Name, outcome, rules.Describe(rule.Name)})
+	}
+	return r
+}
+
+// The names of rules that the program brings and that reports have advice for.
+const (
+	detailsMissing               policy.Reason = "details-missing"
+	undatable                    policy.Reason = "undatable"
+	multiArch                    policy.Reason = "multi-arch"
+	counterpartTagMissing        policy.Reason = "counterpart-tag-missing"
+	counterpartRepositoryMissing policy.Reason = "counterpart-repository-missing"
+)
+
+// explanations are the reasons that are no rule's name, in the order in which people are shown them.
 var explanations = []Explanation{
-	{policy.Protected, Kept, "its name is protected"},
-	{policy.Healthy, Kept, "nothing is wrong with it"},
-	{policy.HasCounterpart, Kept, "a cache whose image is there"},
-	{policy.DatedOrphan, Kept, "a cache without image that GitLab can date, and clean up"},
-	{policy.MultiArch, Kept, "an image for several platforms, which GitLab cannot show"},
-	{policy.TooYoung, Kept, "a cache so young that its image may be on its way"},
-	{policy.MissingDetails, Deleted, "GitLab cannot show it, and never cleans it up"},
-	{policy.MissingCounterpartRepository, Deleted, "a cache whose image's repository is gone"},
-	{policy.MissingCounterpartTag, Deleted, "a cache whose image is gone"},
-	{policy.DetailsUnknown, Undecided, "what it is could not be found out"},
-	{policy.CounterpartUnknown, Undecided, "whether its image is there could not be found out"},
-	{policy.ListingIncomplete, Undecided, "the list of its repository's tags broke off"},
-	{policy.EvidenceDisagrees, Undecided, "two answers about it contradict each other"},
-	{policy.OutageSuspected, Undecided, "the registry behind GitLab seems to be failing"},
-	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it"},
-	{DeleteFailed, Failed, "its deletion was refused with an error, or not answered"},
+	{policy.NoRule, Kept, "No rule deletes it."},
+	{policy.DetailsUnknown, Undecided, "What it is could not be found out."},
+	{policy.CounterpartUnknown, Undecided, "Whether its image is there could not be found out."},
+	{policy.BranchUnknown, Undecided, "Whether its branch is there could not be found out."},
+	{policy.ListingIncomplete, Undecided, "The list of its repository's tags broke off."},
+	{policy.EvidenceDisagrees, Undecided, "Two answers about it contradict each other."},
+	{policy.OutageSuspected, Undecided, "The registry behind GitLab seems to be failing."},
+	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it."},
+	{DeleteFailed, Failed, "Its deletion was refused with an error, or not answered."},
 }
 
-// Explanations returns all reason codes, grouped by outcome, with what they mean.
-func Explanations() []Explanation { return append([]Explanation(nil), explanations...) }
+// Explanations returns all reason codes of a run, those of its rules first, with what they mean.
+// Codes that tags have and that nothing explains, as in the reports of a shard that was killed,
+// come last, without words and outcome.
+func (s *Summary) Explanations() []Explanation {
+	var all []Explanation
+	if s.Rules != nil {
+		all = append(all, s.Rules.Rules...)
+	}
+	all = append(all, explanations...)
+	explained := make(map[policy.Reason]bool)
+	for _, e := range all {
+		explained[e.Reason] = true
+	}
+	for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
+		if !explained[reason] {
+			all = append(all, Explanation{Reason: reason})
+		}
+	}
+	return all
+}
+
+// asksDetails reports whether a rule asks for GitLab's details. Of rules that are not known one may.
+func (r *Rules) asksDetails() bool { return r == nil || r.AskDetails }
+
+// has reports whether there is a rule of that name.
+func (r *Rules) has(name policy.Reason) bool {
+	return r != nil && slices.ContainsFunc(r.Rules, func(e Explanation) bool { return e.Reason == name })
+}
+
+// merge adds the reasons of other rules, those of a shard that decided by others. What are no
+// single rules have no hash.
+func (r *Rules) merge(o *Rules) {
+	if r.Hash == o.Hash {
+		return
+	}
+	if !slices.Contains(strings.Split(r.Name, ", "), o.Name) {
+		r.Name += ", " + o.Name
+	}
+	r.Hash, r.AskDetails = "", r.AskDetails || o.AskDetails
+	for _, e := range o.Rules {
+		if !slices.ContainsFunc(r.Rules, func(known Explanation) bool { return known.Reason == e.Reason }) {
+			r.Rules = append(r.Rules, e)
+		}
+	}
+}
+
+// explain says what a reason means. One that nothing explains counts as undecided.
+func (s *Summary) explain(reason policy.Reason) (words string, outcome Outcome) {
+	for _, e := range s.Explanations() {
+		if e.Reason == reason && e.Outcome != "" {
+			return e.Text, e.Outcome
+		}
+	}
+	return "", Undecided
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -25,16 +26,17 @@ func events() []Event {
 	failed := decision("d", policy.Delete, Failed, DeleteForbidden)
 	failed.Detail = "a\nb \x1b[31m"
 	return []Event{
-		RegimeFound{policy.Legacy},
+		RegimeFound{registry.Legacy},
 		Skipped{"g/old", ProjectArchived, true},
 		ProjectScanned{"g/p"},
 		RepositoryScanned{"g/p", "g/p/app", 5},
+		NamingDiffers{"g/p", "g/p/b.cache", 6},
 		Unreadable{Name: "g/q", Err: errors.New("forbidden")},
-		decision("a", policy.Keep, Kept, policy.Healthy),
-		decision("b", policy.Delete, Deleted, policy.MissingDetails),
+		decision("a", policy.Keep, Kept, policy.NoRule),
+		decision("b", policy.Delete, Deleted, undatable),
 		decision("c", policy.Undecided, Undecided, policy.DetailsUnknown),
 		failed,
-		decision("e", policy.Delete, Marked, policy.MissingDetails),
+		decision("e", policy.Delete, Marked, undatable),
 	}
 }
 
@@ -52,15 +54,16 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	summary.Rules = &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{undatable, Deleted, "It is old."}}}
 	summary.Requests, summary.Retries = Requests{API: 3400, Registry: 1200}, 3
 	summary.Throttled, summary.Duration = Seconds(1500*time.Millisecond), Seconds(93_200_400*time.Microsecond)
 	if err := files.Close(summary); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","version":"1.2.3","dry_run":false,"interrupted":false,"regime":"legacy","verify":"registry","registry_out_of_reach":false,"projects":1,"repositories":1,` +
+	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","version":"1.2.3","dry_run":false,"interrupted":false,"rules":{"name":"mine.yaml","hash":"sha256:1","rules":[{"reason":"undatable","outcome":"deleted","text":"It is old."}],"ask_details":false},"regime":"legacy","verify":"registry","registry_out_of_reach":false,"projects":1,"repositories":1,` +
 		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
-		`"reasons":{"delete-forbidden":1,"details-missing":2,"details-unknown":1,"healthy":1},` +
-		`"skipped":{"project-archived":1},"unreadable":1,"requests":{"api":3400,"registry":1200},` +
+		`"reasons":{"delete-forbidden":1,"details-unknown":1,"no-rule":1,"undatable":2},` +
+		`"skipped":{"project-archived":1},"unreadable":1,"undatable_images":0,"naming_differs":["g/p/b.cache"],"requests":{"api":3400,"registry":1200},` +
 		`"retries":3,"throttled_s":1.5,"duration_s":93.2}`
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, read(t, dir, SummaryFile)); err != nil {
@@ -71,10 +74,10 @@ func TestFiles(t *testing.T) {
 	}
 	const common = `{"project":"g/p","repository":"g/p/app","repository_id":7,`
 	lines := []string{
-		common + `"tag":"b","action":"delete","outcome":"deleted","reason":"details-missing"}`,
+		common + `"tag":"b","action":"delete","outcome":"deleted","reason":"undatable"}`,
 		common + `"tag":"c","action":"undecided","outcome":"undecided","reason":"details-unknown"}`,
 		common + `"tag":"d","action":"delete","outcome":"failed","reason":"delete-forbidden","detail":"a\nb \u001b[31m"}`,
-		common + `"tag":"e","action":"delete","outcome":"marked","reason":"details-missing"}`,
+		common + `"tag":"e","action":"delete","outcome":"marked","reason":"undatable"}`,
 	}
 	if diff := cmp.Diff(strings.Join(lines, "\n")+"\n", string(read(t, dir, DecisionsFile))); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", DecisionsFile, diff)
@@ -141,7 +144,7 @@ func TestFullDisk(t *testing.T) {
 	if files.decisions, err = os.Open(writable.Name()); err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range events()[6:] {
+	for _, e := range events()[7:] {
 		if err := (Handlers{files, summary}).Handle(e); err == nil || !strings.Contains(err.Error(), "g/p/app:b") {
 			t.Errorf("error %v", err)
 		}

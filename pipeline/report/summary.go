@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -20,8 +22,10 @@ type Summary struct {
 	Version      string                `json:"version,omitempty"` // of the program
 	DryRun       bool                  `json:"dry_run"`
 	Interrupted  bool                  `json:"interrupted"`
-	Error        string                `json:"error,omitempty"`         // what ended the run before its time
-	ScopeMissing bool                  `json:"scope_missing,omitempty"` // what ended it: a group or project of the scope
+	Error        string                `json:"error,omitempty"`                  // what ended the run before its time
+	MaxDeletions int                   `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
+	ScopeMissing bool                  `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
+	Rules        *Rules                `json:"rules,omitempty"`
 	Regime       string                `json:"regime"`
 	Verify       Evidence              `json:"verify"`
 	OutOfReach   bool                  `json:"registry_out_of_reach"` // it should have been asked and could not be
@@ -35,10 +39,16 @@ type Summary struct {
 	Reasons      map[policy.Reason]int `json:"reasons"`
 	Skipped      map[SkipReason]int    `json:"skipped"`
 	Unreadable   int                   `json:"unreadable"` // groups, projects and repositories
-	Requests     Requests              `json:"requests"`
-	Retries      int64                 `json:"retries"`
-	Throttled    Seconds               `json:"throttled_s"`
-	Duration     Seconds               `json:"duration_s"`
+	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
+	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
+	UndatableImages int `json:"undatable_images"`
+	// NamingDiffers are the cache repositories whose tags are named by another convention than the
+	// images, full paths, as they were found.
+	NamingDiffers []string `json:"naming_differs,omitempty"`
+	Requests      Requests `json:"requests"`
+	Retries       int64    `json:"retries"`
+	Throttled     Seconds  `json:"throttled_s"`
+	Duration      Seconds  `json:"duration_s"`
 }
 
 // Evidence is whose word the deletions rest on. The codes are part of the reports.
@@ -91,6 +101,8 @@ func (s *Summary) Handle(e Event) error {
 		s.Regime = e.Regime.String()
 	case RegistryOutOfReach:
 		s.Verify, s.OutOfReach = ByAPI, true
+	case TooManyDeletions:
+		s.MaxDeletions = e.Limit
 	case ProjectScanned:
 		s.Projects++
 	case RepositoryScanned:
@@ -99,25 +111,32 @@ func (s *Summary) Handle(e Event) error {
 		s.Skipped[e.Why]++
 	case Unreadable:
 		s.Unreadable++
+	case NamingDiffers:
+		s.NamingDiffers = append(s.NamingDiffers, e.Repository)
 	case Decision:
 		s.countDecision(e)
 	}
 	return nil
 }
 
-// blind reports whether images for several platforms may be among the dead tags unseen,
-// because the registry could not be asked. Where it has a metadata database GitLab can
-// show them.
-func (s *Summary) blind() bool { return s.OutOfReach && s.Regime != policy.Database.String() }
+// blind reports whether images that can be pulled may be among the dead tags unseen, because
+// the registry could not be asked and rules go by what GitLab has no details of. Where the
+// registry has a metadata database GitLab can show them.
+func (s *Summary) blind() bool {
+	return s.OutOfReach && s.Regime != registry.Database.String() && s.Rules.asksDetails()
+}
 
 // outOfReachWords says what it means that the registry could not be asked.
 func (s *Summary) outOfReachWords() []string {
 	words := []string{"The registry could not be asked: what goes rests on the word of GitLab's API alone."}
 	if s.blind() {
-		words = append(words, "Images for several platforms cannot be told from dead tags then, and go with them.")
+		return append(words, "Images that can be pulled, such as those for several platforms, cannot be told from", "dead tags then, and go with them.")
 	}
-	return words
+	return append(words, "What kind of tag it is GitLab does not know, so that no tag goes for its kind.")
 }
+
+// marks reports whether the run deleted nothing, but marked what it would have.
+func (s *Summary) marks() bool { return s.DryRun || s.MaxDeletions > 0 }
 
 func (s *Summary) countDecision(d Decision) {
 	s.Tags++
@@ -125,6 +144,12 @@ func (s *Summary) countDecision(d Decision) {
 	switch d.Outcome {
 	case Kept:
 		s.Kept++
+		if d.Reason == policy.NoRule || d.Reason == multiArch {
+			switch manifest.Kind(d.Kind) {
+			case manifest.KindAttestedImage, manifest.KindMultiArch:
+				s.UndatableImages++
+			}
+		}
 	case Deleted, Marked:
 		s.Deleted++
 	case Failed:

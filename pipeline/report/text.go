@@ -57,6 +57,8 @@ func (s *Summary) title() string {
 	title := "registry-gc"
 	if s.DryRun {
 		title += ", dry run"
+	} else if s.MaxDeletions > 0 {
+		title += ", more than MAX_DELETIONS: nothing was deleted"
 	}
 	if s.Shard != nil {
 		title += ", " + s.Shard.String()
@@ -105,7 +107,7 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 
 // nameOf returns what an outcome is called in this run.
 func (s *Summary) nameOf(outcome Outcome) Outcome {
-	if outcome == Deleted && s.DryRun {
+	if outcome == Deleted && s.marks() {
 		return Marked
 	}
 	return outcome
@@ -123,21 +125,27 @@ func (s *Summary) skippedTotal() int {
 func (s Seconds) rounded() string { return time.Duration(s).Round(10 * time.Millisecond).String() }
 
 // writeReasons prints how many tags there are of each reason, outcome by outcome, and
-// within one the most frequent first.
+// within one the most frequent first. Of an outcome that is not known it says nothing.
 func (s *Summary) writeReasons(out *bytes.Buffer) {
 	if len(s.Reasons) == 0 {
 		return
 	}
 	t := &table{right: []bool{false, true}}
-	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed} {
-		found := slices.DeleteFunc(Explanations(), func(e Explanation) bool {
+	var texts []string
+	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed, ""} {
+		found := slices.DeleteFunc(s.Explanations(), func(e Explanation) bool {
 			return e.Outcome != outcome || s.Reasons[e.Reason] == 0
 		})
 		slices.SortStableFunc(found, func(a, b Explanation) int { return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason]) })
 		for _, e := range found {
-			t.row(string(s.nameOf(outcome)), strconv.Itoa(s.Reasons[e.Reason]), string(e.Reason), e.Text)
+			t.row(string(s.nameOf(outcome)), strconv.Itoa(s.Reasons[e.Reason]), shortPath(string(e.Reason)))
+			texts = append(texts, firstSentence(printable.Replace(e.Text, '?')))
 		}
 	}
+	if len(t.rows) == 0 {
+		return
+	}
+	t.explain(texts)
 	fmt.Fprint(out, "\nwhat became of the tags, and why\n")
 	t.writeTo(out)
 }
@@ -157,9 +165,9 @@ func (t *DeadTags) writeTop(out *bytes.Buffer) {
 		case d.Sized == 0:
 			cells = append(cells, "unknown")
 		case d.Sized < d.Tags:
-			cells = append(cells, "over "+size(d.Bytes))
+			cells = append(cells, "over "+Size(d.Bytes))
 		default:
-			cells = append(cells, size(d.Bytes))
+			cells = append(cells, Size(d.Bytes))
 		}
 		rows.row(append(cells, name...)...)
 	}
@@ -218,11 +226,80 @@ func (t *table) writeTo(out *bytes.Buffer) {
 	}
 }
 
+const (
+	lineWidth    = 80 // of a terminal
+	minTextWidth = 24 // of an explanation, where names are long
+	maxTextLines = 3
+)
+
+// explain adds a last column of texts to the rows, one each, that go on below themselves in lines
+// of a terminal's width. What is too long is cut at a word.
+func (t *table) explain(texts []string) {
+	before := 0
+	for column := range t.rows[0] {
+		widest := 0
+		for _, row := range t.rows {
+			widest = max(widest, utf8.RuneCountInString(row[column]))
+		}
+		before += widest + 2
+	}
+	var rows [][]string
+	for i, row := range t.rows {
+		for n, line := range wrapped(texts[i], max(lineWidth-before-2, minTextWidth)) {
+			if n > 0 {
+				row = make([]string, len(row))
+			}
+			rows = append(rows, append(row, line))
+		}
+	}
+	t.rows = rows
+}
+
+// wrapped breaks a text into lines between words, the first few: the last ends in dots if there
+// is more.
+func wrapped(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch length := utf8.RuneCountInString(*last); {
+		case length == 0:
+			*last = shortenedBack(word, width)
+		case length+1+utf8.RuneCountInString(word) <= width:
+			*last += " " + word
+		case len(lines) < maxTextLines:
+			lines = append(lines, shortenedBack(word, width))
+		default:
+			for length+2 > width && strings.Contains(*last, " ") {
+				*last = (*last)[:strings.LastIndexByte(*last, ' ')]
+				length = utf8.RuneCountInString(*last)
+			}
+			*last = shortenedBack(*last+" …", width)
+			return lines
+		}
+	}
+	return lines
+}
+
+// shortenedBack returns a text cut to at most n characters.
+func shortenedBack(text string, n int) string {
+	runes := []rune(text)
+	if len(runes) <= n {
+		return text
+	}
+	return strings.TrimRight(string(runes[:n-1]), " ") + "…"
+}
+
+// firstSentence returns the first sentence of a text, without the full stop.
+func firstSentence(text string) string {
+	first, _, _ := strings.Cut(text, ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
 // shortPath returns a path of the server for a line of the summary.
 func shortPath(path string) string { return printable.Path(path, maxNameWidth) }
 
-// size renders bytes as GitLab does, in units of 1024.
-func size(bytes int64) string {
+// Size renders bytes as GitLab does, in units of 1024.
+func Size(bytes int64) string {
 	if bytes < 1024 {
 		return fmt.Sprintf("%d B", bytes)
 	}

@@ -3,11 +3,13 @@ package report
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
@@ -26,6 +28,7 @@ func TestWriteText(t *testing.T) {
 		dead("g/p/app.cache", manifest.KindCacheIndex, 0, Marked),
 		dead("g/p/app.cache", manifest.KindCacheManifest, 0, Marked),
 	)...)
+	summary.Rules, summary.Reasons["mine"] = byDefault(t), 2
 	summary.Interrupted = true
 	summary.Requests, summary.Retries = Requests{API: 30, Registry: 12}, 2
 	summary.Duration, summary.Throttled = Seconds(93_254*time.Millisecond), Seconds(1500*time.Millisecond)
@@ -43,10 +46,12 @@ func TestWriteText(t *testing.T) {
   time          1m33.25s  retries 2, held back by the server 1.5s
 
 what became of the tags, and why
-  kept       1  healthy           nothing is wrong with it
-  marked     5  details-missing   GitLab cannot show it, and never cleans it up
-  undecided  1  details-unknown   what it is could not be found out
+  kept       1  no-rule           No rule deletes it
+  marked     5  undatable         GitLab cannot tell how old it is, and never
+                                  cleans it up
+  undecided  1  details-unknown   What it is could not be found out
   failed     1  delete-forbidden  GitLab does not let the token's user delete it
+             2  mine
 
 repositories with most dead tags
   tags    references  repository
@@ -61,6 +66,9 @@ next
   - Some projects push tags that GitLab cannot show, and never cleans up.
     It would show caches exported with image-manifest=true (--cache-to), unlike those of:
       2  g/g
+  - In some cache repositories no tag has the name of an image's tag. They are named by another
+    convention, so that nothing goes there for a missing image:
+      g/p/b.cache
 `
 	if diff := cmp.Diff(want, textOf(t, summary, deadTags)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -94,6 +102,46 @@ func TestTopRepositories(t *testing.T) {
 	}
 }
 
+// TestExplanationsFit a terminal: what is too long goes on below, and is cut at a word.
+func TestExplanationsFit(t *testing.T) {
+	for text, want := range map[string][]string{
+		"":                              {""},
+		"one two":                       {"one two"},
+		"one two three":                 {"one two", "three"},
+		"one two three four":            {"one two", "three four"},
+		"one two three four five":       {"one two", "three four", "five"},
+		"1 two three four 5 seven si":   {"1 two", "three four", "5 seven si"},
+		"1 two three four 5 six a b":    {"1 two", "three four", "5 six a b"},
+		"1 two three four 5 six a bc":   {"1 two", "three four", "5 six a bc"},
+		"1 two three four 5 six a bcd":  {"1 two", "three four", "5 six a …"},
+		"1 two three four verylong a b": {"1 two", "three four", "verylong …"},
+		"averyverylongword and":         {"averyvery…", "and"},
+		"one two averyverylongword a":   {"one two", "averyvery…", "a"},
+	} {
+		got := wrapped(text, 10)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	rules := byDefault(t)
+	summary := NewSummary(true)
+	summary.Rules = rules
+	rules.Rules = append(rules.Rules, Explanation{"evil\x1b[31m", Kept, strings.Repeat("red \x1b[31m and longer ", 20)})
+	for _, e := range summary.Explanations() {
+		summary.Reasons[e.Reason] = 1_000_000
+	}
+	_, text, _ := strings.Cut(textOf(t, summary, nil), "what became")
+	text, _, _ = strings.Cut(text, "\n\n")
+	for line := range strings.Lines(text) {
+		if n := len([]rune(line)) - 1; n > lineWidth || strings.Contains(line, "\x1b") {
+			t.Errorf("%d characters: %q", n, line)
+		}
+	}
+	if !strings.Contains(text, "…") || strings.Count(text, "1000000") != len(summary.Reasons) {
+		t.Errorf("not all is shown:\n%s", text)
+	}
+}
+
 // TestHostilePaths: what a server says that paths are cannot forge lines, steer a
 // terminal, turn the writing round or push the table apart.
 func TestHostilePaths(t *testing.T) {
@@ -121,7 +169,7 @@ func TestSize(t *testing.T) {
 		1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1.0 MiB", 1 << 20: "1.0 MiB", 5 << 29: "2.5 GiB",
 		1<<63 - 1: "8.0 EiB",
 	} {
-		if got := size(bytes); got != want {
+		if got := Size(bytes); got != want {
 			t.Errorf("%d shows as %q, want %q", bytes, got, want)
 		}
 	}

@@ -48,14 +48,14 @@ func (r *Run) gauges() []gauge {
 	outcomes := map[report.Outcome]int{ // add up to all tags of the run
 		report.Kept: s.Kept, report.Deleted: s.Deleted, report.Marked: 0, report.Undecided: s.Undecided, report.Failed: s.Failed,
 	}
-	if s.DryRun {
+	if s.DryRun || s.MaxDeletions > 0 {
 		outcomes[report.Deleted], outcomes[report.Marked] = 0, s.Deleted
 	}
 	tags, decisions := make(map[string]float64), make(map[string]float64)
 	for outcome, n := range outcomes {
 		tags[labels("outcome", string(outcome))] = float64(n)
 	}
-	for _, e := range report.Explanations() {
+	for _, e := range s.Explanations() {
 		decisions[labels("reason", string(e.Reason))] = float64(s.Reasons[e.Reason])
 	}
 	info := labels("dry_run", strconv.FormatBool(s.DryRun), "regime", s.Regime, "version", r.Version)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -30,14 +31,15 @@ func run(t *testing.T, dryRun bool) *Run {
 		outcome = report.Marked
 	}
 	summary, dead := report.NewSummary(dryRun), new(report.DeadTags)
+	summary.Rules = byDefault(t)
 	for _, event := range []report.Event{
-		report.RegimeFound{Regime: policy.Legacy},
+		report.RegimeFound{Regime: registry.Legacy},
 		report.ProjectScanned{Project: "g/p"},
 		report.RepositoryScanned{Project: "g/p", Repository: "g/p/app", Tags: 5},
 		report.Unreadable{Name: "g/q"},
-		report.Decision{Repository: "g/p/app", Action: policy.Keep, Outcome: report.Kept, Reason: policy.Healthy},
-		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: policy.MissingDetails, Bytes: 5 << 30},
-		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: policy.MissingDetails},
+		report.Decision{Repository: "g/p/app", Action: policy.Keep, Outcome: report.Kept, Reason: policy.NoRule},
+		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: "undatable", Bytes: 5 << 30},
+		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: "undatable"},
 		report.Decision{Repository: "g/p/app", Action: policy.Undecided, Outcome: report.Undecided, Reason: policy.DetailsUnknown},
 		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: report.Failed, Reason: report.DeleteForbidden},
 	} {
@@ -48,6 +50,16 @@ func run(t *testing.T, dryRun bool) *Run {
 	summary.Requests, summary.Retries = report.Requests{API: 3400, Registry: 1200}, 3
 	summary.Throttled, summary.Duration = report.Seconds(1500*time.Millisecond), report.Seconds(93_250*time.Millisecond)
 	return &Run{Summary: summary, Dead: dead, Version: "1.2.3", ExitCode: 3, Ended: time.Unix(1_800_000_000, 5)}
+}
+
+// byDefault are the rules by default.
+func byDefault(t *testing.T) *report.Rules {
+	t.Helper()
+	rules, err := policy.Compile(policy.Default(), policy.Settings{Orphans: policy.OrphansAuto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report.NewRules(rules)
 }
 
 // TestText pins the file, which is part of the contract with users.
@@ -144,6 +156,7 @@ func TestSeriesStay(t *testing.T) {
 		return names
 	}
 	nothing := &Run{Summary: report.NewSummary(true), Dead: new(report.DeadTags)}
+	nothing.Summary.Rules = byDefault(t)
 	if diff := cmp.Diff(series(run(t, false)), series(nothing)); diff != "" {
 		t.Errorf("(-much +nothing):\n%s", diff)
 	}

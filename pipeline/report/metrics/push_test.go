@@ -86,7 +86,10 @@ func TestPushRefused(t *testing.T) {
 		"redirected": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 		}, "it answered 307 Temporary Redirect"},
-		"broken off": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF"},
+		"broken off": {func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // what is not read makes it a reset
+			panic(http.ErrAbortHandler)
+		}, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			gateway := serve(t, test.handler)

@@ -49,6 +49,11 @@ containers:
         mountPath: /etc/registry-gc
         readOnly: true
       {{- end }}
+      {{- if .Values.files.configMap }}
+      - name: files
+        mountPath: /etc/registry-gc-files
+        readOnly: true
+      {{- end }}
 volumes:
   - name: token
     secret:
@@ -72,5 +77,10 @@ volumes:
       items:
         - key: {{ .Values.caBundle.key | quote }}
           path: ca.crt
+  {{- end }}
+  {{- if .Values.files.configMap }}
+  - name: files
+    configMap:
+      name: {{ .Values.files.configMap | quote }}
   {{- end }}
 {{- end }}

@@ -1,0 +1,229 @@
+package policy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// rulesOf writes a file of conditions that begin with keep or delete; the names are a, b and
+// so on.
+func rulesOf(conditions ...string) string {
+	text := "rules:\n"
+	for i, line := range conditions {
+		action, condition, _ := strings.Cut(line, " ")
+		text += fmt.Sprintf("- name: %c\n  %s: |\n    %s\n", 'a'+i, action, condition)
+	}
+	return text
+}
+
+// someFacts are those of an orphan, of which four facts are unknown and one is absent.
+func someFacts() *policy.Facts {
+	f := cacheFacts()
+	f.Branch = policy.Unknown[policy.Branch]()
+	f.Tag.Age = policy.Unknown[time.Duration]()
+	f.Tag.Kind = policy.Unknown[manifest.Kind]()
+	f.Project.Topics = policy.Unknown[[]string]()
+	f.Tag.Rank = policy.Absent[int]()
+	return &f
+}
+
+// TestDecide: which rule decides where some facts are unknown, and which is asked for.
+func TestDecide(t *testing.T) {
+	const (
+		branch = "branch == 'missing'"
+		age    = "tag.age > days(1)"
+		kind   = "tag.kind == 'image'"
+		topics = "'x' in project.topics"
+		failed = "tag.rank > 3"
+	)
+	for _, test := range []struct {
+		rules string
+		want  string
+	}{
+		{rulesOf("delete true"), "delete a"},
+		{rulesOf("keep false", "keep true", "delete true"), "keep b"},
+		{rulesOf("delete false"), "keep no-rule"},
+		// A keep that may hold changes nothing unless a later rule deletes.
+		{rulesOf("keep " + age), "keep no-rule"},
+		{rulesOf("keep "+age, "keep true", "delete true"), "keep b"},
+		{rulesOf("keep "+age, "delete true"), "undecided details-unknown tag.age"},
+		{rulesOf("keep "+branch, "delete "+kind), "undecided details-unknown tag.kind"},
+		{rulesOf("keep "+age, "keep "+branch, "delete true"), "undecided branch-unknown branch"},
+		// A delete that may hold changes nothing when a later one does.
+		{rulesOf("delete "+topics, "delete true"), "delete b"},
+		{rulesOf("delete "+topics, "keep "+age, "delete true"), "undecided details-unknown tag.age"},
+		{rulesOf("delete "+age, "keep true"), "undecided details-unknown tag.age"},
+		{rulesOf("delete "+age+" && "+branch, "delete "+kind), "undecided branch-unknown branch"},
+		// What does not matter to a condition is not asked for.
+		{rulesOf("delete "+branch+" && tag.dated", "delete "+age+" || tag.dated"), "undecided details-unknown tag.age"},
+		{rulesOf("delete " + topics + " && false || " + age), "undecided details-unknown tag.age"},
+		{rulesOf("delete has(tag.age)"), "undecided details-unknown tag.age"},
+		{rulesOf("delete has(tag.rank)"), "keep no-rule"},
+		{rulesOf("delete has(tag.name) && has(tag.size) && has(settings.min_age)"), "delete a"},
+		// A doubt keeps.
+		{rulesOf("keep "+failed, "delete true"), "keep a"},
+		{rulesOf("delete " + failed), "keep no-rule"},
+		{rulesOf("delete " + failed + " || true"), "delete a"},
+		{rulesOf("delete tag.size / (tag.size - tag.size) == 1"), "keep no-rule"},
+		{rulesOf("delete days(tag.size) > days(1)"), "keep no-rule"},
+		{rulesOf("delete days(-tag.size) < days(1)"), "keep no-rule"},
+		{rulesOf("delete " + failed + " && " + age), "undecided details-unknown tag.age"},
+		{rulesOf("delete settings.min_age == days(1) && settings.image_age == duration('720h')"), "delete a"},
+	} {
+		decision := compile(t, test.rules, settings).Decide(someFacts())
+		if got := strings.TrimSpace(fmt.Sprintln(decision.Action, decision.Reason, decision.Need)); got != test.want {
+			t.Errorf("%s%s; want %s", test.rules, got, test.want)
+		}
+	}
+	f := someFacts()
+	f.Counterpart = policy.Unknown[policy.Counterpart]()
+	want := policy.Decision{Verdict: policy.Verdict{Action: policy.Undecided, Reason: policy.CounterpartUnknown}, Need: policy.FactCounterpart}
+	if got := compile(t, rulesOf("delete counterpart == 'present' && "+branch), settings).Decide(f); got != want {
+		t.Errorf("%v; want %v", got, want)
+	}
+}
+
+// TestGuardsStandAbove rules that delete everything, whatever these are called.
+func TestGuardsStandAbove(t *testing.T) {
+	rules := compile(t, "rules:\n- name: in-use\n  delete: true\n", settings)
+	for reason, change := range map[policy.Reason]func(*policy.Facts){
+		"protected-in-gitlab": func(f *policy.Facts) { f.Tag.Protected = policy.Known(true) },
+		"in-use":              func(f *policy.Facts) { f.Tag.InUse = policy.Known(true) },
+		"referrer":            func(f *policy.Facts) { f.Tag.Name = "sha256-" + strings.Repeat("0f", 32) },
+	} {
+		f := cacheFacts()
+		change(&f)
+		if got := rules.Decide(&f).Verdict; got != (policy.Verdict{Action: policy.Keep, Reason: reason}) {
+			t.Errorf("%v; want %s", got, reason)
+		}
+	}
+	f := cacheFacts()
+	if got := rules.Decide(&f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "in-use"}) {
+		t.Errorf("%v", got)
+	}
+	f.Tag.InUse = policy.Unknown[bool]()
+	if got := rules.Decide(&f); got.Action != policy.Undecided || got.Need != policy.FactInUse {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestSettings: an empty pattern protects nothing, where it would match everything, and a
+// rule that settings switch off needs no facts.
+func TestSettings(t *testing.T) {
+	f := someFacts()
+	rules := compile(t, rulesOf(
+		"keep tag.name.matches(settings.protected_tags_regex) || ''.matches(settings.protected_tags_regex)",
+		"delete tag.kind == 'image' && 'image' in settings.delete_kinds",
+		"delete tag.name in settings.protected_tags"), policy.Settings{ProtectedTags: []string{f.Tag.Name}})
+	if got := rules.Decide(f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "c"}) {
+		t.Errorf("%v", got)
+	}
+	for name, want := range map[string]bool{
+		"settings.protected_tags": true, "settings.delete_kinds": true, "tag.kind": true, "tag.protected": true,
+		"settings.min_age": false, "tag.age": false, "branch": false,
+	} {
+		if rules.Uses(name) != want {
+			t.Errorf("Uses(%s) is %t", name, !want)
+		}
+	}
+	_, err := policy.Compile(policy.Original(), policy.Settings{ProtectedTagsRegex: "("})
+	if err == nil || err.Error() != "settings.protected_tags_regex: the pattern cannot be read: missing closing ): (" {
+		t.Errorf("%v", err)
+	}
+	if !compile(t, rulesOf("keep has(tag.rank) && branch == 'present'"), settings).Uses("branch") {
+		t.Error("branch is not used")
+	}
+}
+
+// TestCostIsLimited: a condition that takes too long fails, and where it may do so it is
+// unknown as long as any of its facts is.
+func TestCostIsLimited(t *testing.T) {
+	const slow = "project.topics.all(a, project.topics.all(b, project.topics.all(c, a + b != c)))"
+	f := someFacts()
+	rules := compile(t, rulesOf("delete false", "delete "+slow, "delete tag.age > days(1) || "+slow), settings)
+	quick := compile(t, rulesOf("keep "+slow+" || tag.is_cache", "delete true"), settings)
+	if got := quick.Decide(f); got.Need != policy.FactTopics {
+		t.Errorf("%v", got)
+	}
+	f.Project.Topics = policy.Known(strings.Fields("a b c"))
+	if got := rules.Decide(f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "b"}) {
+		t.Errorf("%v", got)
+	}
+	// Each condition has the limit to itself.
+	f.Project.Topics = policy.Known(slices.Repeat([]string{"topic"}, 13))
+	again := compile(t, rulesOf("keep !"+slow, "keep !"+slow, "delete "+slow), settings)
+	if got := again.Decide(f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "c"}) {
+		t.Errorf("%v", got)
+	}
+	f.Project.Topics = policy.Known(slices.Repeat([]string{"topic"}, 100))
+	steps := rules.Explain(f)[len(policy.Guards().Rules()):]
+	if got := steps[1]; got.Result != policy.Fails || !strings.Contains(got.Failure, "cost limit") {
+		t.Errorf("%+v", got)
+	}
+	if got := steps[2]; got.Result != policy.IsUnknown || !slices.Equal(got.Unknown, []policy.Name{policy.FactAge}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestFoldingIsLimited: what is constant and takes too long is found out neither at the start
+// nor later.
+func TestFoldingIsLimited(t *testing.T) {
+	const ten = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+	condition := "a + b + c + d + e + f >= 0"
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		condition = fmt.Sprintf("%s.all(%s, %s)", ten, name, condition)
+	}
+	rules := compile(t, rulesOf("delete "+condition), settings)
+	if got := rules.Decide(someFacts()).Verdict; got != (policy.Verdict{Action: policy.Keep, Reason: policy.NoRule}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestRulesAreShared by goroutines, which must not be in each other's way.
+func TestRulesAreShared(t *testing.T) {
+	rules := compile(t, rulesOf("keep tag.rank > 3 && tag.age > days(1)", "delete tag.dated || has(tag.kind) && branch == 'missing'"), settings)
+	want := rules.Decide(someFacts())
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			for range 1000 {
+				if got := rules.Decide(someFacts()); got != want {
+					t.Errorf("%v; want %v", got, want)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestExplain: each rule with its result, also those behind the one that decides.
+func TestExplain(t *testing.T) {
+	rules := compile(t, rulesOf("keep tag.dated", "delete tag.is_cache", "keep tag.age > days(1) && branch == 'missing'",
+		"delete tag.rank > 3", "keep false"), settings)
+	steps := rules.Explain(someFacts())[len(policy.Guards().Rules()):]
+	var got []string
+	for _, step := range steps {
+		got = append(got, fmt.Sprint(step.Name, " ", step.Action, " ", step.Result, step.Unknown, step.Failure))
+	}
+	want := []string{
+		"a keep does not hold[]", "b delete holds[]", "c keep unknown[branch tag.age]",
+		"d delete fails[]tag.rank is absent", "e keep does not hold[]",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if steps[3].Condition != "tag.rank > 3" || steps[3].Line != 11 || steps[3].File != "rules.yaml" {
+		t.Errorf("%+v", steps[3].Rule)
+	}
+	if got := rules.Describe("d"); got != "tag.rank > 3" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,204 @@
+package policy_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// mistakesIn returns what is wrong with a file, by its form or else by its conditions.
+func mistakesIn(t *testing.T, name, text string) string {
+	t.Helper()
+	file, err := policy.Parse(name, []byte(text))
+	if err == nil {
+		_, err = policy.Compile(file, settings)
+	}
+	if err == nil {
+		return ""
+	}
+	if mistakes, ok := errors.AsType[policy.Mistakes](err); !ok || len(mistakes) == 0 {
+		t.Errorf("%T: %v", err, err)
+	}
+	return err.Error()
+}
+
+// TestMistakes: all that is wrong is said together, each with its place.
+func TestMistakes(t *testing.T) {
+	text, err := os.ReadFile("testdata/mistakes.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/mistakes.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := mistakesIn(t, "mistakes.yaml", string(text)) + "\n"; got != string(want) {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestMistakesOfForm are those that are no matter of conditions.
+func TestMistakesOfForm(t *testing.T) {
+	for _, test := range []struct{ text, want string }{
+		{"", "f:1:1: the file is empty; it begins with rules:"},
+		{"# only this\n", "f:1:1: the file is empty; it begins with rules:"},
+		{"[]", "f:1:1: this is a list; the file begins with rules:"},
+		{"{}", "f:1:1: there are no rules; the file begins with rules:"},
+		{"rules:", "f:1:7: rules is empty; it has to be a list"},
+		{"rules: []", "f:1:8: there are no rules"},
+		{"rule:\n- name: a\n  keep: true", `f:1:1: "rule" is no key of a file of rules; did you mean rules?`},
+		{"rules:\n- name: a\n  keep: true\n---\nrules: []", "f:4:1: a second document begins here; a file of rules has one"},
+		{"rules:\n- name: a\n keep: true", "f:2:1: no valid YAML: did not find expected key"},
+		{"rules:\n- name: a\n  keep: a: b", "f:3:1: no valid YAML: mapping values are not allowed in this context; a text with a colon and a space in it has to be in quotes"},
+		{"rules:\n- keep", "f:2:3: a rule is a text; it has to have the keys name and keep, or name and delete"},
+		{"rules:\n- name: a", "f:2:3: a rule has neither keep nor delete; it has to have one of them, with a condition"},
+		{"rules:\n- keep: true", "f:2:3: a rule has no name"},
+		{"rules:\n- name: a\n  keep: true\n  delete: true", "f:2:3: a rule has keep and delete; it has to have one of them"},
+		{"rules:\n- name: a\n  kep: true", `f:3:3: "kep" is no key of a rule; did you mean keep?`},
+		{"rules:\n- name: a\n  when: true\n  keep: true", `f:3:3: "when" is no key of a rule; its keys are name, description, keep, delete`},
+		{"rules:\n- name: a\n  keep: [x]", "f:3:9: keep is a list; it has to be a text"},
+		{"rules:\n- name: a\n  keep: 5", "f:3:9: keep is a number; it has to be a text"},
+		{"rules:\n- name: a\n  keep:", "f:3:8: keep is empty; it has to be a text"},
+		{"rules:\n- name: a\n  keep: ''", "f:3:9: keep is empty"},
+		{"rules:\n- name: a\n  name: b\n  keep: true", `f:3:3: "name" is there twice`},
+		{"rules:\n- name: A_b\n  keep: true", `f:2:9: "A_b" cannot be a rule's name; small letters and digits, with single dashes between them, can`},
+		{"rules:\n- name: no-rule\n  keep: true", `f:2:9: "no-rule" cannot be a rule's name; it is a reason of the program's own`},
+		{"rules:\n- name: a\n  keep: true\n- name: a\n  keep: true", `f:4:9: a second rule has the name "a"; the first is in line 2`},
+		{"rules:\n- name: 7\n  keep: True", ""},
+		{"x: 1\nrules:\n- nam: a\n  keep: true\n- name: b\n  keep: {}", `f:1:1: "x" is no key of a file of rules; its only key is rules` + "\n" +
+			`f:3:3: "nam" is no key of a rule; did you mean name?` + "\n" + "f:3:3: a rule has no name\nf:6:9: keep is a mapping; it has to be a text"},
+	} {
+		if got := mistakesIn(t, "f", test.text); got != test.want {
+			t.Errorf("%q\ngot  %s\nwant %s", test.text, got, test.want)
+		}
+	}
+}
+
+// TestMistakesOfConditions: what is said, and that it points to where it is wrong.
+func TestMistakesOfConditions(t *testing.T) {
+	for _, test := range []struct{ condition, want string }{
+		{"tag.«nmae == 'x'", "tag has no field nmae; did you mean tag.name?"},
+		{"tag.«owner == 'x'", "tag has no field owner; its fields are name, kind, broken, has_details, dated, age, size, rank, protected, in_use, is_cache"},
+		{"repository.«topics == []", "repository has no field topics; did you mean project.topics?"},
+		{"tag.dated || has(tag.«agee)", "tag has no field agee; did you mean tag.age?"},
+		{"«tga.name == 'x'", "tga is not known; did you mean tag?"},
+		{"«age > days(3)", "age is not known; did you mean tag.age?"},
+		{"«owner == 'x'", "owner is not known; known are tag, repository, project, registry, settings, counterpart, branch"},
+		{"tag.age > «dayz(3)", "there is no function dayz(); did you mean days()?"},
+		{"tag.age «> 30", "> cannot be applied to (duration, int); durations are written as days(30) or duration('36h')"},
+		{"«!tag.name", "! cannot be applied to (string)"},
+		{"«tag.age", "a condition is true or false; this is duration"},
+		{"«tag", "a condition is true or false; this is tag, which has fields"},
+		{"counterpart == «'presnt'", "counterpart is never 'presnt'; did you mean present?"},
+		{"«'gone' != branch", "branch is never 'gone'; known are present, missing"},
+		{"tag.kind in ['image', «'cacheindex']", "tag.kind is never 'cacheindex'; did you mean cache-index?"},
+		{"«'multiarch' in settings.delete_kinds", "settings.delete_kinds never has 'multiarch'; did you mean multi-arch?"},
+		{"settings.orphans == «'all'", "settings.orphans is never 'all'; known are auto, undated, any, off"},
+		{"tag.name.matches(«'(')", "the pattern cannot be read: missing closing ): ("},
+		{"«tag.name.matches('a' + '(')", "the pattern cannot be read: missing closing ): a("},
+		{"tag.dated &&«", "the condition ends too early"},
+		{"tag.dated «tag.dated", "the condition cannot be read: tag is not expected here"},
+		{"has(«branch)", "has() cannot be asked that; it takes a field, as in has(tag.age)"},
+		{"project.topics.exists«(branch, branch == 'missing')", "branch is the name of a fact; take another for what goes through the list"},
+		{"size([«repository]) == 1", "repository is no value of its own; its fields are name, path, is_cache, naming_differs"},
+		{"dyn(«registry).database == true", "registry is no value of its own; its fields are database"},
+		{"tag«{}.dated", "a condition cannot make objects"},
+	} {
+		before, _, _ := strings.Cut(test.condition, "«")
+		condition := strings.Replace(test.condition, "«", "", 1)
+		file, err := policy.Parse("f", []byte("rules:\n- name: a\n  keep: |\n    "+condition+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = policy.Compile(file, settings)
+		mistakes, _ := errors.AsType[policy.Mistakes](err)
+		if len(mistakes) != 1 {
+			t.Errorf("%s: %v", condition, err)
+			continue
+		}
+		got := mistakes[0]
+		if said, _, _ := strings.Cut(got.Error(), ": "); got.Line != 4 || got.Column != 5+len(before) || strings.TrimPrefix(got.Error(), said+": ") != test.want {
+			t.Errorf("%s: %s\nwant 4:%d: %s", condition, got.Error(), 5+len(before), test.want)
+		}
+	}
+}
+
+// TestPlaces: a mistake is shown where it is, however the condition is written.
+func TestPlaces(t *testing.T) {
+	for _, test := range []struct {
+		text         string
+		line, column int
+	}{
+		{"  keep: tag.dated && tag.bad", 3, 26},
+		{"  keep:   tag.dated && tag.bad # why", 3, 28},
+		{"  keep: tag.name == 'ü' && tag.bad", 3, 32},
+		{"  keep: 'tag.name == ''x'' && tag.bad'", 3, 35},
+		{`  keep: "tag.name == \"\u00fc\x41\" && tag.bad"`, 3, 44},
+		{"  keep: |\n    tag.dated &&\n\n      tag.bad", 6, 11},
+		{"  keep: |-  # why\n        tag.dated && tag.bad", 4, 26},
+		{"  keep:\n    tag.bad", 4, 9},
+		{"  keep: tag.dated &&\r\n    tag.bad\r", 3, 9}, // from here on: the beginning
+		{"  keep: tag.dated &&\n    tag.bad", 3, 9},
+		{"  keep: >\n    tag.dated &&\n    tag.bad", 3, 9},
+		{"  keep: |2\n    tag.bad", 3, 9},
+		{"  keep: !!str 'tag.bad'", 3, 9},
+		{"  keep: 'tag.dated &&\n    tag.bad'", 3, 9},
+	} {
+		file, err := policy.Parse("f", []byte("rules:\n- name: a\n"+test.text+"\n"))
+		if err != nil {
+			t.Fatalf("%s: %v", test.text, err)
+		}
+		_, err = policy.Compile(file, settings)
+		mistakes, _ := errors.AsType[policy.Mistakes](err)
+		if len(mistakes) != 1 || mistakes[0].Line != test.line || mistakes[0].Column != test.column {
+			t.Errorf("%s\n%v; want %d:%d", test.text, err, test.line, test.column)
+		}
+	}
+}
+
+// TestDescriptions are a rule's own, or else the comment above it or behind its name.
+func TestDescriptions(t *testing.T) {
+	file, err := policy.Parse("f", []byte(`# About the file.
+
+rules:
+# One line,
+#   and another.
+- name: above
+  keep: true
+- name: behind # in short
+  keep: true
+# not this
+- name: own
+  description: |
+    Written
+    out.
+  keep: true
+
+# Far away.
+
+- name: none
+  keep: true
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"One line, and another.", "in short", "Written out.", ""}
+	for i, rule := range file.Rules() {
+		if rule.Description != want[i] {
+			t.Errorf("%s: %q", rule.Name, rule.Description)
+		}
+	}
+}
+
+// FuzzParse: whatever a file has in it, there is an answer.
+func FuzzParse(f *testing.F) {
+	for _, file := range []*policy.File{policy.Guards(), policy.Default(), policy.Original()} {
+		f.Add(file.Text)
+	}
+	f.Add("rules:\n- &a {name: a, keep: *a}\n- *a\n")
+	f.Add("? a\n: - b\n--- >2\n x")
+	f.Fuzz(func(t *testing.T, text string) { mistakesIn(t, "f", text) })
+}
