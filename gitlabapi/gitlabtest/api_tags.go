@@ -31,11 +31,11 @@ func (s *Server) listTags(c *call) *answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, refused := s.repository(c)
-	keyset := c.query.Get("pagination") == "keyset"
+	keyset := c.query.Get("pagination") == "keyset" && !s.options.noKeysetTags
 	switch {
 	case refused != nil:
 		return refused
-	case keyset && s.state.regime == Legacy:
+	case keyset && s.rails() == Legacy:
 		return failure(http.StatusMethodNotAllowed, "Method Not Allowed")
 	case c.registryUnreachable:
 		return failure(http.StatusServiceUnavailable, "Service Unavailable")
@@ -90,7 +90,7 @@ func (s *Server) showTag(c *call) *answer {
 		return notFound("Tag")
 	}
 	t, found := c.view(r).find(c.params["name"])
-	legacy := s.state.regime == Legacy
+	legacy := s.rails() == Legacy
 	switch {
 	case !found, legacy && (t.manifest == nil || c.losesTag(r, t.name)), !legacy && c.view(r).hides(t.name):
 		return notFound("Tag")

@@ -32,6 +32,9 @@ type options struct {
 	noRulesOverREST bool
 	noGit           bool
 	oldRegistry     bool
+	ownAPIAnyway    bool
+	noKeysetTags    bool
+	railsReadsV2    bool
 	namesAreDigests bool
 	indexDetails    IndexDetails
 	goneIsMissing   bool
@@ -129,6 +132,25 @@ func WithNamesTakenForDigests() Option { return func(o *options) { o.namesAreDig
 // WithOldRegistry makes the registry one from before it said whether it has a
 // database, and before it knew name_exact, which it ignores.
 func WithOldRegistry() Option { return func(o *options) { o.oldRegistry = true } }
+
+// WithOwnAPIAnyway makes /gitlab/v1/ itself a 200 without a database, too, as before registry 3.60.
+func WithOwnAPIAnyway() Option { return func(o *options) { o.ownAPIAnyway = true } }
+
+// WithoutKeysetTags makes Rails ignore that tags are asked for in pages after a name, as before
+// 16.10: it answers with a page by number.
+func WithoutKeysetTags() Option { return func(o *options) { o.noKeysetTags = true } }
+
+// WithRailsOnV2 makes Rails read /v2 of a registry that has a database, as self-managed instances did
+// before 17.4: to Rails it is like one without.
+func WithRailsOnV2() Option { return func(o *options) { o.railsReadsV2 = true } }
+
+// rails is the regime as which Rails treats the registry.
+func (s *Server) rails() Regime {
+	if s.options.railsReadsV2 {
+		return Legacy
+	}
+	return s.state.regime
+}
 
 // WithoutRegistryAuth makes the registry ask for no token, as registries do that
 // stand alone.

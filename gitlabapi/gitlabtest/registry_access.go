@@ -43,7 +43,8 @@ func registryEndpoint(method, template string, takes parameters, handle func(*Se
 			if refused := s.admit(c, needs); refused != nil {
 				return refused
 			}
-			if s.state.regime == Legacy && strings.HasPrefix(template, "/gitlab/v1/") {
+			base := s.options.ownAPIAnyway && template == "/gitlab/v1/"
+			if s.state.regime == Legacy && strings.HasPrefix(template, "/gitlab/v1/") && !base {
 				return noRegistryPage(http.StatusNotFound)
 			}
 			return nil

@@ -36,7 +36,8 @@ const (
 
 // challenge asks the registry whose tokens it wants, and reports whether it wants none. The
 // answer is good only if they are those of the instance's own /jwt/auth: anything else is a
-// [throttle.FormatError], as the registry's address, or the instance's, must be wrong then.
+// [RealmError] or a [throttle.FormatError], as the registry's address, or the instance's, must be
+// wrong then.
 func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	q := request{method: http.MethodGet, path: "/v2/"}
 	resp, err := r.send(ctx, q, throttle.Secret{})
@@ -56,8 +57,7 @@ func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	case scheme != "bearer" || realm == "":
 		err = &throttle.FormatError{Problem: "the registry does not ask for a token, but for another proof"}
 	case !isRealm(realm, r.jwtAuth()):
-		err = &throttle.FormatError{Problem: "the registry asks for a token of " + r.client.Scrub(realm) +
-			", which is not the instance's own: is GITLAB_URL the address that the registry knows it by?"}
+		err = &RealmError{Realm: r.client.Scrub(realm), Own: r.jwtAuth().String()}
 	case parameters["service"] != service:
 		err = &throttle.FormatError{Problem: "the registry asks for a token of another service than " + service}
 	default:
@@ -160,8 +160,11 @@ func (r *Registry) fetchToken(ctx context.Context, repositories []string) (t tok
 		}
 		if resp.StatusCode != http.StatusOK {
 			e := r.client.StatusError(resp)
-			if e.Status == http.StatusUnauthorized {
+			switch {
+			case e.Status == http.StatusUnauthorized:
 				e.Classes = append(e.Classes, ErrDenied)
+			case e.Status == http.StatusForbidden && e.Message != "": // a proxy's page has none
+				e.Classes = append(e.Classes, ErrMayNotPull)
 			}
 			return e
 		}

@@ -219,6 +219,7 @@ func TestParseURL(t *testing.T) {
 
 // isChallengeError reports whether an error says that no token of the instance's own is wanted.
 func isChallengeError(err error) bool {
+	_, realm := errors.AsType[*RealmError](err)
 	format, ok := errors.AsType[*throttle.FormatError](err)
-	return ok && (strings.HasPrefix(format.Problem, "the registry asks for a token of ") || strings.HasPrefix(format.Problem, "the registry does not ask for a token"))
+	return realm || ok && (strings.HasPrefix(format.Problem, "the registry asks for a token of ") || strings.HasPrefix(format.Problem, "the registry does not ask for a token"))
 }

@@ -18,6 +18,10 @@ var (
 	// is out of reach for the rest of the run, and no method of a [Registry] sends anything
 	// any more; the API may well go on accepting the token.
 	ErrDenied = errors.New("the token is not accepted for the registry")
+	// ErrMayNotPull: GitLab itself says at /jwt/auth that the token has no business with the
+	// registry at all, as one has none with the scope read_api and without read_registry. It is
+	// also [throttle.ErrForbidden].
+	ErrMayNotPull = errors.New("the token may not pull from the registry")
 	// ErrManifestNotFound: the registry itself, in its own words, says that it has no such
 	// manifest. It is also [throttle.ErrNotFound].
 	ErrManifestNotFound = errors.New("manifest not found")
@@ -28,6 +32,43 @@ var (
 	// also [throttle.ErrNotFound].
 	ErrRepositoryNotFound = errors.New("repository not found in the registry")
 )
+
+// errNoOwnAPI is the class of a 404 in which the registry itself says that it does not serve a
+// path: it names itself in a header, as it does in all that it answers, and sends no page.
+var errNoOwnAPI = errors.New("the registry does not have this")
+
+// A RealmError says that the registry wants a token of another address than the instance's own
+// /jwt/auth, which alone is shown the access token.
+type RealmError struct {
+	Realm string // where the registry sends its clients for a token
+	Own   string // the instance's own
+}
+
+// Error implements error.
+func (e *RealmError) Error() string {
+	return "the registry asks for a token of " + e.Realm + ", which is not the instance's own, " + e.Own
+}
+
+// Instance returns the address of the instance that the realm seems to be of, empty where it is none.
+func (e *RealmError) Instance() string {
+	base, found := strings.CutSuffix(e.Realm, "/jwt/auth")
+	if u, err := throttle.ParseURL(base); found && err == nil {
+		return u.String()
+	}
+	return ""
+}
+
+// An AddressError says that what should be the address of a registry is none.
+type AddressError struct {
+	Address string
+	Err     error
+}
+
+// Error implements error.
+func (e *AddressError) Error() string { return fmt.Sprintf("the address %q: %v", e.Address, e.Err) }
+
+// Unwrap returns what is wrong with it.
+func (e *AddressError) Unwrap() error { return e.Err }
 
 // A LostManifestError is a tag that is there, and whose manifest cannot be found: it is lost,
 // or where the registry keeps its data is not mounted or only half restored, and then every
@@ -59,6 +100,9 @@ func wrap(err *error, format string, args ...any) {
 	}
 }
 
+// ownHeader is in all answers of a registry. There are proxies that add it to their own errors.
+const ownHeader = "Docker-Distribution-Api-Version"
+
 // refusal reads the registry's words out of an answer that is no success; the tag is the one
 // whose manifest was asked for, if any. A registry answers 401 to a token that does not allow
 // what is asked, which says nothing about the access token: it is forbidden there and then.
@@ -77,6 +121,9 @@ func (r *Registry) refusal(resp *http.Response, tag string) error {
 			Message string `json:"message"`
 			Detail  any    `json:"detail"`
 		} `json:"errors"`
+	}
+	if e.Status == http.StatusNotFound && resp.Header.Get(ownHeader) != "" && !throttle.IsHTML(resp) {
+		e.Classes = append(e.Classes, errNoOwnAPI)
 	}
 	if e.Status != http.StatusNotFound || json.Unmarshal(throttle.Body(resp), &answer) != nil || len(answer.Errors) == 0 {
 		return e

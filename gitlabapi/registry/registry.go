@@ -41,11 +41,12 @@ type Registry struct {
 
 // New returns the registry at an address: that of REGISTRY_URL, or the host in a repository's
 // location. Without a scheme it is HTTPS, but HTTP on loopback. Nothing is sent yet. Make one
-// for an address: it remembers tokens, and that a token was refused.
+// for an address: it remembers tokens, and that a token was refused. The error is an
+// [*AddressError].
 func New(client *throttle.Client, address string) (*Registry, error) {
 	base, err := ParseURL(address)
 	if err != nil {
-		return nil, err
+		return nil, &AddressError{address, err}
 	}
 	return &Registry{
 		client:     client,

@@ -285,20 +285,41 @@ func TestListsWithBadPages(t *testing.T) {
 }
 
 func TestSignsOfTheStandIn(t *testing.T) {
-	for regime, want := range regimes {
-		for header, options := range map[registry.Regime][]gitlabtest.Option{
-			want: nil, registry.RegimeUnknown: {gitlabtest.WithOldRegistry()},
-		} {
-			_, _, r := connect(t, ofEachKind(regime), options...)
-			signs, err := r.Signs(t.Context())
-			if err != nil || signs != (registry.Signs{InReach: true, Header: header, V1: want}) {
-				t.Errorf("%v: %+v, %v", regime, signs, err)
-			}
+	old := []gitlabtest.Option{gitlabtest.WithOldRegistry()}
+	older := append(old, gitlabtest.WithOwnAPIAnyway())
+	for _, test := range []struct {
+		regime  gitlabtest.Regime
+		options []gitlabtest.Option
+		want    registry.Signs
+	}{
+		{gitlabtest.Legacy, nil, registry.Signs{Header: registry.Legacy}},
+		{gitlabtest.Legacy, old, registry.Signs{V1: registry.Legacy}},
+		{gitlabtest.Legacy, older, registry.Signs{V1: registry.Database}},
+		{gitlabtest.Database, nil, registry.Signs{Header: registry.Database, V1: registry.Database}},
+		{gitlabtest.Database, old, registry.Signs{V1: registry.Database}},
+	} {
+		_, _, r := connect(t, ofEachKind(test.regime), test.options...)
+		if signs, err := r.Signs(t.Context()); err != nil || signs != test.want {
+			t.Errorf("%v: %+v, %v; want %+v", test.regime, signs, err, test.want)
 		}
-		_, c, r := connect(t, ofEachKind(regime), gitlabtest.WithoutRegistryAuth())
-		if signs, err := r.Signs(t.Context()); err != nil || !signs.InReach || signs.V1 != want || c.Stats().Requests != 0 {
-			t.Errorf("%v without tokens: %+v, %v", regime, signs, err)
+		_, c, r := connect(t, ofEachKind(test.regime), append(test.options, gitlabtest.WithoutRegistryAuth())...)
+		if signs, err := r.Signs(t.Context()); err != nil || signs != test.want || c.Stats().Requests != 0 {
+			t.Errorf("%v without tokens: %+v, %v", test.regime, signs, err)
 		}
+	}
+}
+
+// TestTokenThatMayNotPull: GitLab says that a token has no business with the registry; a firewall's
+// page in the same place says nothing of the token.
+func TestTokenThatMayNotPull(t *testing.T) {
+	_, _, r := connect(t, ofEachKind(gitlabtest.Legacy), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api"))
+	if _, err := r.Signs(t.Context()); !errors.Is(err, registry.ErrMayNotPull) {
+		t.Errorf("by the scope: %v", err)
+	}
+	_, _, r = connect(t, ofEachKind(gitlabtest.Legacy), gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/jwt/auth$`), Effect: gitlabtest.Reply(403, "<html>Forbidden</html>", "Content-Type", "text/html")}))
+	if _, err := r.Signs(t.Context()); err == nil || errors.Is(err, registry.ErrMayNotPull) {
+		t.Errorf("by a firewall: %v", err)
 	}
 }
 

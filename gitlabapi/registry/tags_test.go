@@ -250,19 +250,21 @@ func TestSigns(t *testing.T) {
 		says  string // the header at /v2/
 		v1    func(*http.Request) *http.Response
 		want  Signs
-		fails bool
+		fails bool // to say of GitLab's own API
 	}{
-		"legacy, old":           {"", always(404, "404 page not found", "Content-Type", "text/plain"), Signs{true, RegimeUnknown, Legacy}, false},
-		"legacy":                {"false", always(404, "{}"), Signs{true, Legacy, Legacy}, false},
-		"database":              {"true", always(200, "{}"), Signs{true, Database, Database}, false},
-		"database, no body":     {"true", always(200, "", "Content-Type", ""), Signs{true, Database, Database}, false},
-		"unauthorized":          {"true", always(401, "{}", "WWW-Authenticate", bearer), Signs{true, Database, RegimeUnknown}, true},
-		"database behind proxy": {"true", always(404, "<html>", "Content-Type", "text/html"), Signs{true, Database, Legacy}, false},
-		"contradiction":         {"false", always(200, "{}"), Signs{true, Legacy, Database}, false},
-		"odd header":            {"maybe", always(200, "{}"), Signs{true, RegimeUnknown, Database}, false},
-		"a page for all":        {"true", always(200, "<html>", "Content-Type", "text/html"), Signs{true, Database, RegimeUnknown}, true},
-		"v1 forbidden":          {"true", always(403, ""), Signs{true, Database, RegimeUnknown}, true},
-		"v1 broken":             {"true", always(500, ""), Signs{true, Database, RegimeUnknown}, true},
+		"legacy, old":           {"", always(404, "404 page not found", "Content-Type", "text/plain", ownHeader, "registry/2.0"), Signs{V1: Legacy}, false},
+		"a proxy's text":        {"", always(404, "404 page not found", "Content-Type", "text/plain"), Signs{}, true},
+		"a proxy's page":        {"", always(404, "<html>", "Content-Type", "text/html", ownHeader, "registry/2.0"), Signs{}, true},
+		"legacy":                {"false", always(404, "{}"), Signs{Header: Legacy}, false},
+		"legacy, v1 forbidden":  {"false", always(403, ""), Signs{Header: Legacy}, false},
+		"database":              {"true", always(200, "{}"), Signs{Header: Database, V1: Database}, false},
+		"database, no body":     {"true", always(200, "", "Content-Type", ""), Signs{Header: Database, V1: Database}, false},
+		"unauthorized":          {"true", always(401, "{}", "WWW-Authenticate", bearer), Signs{Header: Database}, true},
+		"database behind proxy": {"true", always(404, "<html>", "Content-Type", "text/html"), Signs{Header: Database}, true},
+		"odd header":            {"maybe", always(200, "{}"), Signs{V1: Database}, false},
+		"a page for all":        {"true", always(200, "<html>", "Content-Type", "text/html"), Signs{Header: Database}, true},
+		"v1 forbidden":          {"true", always(403, ""), Signs{Header: Database}, true},
+		"v1 broken":             {"true", always(500, ""), Signs{Header: Database}, true},
 	} {
 		h := &fakeRegistry{serve: test.v1}
 		network := wire(func(req *http.Request) (*http.Response, error) {
@@ -274,8 +276,11 @@ func TestSigns(t *testing.T) {
 		})
 		r, _ := New(newTestClient(t, network, throttle.Config{}), "registry.example")
 		got, err := r.Signs(t.Context())
-		if got != test.want || (err != nil) != test.fails {
-			t.Errorf("%s: got %+v, %v; want %+v", name, got, err, test.want)
+		if err != nil || (got.V1Err != nil) != test.fails {
+			t.Errorf("%s: %v, %v", name, err, got.V1Err)
+		}
+		if got.V1Err = nil; got != test.want {
+			t.Errorf("%s: got %+v; want %+v", name, got, test.want)
 		}
 	}
 }

@@ -82,6 +82,12 @@ func (m MediaTypes) allow(mediaType string) bool {
 	}
 }
 
+// IsHTML reports whether an answer is a page: neither GitLab's API nor a registry sends any.
+func IsHTML(resp *http.Response) bool {
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return isHTML(mediaType)
+}
+
 func isHTML(mediaType string) bool {
 	return mediaType == "text/html" || mediaType == "application/xhtml+xml"
 }
