@@ -26,7 +26,7 @@ var evidences = []struct {
 }{
 	// GitLab alone does not know what stands behind a 404, nor how old a cache is.
 	{"legacy by the API", gitlabtest.Legacy, pipeline.VerifyAPI, gitlabtest.TruthRules{Original: true}},
-	{"legacy by the registry", gitlabtest.Legacy, pipeline.VerifyAuto, byRegistry},
+	{"legacy by the registry", gitlabtest.Legacy, pipeline.VerifyRegistry, byRegistry},
 	{"database by the API", gitlabtest.Database, pipeline.VerifyAPI, gitlabtest.TruthRules{}},
 	{"database by the registry", gitlabtest.Database, pipeline.VerifyRegistry, byRegistry},
 }
@@ -157,43 +157,6 @@ func TestYoungCachesStay(t *testing.T) {
 	}
 }
 
-// TestSignsThatContradictEachOther: the run says so and takes what is stricter on either
-// regime. No tag goes for a 404, and none that has a date as an orphan.
-func TestSignsThatContradictEachOther(t *testing.T) {
-	for _, e := range evidences {
-		if e.verify == pipeline.VerifyAPI {
-			continue // has one sign alone
-		}
-		t.Run(e.name, func(t *testing.T) {
-			world := gitlabtest.NewWorld(e.regime)
-			p := world.AddProject("g/p")
-			cache := p.AddRepository("app.cache")
-			cache.AddTag("index", gitlabtest.KindCacheIndex)
-			cache.AddTag("dated", gitlabtest.KindImage)
-			p.AddRepository("app").AddTag("healthy", gitlabtest.KindImage)
-			other := map[gitlabtest.Regime]gitlabtest.Effect{
-				gitlabtest.Legacy:   gitlabtest.Reply(200, `{}`),
-				gitlabtest.Database: gitlabtest.Reply(404, `404 page not found`, "Content-Type", "text/plain"),
-			}
-			tr := registryTrial(world, e.verify, gitlabtest.WithFaults(gitlabtest.Fault{
-				Path: regexp.MustCompile(`^/gitlab/v1/$`), Effect: other[e.regime]}))
-			unclear := 0
-			tr.handlers = report.Handlers{handlerFunc(func(e report.Event) {
-				if _, ok := e.(report.RegimeUnclear); ok {
-					unclear++
-				}
-			})}
-			got := tr.runInBubble(t)
-			if unclear != 1 || got.Regime != "unknown" {
-				t.Errorf("told %d times, regime %s", unclear, got.Regime)
-			}
-			if gone := deleted(tr.server); len(gone) > 0 {
-				t.Errorf("deleted %q", names(gone))
-			}
-		})
-	}
-}
-
 type handlerFunc func(report.Event)
 
 // Handle implements report.Handler.
@@ -255,33 +218,6 @@ func TestManifestOfAnotherTime(t *testing.T) {
 			Path: regexp.MustCompile(`/manifests/x$`), Effect: odd}))
 		if d := tr.runInBubble(t).decisions["g/p/app:x"]; d.Reason != policy.NoRule {
 			t.Errorf("%s: decided %s (%s)", media, d.Reason, d.Detail)
-		}
-	}
-}
-
-// TestRegistryOutOfReach: VERIFY=auto falls back to GitLab's word and says so, by which nothing
-// goes that GitLab cannot show, and VERIFY=registry ends the run before anything goes.
-func TestRegistryOutOfReach(t *testing.T) {
-	for name, fault := range map[string]gitlabtest.Effect{
-		"closed":      gitlabtest.RegistryRefusesClients(),
-		"wrong realm": gitlabtest.WrongRealm("https://elsewhere.example/jwt/auth"),
-	} {
-		for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {
-			t.Run(fmt.Sprint(name, "/", verify), func(t *testing.T) {
-				world := gitlabtest.DemoWorld()
-				tr := registryTrial(world, verify, gitlabtest.WithFaults(gitlabtest.Fault{Path: regexp.MustCompile(`^/(v2|gitlab/v1)/`), Effect: fault}))
-				got := tr.runInBubble(t)
-				if verify == pipeline.VerifyRegistry {
-					if !errors.Is(got.err, pipeline.ErrNoRegistry) || len(deleted(tr.server)) > 0 {
-						t.Errorf("error %v, deleted %d", got.err, len(deleted(tr.server)))
-					}
-					return
-				}
-				gone := deleted(tr.server)
-				if diff := cmp.Diff(world.TruthUnder(gitlabtest.TruthRules{}), gone); diff != "" || len(gone) == 0 {
-					t.Errorf("deleted (-dead by GitLab's word +deleted):\n%s", diff)
-				}
-			})
 		}
 	}
 }
@@ -365,7 +301,7 @@ func TestRefusedPasswordIsRemembered(t *testing.T) {
 	for i := range 12 {
 		p.AddRepository(fmt.Sprintf("a-%02d", i)).AddTag("single", gitlabtest.KindImage)
 	}
-	tr := registryTrial(world, pipeline.VerifyAuto, gitlabtest.WithoutPaginationHeaders(), gitlabtest.WithFaults(
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithoutPaginationHeaders(), gitlabtest.WithFaults(
 		gitlabtest.Fault{Path: regexp.MustCompile(`^/jwt/auth$`), Effect: gitlabtest.Reply(401, `{"errors":[{"code":"UNAUTHORIZED"}]}`)}))
 	tr.runInBubble(t)
 	if n := tr.server.Stats().ByEndpoint["GET /jwt/auth"]; n != 1 {
@@ -409,15 +345,13 @@ func TestOneRepositoryOutOfReach(t *testing.T) {
 	app := world.AddProject("g/second").AddRepository("app")
 	app.AddTag("dead", gitlabtest.KindCacheIndex)
 	app.AddTag("alive", gitlabtest.KindMultiArch)
-	for _, verify := range []pipeline.Verify{pipeline.VerifyAuto, pipeline.VerifyRegistry} {
-		tr := registryTrial(world, verify, gitlabtest.WithFaults(gitlabtest.Fault{
-			Path: regexp.MustCompile(`^/v2/g/first/`), Effect: gitlabtest.Status(403)}))
-		tr.options.Workers = 1
-		got := tr.runInBubble(t)
-		want := map[string]policy.Reason{"g/second/app:dead": undatable, "g/second/app:alive": multiArch}
-		if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.err != nil || got.Unreadable != 1 {
-			t.Errorf("%s: error %v, unreadable %d, verdicts:\n%s", verify, got.err, got.Unreadable, diff)
-		}
+	tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{
+		Path: regexp.MustCompile(`^/v2/g/first/`), Effect: gitlabtest.Status(403)}))
+	tr.options.Workers = 1
+	got := tr.runInBubble(t)
+	want := map[string]policy.Reason{"g/second/app:dead": undatable, "g/second/app:alive": multiArch}
+	if diff := cmp.Diff(want, got.verdicts()); diff != "" || got.err != nil || got.Unreadable != 1 {
+		t.Errorf("error %v, unreadable %d, verdicts:\n%s", got.err, got.Unreadable, diff)
 	}
 }
 

@@ -84,8 +84,6 @@ func Explain(ctx context.Context, client *gitlabapi.Client, options Options, ref
 	var warnings []error
 	for event := range events {
 		switch event := event.(type) {
-		case report.RegistryOutOfReach:
-			warnings = append(warnings, fmt.Errorf("the registry cannot be asked, so that GitLab's word has to do: %w", event.Err))
 		case report.RegimeUnclear:
 			warnings = append(warnings, errors.New("it is not clear whether the registry has a metadata database: the stricter reading of each sign counts"))
 		case report.Unreadable:

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -30,6 +31,7 @@ type trial struct {
 	options  pipeline.Options
 	client   gitlabapi.Config
 	handlers report.Handlers
+	network  http.RoundTripper // in place of the server's; nil for that
 }
 
 // An outcome is what a trial came to.
@@ -100,6 +102,7 @@ func newTrial(world *gitlabtest.World, options ...gitlabtest.Option) *trial {
 			Workers: 16,
 
 			CacheSuffix: ".cache",
+			Verify:      pipeline.VerifyAPI,
 			Scope:       pipeline.Scope{Membership: true},
 		},
 		client: gitlabapi.Config{
@@ -116,7 +119,9 @@ func newTrial(world *gitlabtest.World, options ...gitlabtest.Option) *trial {
 func (tr *trial) run(ctx context.Context, t *testing.T) *outcome {
 	t.Helper()
 	tr.options.Rules = compiled(tr.rules, tr.settings)
-	tr.client.Transport = tr.server.Transport()
+	if tr.client.Transport = tr.network; tr.network == nil {
+		tr.client.Transport = tr.server.Transport()
+	}
 	client, err := gitlabapi.New(tr.client)
 	if err != nil {
 		t.Fatal(err)

@@ -542,7 +542,7 @@ func TestListingsAreLetGo(t *testing.T) {
 	}
 	gauge := &heapGauge{after: 2*projects*tags - 100}
 	before := heap()
-	if err := pipeline.Run(t.Context(), client, pipeline.Options{Rules: compiled(policy.Original(), settings()), CacheSuffix: ".cache", Workers: 4}, gauge); err != nil {
+	if err := pipeline.Run(t.Context(), client, pipeline.Options{Rules: compiled(policy.Original(), settings()), CacheSuffix: ".cache", Workers: 4, Verify: pipeline.VerifyAPI}, gauge); err != nil {
 		t.Fatal(err)
 	}
 	const all = 2 * projects * tags * 150 // bytes that the names of all tags take

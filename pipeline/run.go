@@ -43,7 +43,7 @@ type Options struct {
 	// Grace is how long deletions in flight may take after a stop; 0 stands for 8
 	// seconds.
 	Grace time.Duration
-	// Verify says whose word a deletion needs.
+	// Verify says whose word a deletion needs; the registry's, unless it is [VerifyAPI].
 	Verify Verify
 	// RegistryURL is where the registry is, if not where GitLab says.
 	RegistryURL string
@@ -57,7 +57,7 @@ type Options struct {
 //
 // It returns nil when the walk came to its end, whatever happened to single items:
 // those are events. Otherwise it returns what stopped the run: the cause of the
-// context's end, a [*ScopeError], an error of class [throttle.ErrUnauthorized] or
+// context's end, a [*ScopeError], a [*NoRegistryError], an error of class [throttle.ErrUnauthorized] or
 // [throttle.ErrInsufficientScope], or the handler's own.
 func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler report.Handler) error {
 	options.Workers = max(options.Workers, 1)

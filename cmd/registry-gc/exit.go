@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 
@@ -85,9 +87,12 @@ func advice(err error) string {
 	request, isRequest := errors.AsType[*throttle.RequestError](err)
 	answer, answered := errors.AsType[*throttle.StatusError](err)
 	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
+	noRegistry, outOfReach := errors.AsType[*pipeline.NoRegistryError](err)
 	switch {
 	case err == nil:
 		return ""
+	case outOfReach:
+		return registryAdvice(noRegistry)
 	case isScope && scope.Kind == "group":
 		return "GITLAB_GROUPS: " + scope.Error() + scopeHint(scope)
 	case isScope:
@@ -96,8 +101,6 @@ func advice(err error) string {
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, throttle.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
-	case errors.Is(err, pipeline.ErrNoRegistry):
-		return fmt.Sprintf("VERIFY=registry cannot be done, REGISTRY_URL and the token's right to pull are to be looked at: %v", err)
 	case untrusted:
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case answered && answer.Status >= http.StatusInternalServerError:
@@ -111,6 +114,53 @@ func advice(err error) string {
 	default:
 		return err.Error()
 	}
+}
+
+// registryAdvice says why the registry cannot be asked, and which setting mends it.
+func registryAdvice(failure *pipeline.NoRegistryError) string {
+	_, address := errors.AsType[*registry.AddressError](failure)
+	realm, otherRealm := errors.AsType[*registry.RealmError](failure)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](failure)
+	_, untrusted := errors.AsType[x509.UnknownAuthorityError](failure)
+	dns, named := errors.AsType[*net.DNSError](failure)
+	answer, answered := errors.AsType[*throttle.StatusError](failure)
+	_, redirected := errors.AsType[*throttle.RedirectError](failure)
+	mend := "can this machine reach the registry there? If it has another address from here, REGISTRY_URL is to name it"
+	switch {
+	case address && failure.Address == "":
+		mend = "GitLab does not say where its registry is: REGISTRY_URL is to name it"
+	case address:
+		mend = "REGISTRY_URL is to name the registry's address, such as https://registry.example.com"
+	case errors.Is(failure, registry.ErrMayNotPull):
+		mend = "GITLAB_TOKEN may not pull: beside read_api it needs scope read_registry, or scope api alone; a fine-grained token needs Container Repository: Read"
+	case otherRealm && realm.Instance() != "":
+		mend = "the token is shown to GITLAB_URL alone: if " + realm.Instance() + " is the same GitLab, GITLAB_URL is to be that address; or REGISTRY_URL is to name a registry of this GitLab's"
+	case otherRealm:
+		mend = "REGISTRY_URL is to name a registry of this GitLab's"
+	case noTLS:
+		mend = "it speaks HTTP without TLS there: if the way to it is safe, REGISTRY_URL is to be http://" + hostOf(failure.Address)
+	case untrusted:
+		mend = "the registry's certificate is of an authority that is not known here"
+	case named && dns.IsNotFound:
+		mend = "this name is not known here: REGISTRY_URL is to name the address that the registry has from this machine"
+	case answered && strings.HasPrefix(answer.Path, registry.OwnAPI):
+		mend = "the registry has a metadata database, whose lists are below " + registry.OwnAPI + ": a proxy before it has to let that through, or REGISTRY_URL is to name an address that does"
+	case answered && strings.HasSuffix(answer.Path, "/jwt/auth"):
+		mend = "a proxy or firewall before GitLab has to let " + answer.Path + " through, by which the registry's tokens are given"
+	case answered && answer.Status >= http.StatusInternalServerError:
+		mend = "the registry, or a proxy before it, is failing: run again when it is well"
+	case redirected || isFormat(failure):
+		mend = "REGISTRY_URL is to be the address of GitLab's registry itself"
+	}
+	return fmt.Sprintf("the registry cannot be asked, and without its word nothing is deleted (VERIFY=api would do with GitLab's): %s: %v", mend, failure.Err)
+}
+
+// hostOf returns an address without its scheme.
+func hostOf(address string) string {
+	if _, host, ok := strings.Cut(address, "://"); ok {
+		return host
+	}
+	return address
 }
 
 // scopeHint returns what is likely to be wrong with a name that GitLab does not know.

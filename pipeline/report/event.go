@@ -39,9 +39,6 @@ type RegimeUnclear struct {
 	API, Header, V1 string // what each shows: the API, the registry's header, its own API
 }
 
-// RegistryOutOfReach says that the registry should have been asked and cannot be.
-type RegistryOutOfReach struct{ Err error }
-
 // ProjectScanned says that a project's repositories are known.
 type ProjectScanned struct{ Project string }
 
@@ -127,14 +124,13 @@ const (
 	DeleteFailed    policy.Reason = "delete-failed"
 )
 
-func (RegimeFound) event()        {}
-func (RegimeUnclear) event()      {}
-func (RegistryOutOfReach) event() {}
-func (ProjectScanned) event()     {}
-func (RepositoryScanned) event()  {}
-func (Skipped) event()            {}
-func (Unreadable) event()         {}
-func (NamingDiffers) event()      {}
-func (ProtectionUnknown) event()  {}
-func (TooManyDeletions) event()   {}
-func (Decision) event()           {}
+func (RegimeFound) event()       {}
+func (RegimeUnclear) event()     {}
+func (ProjectScanned) event()    {}
+func (RepositoryScanned) event() {}
+func (Skipped) event()           {}
+func (Unreadable) event()        {}
+func (NamingDiffers) event()     {}
+func (ProtectionUnknown) event() {}
+func (TooManyDeletions) event()  {}
+func (Decision) event()          {}

@@ -24,14 +24,7 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"that tags look dead that may not be.")
 		return all
 	}
-	// Tags taken for dead without a look at the registry may be alive, and what a run did
-	// not reach is not known: neither is a list to go by.
-	unverified := s.blind() && dead.total.Tags > 0
-	if unverified {
-		hint("Let the registry be asked before more goes: images that can be pulled may be among",
-			"these tags. The log says what hindered it. REGISTRY_URL names another address, and with",
-			"VERIFY=registry nothing goes without the registry's word.")
-	}
+	// What a run did not reach is not known: it leaves no list to go by.
 	incomplete := s.Interrupted || s.Error != "" // the run, or a shard that it was merged from
 	if incomplete {
 		next := "The next run takes up what this one did not reach."
@@ -45,6 +38,11 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 		hint("GitLab let the token's user delete nothing: it needs the role Developer at least, or",
 			"Maintainer where a rule protects tags.")
 		return all
+	}
+	// GitLab's word alone does not tell what stands behind a tag that it has no details of.
+	if s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && dead.total.Tags > 0 {
+		hint("Images that can be pulled may be among these tags: by GitLab's word alone, those for several",
+			"platforms cannot be told from what is broken. With VERIFY=registry the registry is asked.")
 	}
 	// Images that can still be pulled are the tags that may be missed.
 	if words := dead.total.imageWords(); words != "" {
@@ -104,7 +102,7 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	}
 	// A user of a first dry run has to learn how it becomes real.
 	switch {
-	case !s.DryRun || s.Deleted == 0 || unverified || incomplete:
+	case !s.DryRun || s.Deleted == 0 || incomplete:
 	case s.Shard != nil:
 		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
 	default:

@@ -26,11 +26,11 @@ func TestHint(t *testing.T) {
 		return Decision{Repository: "g/p", Action: policy.Keep, Outcome: Kept, Reason: reason, Kind: string(kind)}
 	}
 	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
-	original := func(s *Summary) { s.Rules = &Rules{Name: "original", AskDetails: true} }
+	original := func(s *Summary) { s.Verify, s.Rules = ByAPI, &Rules{Name: "original", AskDetails: true} }
+	byName := func(s *Summary) { s.Verify, s.Rules = ByAPI, &Rules{Name: "default"} }
 	const (
 		dryRun, realRun = true, false
 		look            = "Look at the registry"
-		ask             = "Let the registry be asked"
 		cut             = "The list is incomplete"
 		role            = "GitLab let the token's user delete nothing"
 		images          = "Dead tags that are images"
@@ -42,6 +42,7 @@ func TestHint(t *testing.T) {
 		imagesStay      = "Images with attestations, or for several platforms, that stay: 2."
 		convention      = "In some cache repositories"
 		merge           = "Nothing was deleted. registry-gc merge"
+		blind           = "Images that can be pulled may be among"
 	)
 	for name, test := range map[string]struct {
 		dryRun bool
@@ -71,17 +72,15 @@ func TestHint(t *testing.T) {
 		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{wereImages, collect}},
 		"an outage outweighs what went":       {realRun, nil, []Event{legacy, deleted(""), outage}, []string{look}},
 		"an outage outweighs what may not":    {realRun, nil, []Event{legacy, forbidden, outage}, []string{look}},
-		"an outage outweighs what would go":   {dryRun, stopped, []Event{legacy, RegistryOutOfReach{}, marked(""), outage}, []string{look}},
+		"an outage outweighs what would go":   {dryRun, stopped, []Event{legacy, marked(""), outage}, []string{look}},
 		"it was interrupted":                  {realRun, stopped, []Event{legacy, deleted("")}, []string{cut, collect}},
 		"it was interrupted at the beginning": {realRun, stopped, nil, []string{cut}},
 		"a dry run was interrupted":           {dryRun, stopped, []Event{legacy, marked("")}, []string{cut}},
 		"a shard is missing":                  {dryRun, broken, []Event{legacy, marked("")}, []string{cut}},
+		"the original rules by GitLab's word": {realRun, original, []Event{legacy, deleted("")}, []string{blind, collect}},
+		"the same with the database":          {dryRun, original, []Event{database, marked("")}, []string{forReal}},
+		"the same by other rules":             {dryRun, byName, []Event{legacy, marked("")}, []string{forReal}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
-		"the registry was out of reach":       {realRun, original, []Event{legacy, RegistryOutOfReach{}, deleted("")}, []string{ask, collect}},
-		"the same in a dry run":               {dryRun, original, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
-		"the same by unknown rules":           {dryRun, nil, []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{ask}},
-		"the same by the rules by default":    {dryRun, byRules(t), []Event{legacy, RegistryOutOfReach{}, marked("")}, []string{forReal}},
-		"the same on database":                {dryRun, original, []Event{database, RegistryOutOfReach{}, marked("")}, []string{forReal}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			summary, deadTags := countEvents(t, test.dryRun, test.events...)

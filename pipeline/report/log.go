@@ -37,12 +37,6 @@ func (l *Log) Handle(e Event) error {
 		l.Info("regime found", "regime", e.Regime.String())
 	case RegimeUnclear:
 		l.Warn("signs of the regime contradict each other, taking the stricter reading", "api", e.API, "header", e.Header, "v1", e.V1)
-	case RegistryOutOfReach:
-		means := "no tag goes for its kind, which GitLab does not know"
-		if l.Rules.asksDetails() {
-			means = "without a metadata database, images that can be pulled, such as those for several platforms, cannot be told from dead tags then, and go with them"
-		}
-		l.Warn("the registry cannot be asked, what goes rests on the word of GitLab's API alone: "+means+"; VERIFY=registry ends such a run instead", "error", e.Err)
 	case NamingDiffers:
 		l.Info("no tag of the cache repository has its name in the image repository: they are named by another convention, and kept", "repository", e.Repository, "tags", e.Tags)
 	case TooManyDeletions:

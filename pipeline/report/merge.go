@@ -183,7 +183,6 @@ func (s *Summary) addFigures(o *Summary) {
 	}
 	s.ScopeMissing = s.ScopeMissing || o.ScopeMissing
 	s.MaxDeletions = max(s.MaxDeletions, o.MaxDeletions)
-	s.OutOfReach = s.OutOfReach || o.OutOfReach
 	if o.Verify == ByAPI {
 		s.Verify = ByAPI // the weaker word is what can be said of all
 	}

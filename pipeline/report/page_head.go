@@ -27,9 +27,6 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"failed", "More than MAX_DELETIONS",
 			tags(s.Deleted) + " would have been deleted, and " + number(s.MaxDeletions) + " are allowed: none was. “Marked” are those that would have been."})
 	}
-	if s.OutOfReach {
-		all = append(all, notice{"failed", "The registry was out of reach", strings.Join(s.outOfReachWords(), " ")})
-	}
 	switch {
 	case s.Interrupted:
 		all = append(all, notice{"undecided", "Interrupted", "The run ended before its time (" + s.Error + "): figures and table are what it knew by then."})

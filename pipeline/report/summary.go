@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -28,7 +27,6 @@ type Summary struct {
 	Rules        *Rules                `json:"rules,omitempty"`
 	Regime       string                `json:"regime"`
 	Verify       Evidence              `json:"verify"`
-	OutOfReach   bool                  `json:"registry_out_of_reach"` // it should have been asked and could not be
 	Projects     int                   `json:"projects"`
 	Repositories int                   `json:"repositories"`
 	Tags         int                   `json:"tags"`
@@ -99,8 +97,6 @@ func (s *Summary) Handle(e Event) error {
 	switch e := e.(type) {
 	case RegimeFound:
 		s.Regime = e.Regime.String()
-	case RegistryOutOfReach:
-		s.Verify, s.OutOfReach = ByAPI, true
 	case TooManyDeletions:
 		s.MaxDeletions = e.Limit
 	case ProjectScanned:
@@ -117,22 +113,6 @@ func (s *Summary) Handle(e Event) error {
 		s.countDecision(e)
 	}
 	return nil
-}
-
-// blind reports whether images that can be pulled may be among the dead tags unseen, because
-// the registry could not be asked and rules go by what GitLab has no details of. Where the
-// registry has a metadata database GitLab can show them.
-func (s *Summary) blind() bool {
-	return s.OutOfReach && s.Regime != registry.Database.String() && s.Rules.asksDetails()
-}
-
-// outOfReachWords says what it means that the registry could not be asked.
-func (s *Summary) outOfReachWords() []string {
-	words := []string{"The registry could not be asked: what goes rests on the word of GitLab's API alone."}
-	if s.blind() {
-		return append(words, "Images that can be pulled, such as those for several platforms, cannot be told from", "dead tags then, and go with them.")
-	}
-	return append(words, "What kind of tag it is GitLab does not know, so that no tag goes for its kind.")
 }
 
 // marks reports whether the run deleted nothing, but marked what it would have.

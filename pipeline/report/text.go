@@ -30,9 +30,6 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
 	s.writeFigures(&out)
-	if s.OutOfReach {
-		fmt.Fprintf(&out, "\nbeware\n  %s\n", strings.Join(s.outOfReachWords(), "\n  "))
-	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
 	for i, hint := range s.hints(dead) {

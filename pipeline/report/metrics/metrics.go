@@ -41,10 +41,6 @@ type gauge struct {
 func (r *Run) gauges() []gauge {
 	s, dead := r.Summary, r.Dead.Total()
 	one := func(value float64) map[string]float64 { return map[string]float64{"": value} }
-	outOfReach := 0.0
-	if s.OutOfReach {
-		outOfReach = 1
-	}
 	outcomes := map[report.Outcome]int{ // add up to all tags of the run
 		report.Kept: s.Kept, report.Deleted: s.Deleted, report.Marked: 0, report.Undecided: s.Undecided, report.Failed: s.Failed,
 	}
@@ -63,7 +59,6 @@ func (r *Run) gauges() []gauge {
 		{"projects", "Projects whose repositories are known.", one(float64(s.Projects))},
 		{"repositories", "Repositories whose tags are known.", one(float64(s.Repositories))},
 		{"unreadable", "Groups, projects and repositories that could not be read.", one(float64(s.Unreadable))},
-		{"registry_out_of_reach", "Whether the registry should have been asked and could not be; 1 if so.", one(outOfReach)},
 		{"tags", "Tags by what became of them; marked stands for deleted in a dry run.", tags},
 		{"decisions", "Tags by the reason for what became of them.", decisions},
 		{"dead_repositories", "Repositories with dead tags.", one(float64(r.Dead.Repositories()))},
