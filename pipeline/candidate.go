@@ -17,7 +17,7 @@ type candidate struct {
 	finding finding
 	facts   policy.Facts
 	verdict policy.Verdict
-	size    int // tags in the repository's listing
+	size    int // see scannedRepository
 	// orphan is the cache repository by which an orphan's counterpart is looked up; nil for every
 	// other candidate.
 	orphan *projectRepository
@@ -35,7 +35,7 @@ type candidate struct {
 func (d decision) candidate() candidate {
 	c := candidate{
 		repository: d.repository, sourceChoice: d.sourceChoice, project: d.project, tag: d.name, listed: d.listedTag,
-		finding: d.finding, facts: d.facts, verdict: d.verdict, size: len(d.tags), shared: d.shared,
+		finding: d.finding, facts: d.facts, verdict: d.verdict, size: d.scannedRepository.size, shared: d.shared,
 	}
 	c.finding.manifest = manifest.Manifest{} // it may be held until the end
 	if !d.facts.Tag.Rank.IsUnknown() {

@@ -42,6 +42,9 @@ func (r *run) classifyStage(workers int) stage[tag, decision] {
 // and a counterpart is looked up only where a rule depends on it. Of a tag whose listing broke off
 // nothing is asked.
 func (r *run) decide(ctx context.Context, t tag) decision {
+	if t.isStray() {
+		return decision{tag: t, verdict: policy.Verdict{Action: policy.Keep, Reason: policy.NoTagName}}
+	}
 	d := decision{tag: t, doubt: t.err}
 	d.finding, _ = t.source.find(ctx, t.repository, t.listedTag, finding{}, needNothing)
 	if read := t.readForRanks.Load(); read != nil {

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 )
 
 // A listedTag is what is kept of a tag's entry in a listing. It is small, since one
@@ -16,6 +18,9 @@ type listedTag struct {
 	dated      bool   // the list says a date
 	isIndex    bool   // the list says the media type of an index, as which no build cache is listed
 }
+
+// isStray reports whether an entry is no tag, as its name is none that a tag can have.
+func (t listedTag) isStray() bool { return registry.CheckTag(t.name) != nil }
 
 // hashSeed is the seed of hashDigest, the same for a whole process.
 var hashSeed = maphash.MakeSeed()
@@ -48,6 +53,17 @@ func (l listing) place(tag string) (int, bool) {
 func (l listing) has(tag string) bool {
 	_, found := l.place(tag)
 	return found
+}
+
+// size returns how many tags the listing has, without what is no tag.
+func (l listing) size() int {
+	n := 0
+	for _, t := range l {
+		if !t.isStray() {
+			n++
+		}
+	}
+	return n
 }
 
 // names returns the names in their order.

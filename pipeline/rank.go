@@ -54,7 +54,7 @@ func (s *scannedRepository) rankTags(ctx context.Context, workers int) (ranking,
 	for i, t := range s.tags {
 		f, _ := s.source.find(ctx, s.repository, t, finding{}, needNothing)
 		made[i], _ = f.made.Get()
-		if f.made.IsUnknown() {
+		if f.made.IsUnknown() && !t.isStray() {
 			ask = append(ask, i)
 		}
 	}

@@ -49,7 +49,7 @@ func (s apiLegacy) find(ctx context.Context, r *repository, t listedTag, known f
 	if known.hasDetails.IsUnknown() {
 		f, err = s.details(ctx, r, t)
 	}
-	if err == nil && need == policy.FactDated && f.dated.IsUnknown() {
+	if err == nil && (need == policy.FactDated || need == policy.FactAge) && f.dated.IsUnknown() {
 		err = errIndex
 	}
 	return f, err

@@ -220,7 +220,7 @@ var (
 func (s registryLegacy) readSibling(ctx context.Context, r *repository, tags listing, lost map[string]bool) error {
 	asked := 0
 	for _, t := range tags {
-		if lost[t.name] {
+		if lost[t.name] || t.isStray() {
 			continue
 		}
 		if asked++; asked > maxSiblings {

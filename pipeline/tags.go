@@ -16,6 +16,7 @@ type scannedRepository struct {
 	*projectRepository
 	sourceChoice
 	tags listing
+	size int   // tags in the listing, without what is no tag
 	err  error // why the listing is incomplete
 
 	compareNames  sync.Once
@@ -91,7 +92,7 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 		err = nil
 	}
 	return &scannedRepository{
-		projectRepository: p, sourceChoice: choice, tags: tags, err: err,
+		projectRepository: p, sourceChoice: choice, tags: tags, size: tags.size(), err: err,
 		ranked: flight.NewCache[ranking](1), rankedAgain: flight.NewCache[reading[ranking]](1),
 	}, err
 }

@@ -160,6 +160,9 @@ func (s *Server) deleteManifest(c *call) *answer {
 // there. The server must not be locked. A name that a registry may take for a digest is a
 // violation: what goes by it is the image.
 func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err error) {
+	if !validTag(name) {
+		c.violation = c.endpoint() + ": no tag can have this name"
+	}
 	if digestName.MatchString(name) {
 		c.violation = c.endpoint() + ": a deletion by a name that may be taken for a digest"
 	}

@@ -221,6 +221,13 @@ func (r *Repository) AddTagAt(name string, kind Kind, created time.Time) *Tag {
 	return t
 }
 
+// AddStray adds a name that no tag can have. Only a registry without a database lists such names, and a
+// server of the other regime leaves them out.
+func (r *Repository) AddStray(name string) {
+	mustBe(!validTag(name) && name != "", "a tag can be called %q", name)
+	r.Tags = append(r.Tags, &Tag{Name: name, Kind: KindStray, Created: Created})
+}
+
 // cutLast splits a path before its last element.
 func cutLast(path string) (dir, base string, ok bool) {
 	i := strings.LastIndexByte(path, '/')

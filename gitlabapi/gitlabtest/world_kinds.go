@@ -29,6 +29,9 @@ const (
 	// KindManifestMissing is a tag whose manifest is gone. A registry with a
 	// database cannot hold one, and a server of that regime leaves it out.
 	KindManifestMissing Kind = "manifest-missing"
+	// KindStray is no tag at all, but an entry of the folder in which the storage keeps them, such
+	// as .nfs0001: it is listed under a name that no tag can have. See [Repository.AddStray].
+	KindStray Kind = "stray"
 	// KindDockerList is a Docker manifest list with a linux/amd64 child.
 	KindDockerList Kind = "docker-list"
 
@@ -74,6 +77,7 @@ var kinds = []tagKind{
 	{kind: KindBareIndex, missing: true},
 	{kind: KindNestedIndex, missing: true},
 	{kind: KindKanikoCache},
+	{kind: KindStray, missing: true},
 }
 
 // ReferrersTag returns the name of the tag under which the referrers of a manifest are listed:

@@ -103,7 +103,7 @@ func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
 			[]byte(`{"name":"app","version":"1.4.2","description":"A Helm chart","apiVersion":"v2"}`))
 		chart := g.blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", []byte("app-1.4.2.tgz"))
 		return g.put(document{MediaType: typeOCIManifest, Config: &config, Layers: []descriptor{chart}})
-	case KindManifestMissing:
+	case KindManifestMissing, KindStray:
 		return nil
 	}
 	return g.oddManifestOf(kind, created)

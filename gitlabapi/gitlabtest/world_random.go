@@ -291,7 +291,7 @@ func (d *draw) fill(r *Repository, names *tagNames, ordinary func() (string, Kin
 		name, kind := "", Kind("")
 		switch {
 		case len(protected) > 0 && d.chance(d.Protected):
-			name, kind = protected[0], kinds[d.rand.IntN(len(kinds))].kind
+			name, kind = protected[0], kinds[d.rand.IntN(len(kinds)-1)].kind // the last is no tag
 			protected = protected[1:]
 		case d.chance(d.Odd):
 			name, kind = d.odd()

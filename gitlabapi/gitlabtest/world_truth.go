@@ -14,6 +14,7 @@ type verdict uint8
 
 const (
 	noRule verdict = iota
+	noTagName
 	protected
 	protectedInGitLab
 	referrer
@@ -31,6 +32,7 @@ const (
 
 var verdictNames = [...]string{
 	noRule:                       "no-rule",
+	noTagName:                    "no-tag-name",
 	protected:                    "protected",
 	protectedInGitLab:            "protected-in-gitlab",
 	referrer:                     "referrer",
@@ -97,6 +99,8 @@ func (rules TruthRules) judge(c tagContext, name string, kind uint8) verdict {
 	switch {
 	case !c.reached:
 		return outOfReach
+	case kinds[kind].kind == KindStray:
+		return noTagName
 	case c.protects(name):
 		return protectedInGitLab
 	case digestName.MatchString(name):
@@ -191,8 +195,10 @@ func beingDeleted(status string) bool {
 }
 
 // holds says whether a registry of the regime can hold a kind of tag: in a
-// database a tag goes with its manifest.
-func (r Regime) holds(kind Kind) bool { return r == Legacy || kind != KindManifestMissing }
+// database a tag goes with its manifest, and nothing else is listed.
+func (r Regime) holds(kind Kind) bool {
+	return r == Legacy || kind != KindManifestMissing && kind != KindStray
+}
 
 // contextOf is what the truth about a repository's tags depends on, as things are now. What
 // a counterpart held that is being deleted cannot be known: any tag may have been there.

@@ -18,6 +18,10 @@ type Reason string
 // NoRule is the reason of a tag that no rule decides: it stays.
 const NoRule Reason = "no-rule"
 
+// NoTagName is the reason of an entry in a listing that no tag can have as its name, such as a stray
+// file in the registry's storage: nothing is asked about it, and it stays.
+const NoTagName Reason = "no-tag-name"
+
 // Reasons that leave a tag undecided.
 const (
 	DetailsUnknown     Reason = "details-unknown"
@@ -44,7 +48,7 @@ type Decision struct {
 
 // reserved are the reasons that no rule may have as its name: they would say two things.
 var reserved = []Reason{
-	NoRule,
+	NoRule, NoTagName,
 	DetailsUnknown, CounterpartUnknown, BranchUnknown,
 	ListingIncomplete, EvidenceDisagrees, OutageSuspected,
 }

@@ -79,7 +79,7 @@ func TestHint(t *testing.T) {
 		"a shard is missing":                  {dryRun, broken, []Event{legacy, marked("")}, []string{cut}},
 		"the original rules by GitLab's word": {realRun, original, []Event{legacy, deleted("")}, []string{blind, collect}},
 		"the same with the database":          {dryRun, original, []Event{database, marked("")}, []string{forReal}},
-		"the same by other rules":             {dryRun, byName, []Event{legacy, marked("")}, []string{forReal}},
+		"by name, by GitLab's word":           {dryRun, byName, []Event{legacy, marked("")}, []string{forReal}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -50,6 +50,7 @@ const (
 // explanations are the reasons that are no rule's name, in the order in which people are shown them.
 var explanations = []Explanation{
 	{policy.NoRule, Kept, "No rule deletes it."},
+	{policy.NoTagName, Kept, "No tag can have this name: it is a stray entry of the registry's storage."},
 	{policy.DetailsUnknown, Undecided, "What it is could not be found out."},
 	{policy.CounterpartUnknown, Undecided, "Whether its image is there could not be found out."},
 	{policy.BranchUnknown, Undecided, "Whether its branch is there could not be found out."},
