@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -24,11 +25,15 @@ const (
 	// asked for before the registry is taken to be failing: one of them may have been deleted
 	// meanwhile, hardly several.
 	maxHealthy, maxAsked = 8, 3
+	// fewCounterparts is how many counterpart repositories there are at least where it says something
+	// that more than half of them have no tags: fewer may all have been cleaned up.
+	fewCounterparts = 5
 )
 
 var (
 	errNothingHealthy = errors.New("no tag of the run has what this one lacks: the registry may be failing")
 	errTooManyLost    = errors.New("too many tags have lost their manifests at once: the registry's storage may not be there, or not whole")
+	errMemoryLost     = errors.New("more than half of the repositories of images that have a cache repository have no tags, or are unknown to the registry: it may have lost what it knew")
 	errNotHealthy     = errors.New("tags that were healthy before are not now: the registry may be failing")
 	errCameBack       = errors.New("something that was missing came back: the registry may be failing now and then")
 	errNoSibling      = errors.New("no other manifest of the repository can be read: the registry's storage may not be there")
@@ -40,11 +45,13 @@ var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.Ou
 
 // A canary tells whether the registry is answering rightly. Something missing looks the same
 // whether it is gone or the registry fails; but in an outage tags that are healthy turn out
-// missing, too. So there are three conditions for a deletion that rests on something missing:
+// missing, too. So there are four conditions for a deletion that rests on something missing:
 //
 //   - A tag of the run has shown that the registry gives such things at all (allows, objection).
 //   - Not too many have lost their manifests, as they do when the registry's storage is not
-//     mounted, half restored or half moved (objection).
+//     mounted, half restored or half moved, whole or below one group or project (objection).
+//   - Most counterpart repositories have tags: a registry that was switched to an empty database
+//     answers honestly that there is nothing (memoryLost).
 //   - Healthy tags are still healthy when they are read again right before the deletion
 //     (check).
 //
@@ -54,17 +61,21 @@ var outageSuspected = policy.Verdict{Action: policy.Undecided, Reason: policy.Ou
 // The planner observes, and asks for objections; deleters check. The mutex guards what both have.
 type canary struct {
 	// What follows is the planner's alone.
-	inspected, detailed, dated int             // tags looked at; with details; with a date
-	readable, lost             int             // tags whose manifest could be read; is missing
-	compared, shown            int             // cache tags whose counterpart repository was looked at; listed tags
-	lostIn                     map[int64]tally // of repositories that have lost manifests
-	overflowed                 bool            // too many candidates have waited for a sign
+	inspected, detailed, dated int              // tags looked at; with details; with a date
+	readable, lost             int              // tags whose manifest could be read; is missing
+	compared, shown            int              // cache tags whose counterpart repository was looked at; listed tags
+	lostIn                     map[int64]tally  // of repositories that have lost manifests
+	below                      map[string]tally // of what lies below a project or group, by its path
+	overflowed                 bool             // too many candidates have waited for a sign
 
 	mu       sync.Mutex
 	healthy  []healthyTag // a ring of the last ones
 	newest   int
 	checked  bool // healthy tags have been read again once
 	cameBack bool // something that was missing has come back
+	// counterparts is how many counterpart repositories were looked at, and blank how many of them
+	// have no tags or are unknown to the registry.
+	counterparts, blank int
 }
 
 // A healthyTag is a tag that was kept and whose manifest, or details, could be had, and a date
@@ -84,6 +95,7 @@ type tally struct{ lost, readable int }
 func (c *canary) observe(d decision, in *tally) {
 	if d.compared {
 		c.compared++
+		c.weigh(d)
 	}
 	if d.shown {
 		c.shown++
@@ -112,15 +124,57 @@ func (c *canary) observe(d decision, in *tally) {
 	}
 }
 
+// weigh counts the counterpart repository by which a tag was decided upon, once, unless it could not be
+// read.
+func (c *canary) weigh(d decision) {
+	if d.counterpart == nil || d.counterpart.weighed || !d.shown && !d.blank {
+		return
+	}
+	d.counterpart.weighed = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counterparts++
+	if d.blank {
+		c.blank++
+	}
+}
+
+// memoryLost reports whether the registry seems to have lost what it knew.
+func (c *canary) memoryLost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counterparts >= fewCounterparts && 2*c.blank > c.counterparts
+}
+
 // finish takes note of a repository of which all tags have been observed.
-func (c *canary) finish(repository int64, of tally) {
-	if of.lost == 0 {
+func (c *canary) finish(r *repository, of tally) {
+	if of == (tally{}) {
 		return
 	}
 	if c.lostIn == nil {
-		c.lostIn = make(map[int64]tally)
+		c.lostIn, c.below = make(map[int64]tally), make(map[string]tally)
 	}
-	c.lostIn[repository] = of
+	if of.lost > 0 {
+		c.lostIn[r.ID] = of
+	}
+	for path := r.Path; strings.Contains(path, "/"); {
+		path = path[:strings.LastIndexByte(path, '/')]
+		all := c.below[path]
+		all.lost, all.readable = all.lost+of.lost, all.readable+of.readable
+		c.below[path] = all
+	}
+}
+
+// lostAround reports whether a tag that has lost its manifest, the only one of its repository, is not
+// alone: what lies nearest has lost others, and nothing of it can be read.
+func (c *canary) lostAround(path string) bool {
+	for strings.Contains(path, "/") {
+		path = path[:strings.LastIndexByte(path, '/')]
+		if around := c.below[path]; around.readable > 0 || around.lost > 1 {
+			return around.readable == 0
+		}
+	}
+	return false
 }
 
 // remember keeps a healthy tag. One with a date shows more than those without, which are kept
@@ -145,7 +199,7 @@ func (c *canary) remember(h healthyTag) {
 // all tags have been looked at; then objection decides. The verdicts would otherwise depend on
 // which tags come first.
 func (c *canary) allows(candidate candidate) bool {
-	if candidate.lacksCounterpart() && c.shown == 0 {
+	if candidate.lacksCounterpart() && (c.shown == 0 || candidate.blank || c.memoryLost()) {
 		return false
 	}
 	return !candidate.finding.lost() && (!candidate.looksLikeOutage() || c.shows(candidate))
@@ -172,8 +226,13 @@ func (c *canary) objection(candidate candidate) error {
 			return errNothingHealthy
 		case candidate.size > 1 && in.lost == candidate.size:
 			return errNoSibling // of others one is read right before the deletion
+		case candidate.size == 1 && c.lostAround(candidate.Path):
+			return errTooManyLost
 		}
 		return nil
+	}
+	if candidate.lacksCounterpart() && c.memoryLost() {
+		return errMemoryLost
 	}
 	if candidate.lacksCounterpart() && c.shown == 0 && (c.overflowed || c.compared >= smallRun) {
 		return errNothingHealthy

@@ -22,7 +22,7 @@ var (
 // seen returns a decision on a tag of a repository with so many tags.
 func seen(by sourceChoice, repository int64, size int, f finding, action policy.Action) decision {
 	p := &projectRepository{repository: repositoryOf(repository)}
-	scanned := &scannedRepository{projectRepository: p, sourceChoice: by, tags: make(listing, size)}
+	scanned := &scannedRepository{projectRepository: p, sourceChoice: by, tags: make(listing, size), size: size}
 	return decision{tag: tag{scannedRepository: scanned}, finding: f, verdict: policy.Verdict{Action: action}, asked: !f.hasDetails.IsUnknown()}
 }
 
@@ -108,8 +108,8 @@ func TestCanarySeesAllTags(t *testing.T) {
 					c.observe(some.decision, in)
 				}
 			}
-			for repository, of := range tallies {
-				c.finish(repository, *of)
+			for id, of := range tallies {
+				c.finish(repositoryOf(id), *of)
 			}
 			candidate := test.candidate.candidate()
 			candidate.restsOnDate = candidate.finding.lacksDate()

@@ -21,6 +21,8 @@ type candidate struct {
 	// orphan is the cache repository by which an orphan's counterpart is looked up; nil for every
 	// other candidate.
 	orphan *projectRepository
+	// blank says that an orphan's counterpart repository has no tags at all.
+	blank bool
 	// restsOnDate says that the candidate would not go if it had a date.
 	restsOnDate bool
 	// restsOnKind says that the candidate is presumed to be a build cache, and may not go otherwise.
@@ -53,7 +55,7 @@ func (r *run) planned(d decision) candidate {
 		facts := d.facts
 		facts.Counterpart = policy.Unknown[policy.Counterpart]()
 		if !goes(facts) {
-			c.orphan = d.projectRepository
+			c.orphan, c.blank = d.projectRepository, d.blank
 		}
 	}
 	if d.finding.lacksDate() {

@@ -18,8 +18,9 @@ type decision struct {
 	// asked says that the tag itself was asked about, so that what was found says something of the
 	// registry.
 	asked bool
-	// compared says that the counterpart repository was looked at, and shown that it listed tags.
-	compared, shown bool
+	// compared says that the counterpart repository was looked at, shown that it listed tags, and
+	// blank that it listed none, or that the registry does not know it.
+	compared, shown, blank bool
 }
 
 // classifyStage is the classifier: a pool of the given size. Each worker finds the facts of

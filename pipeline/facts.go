@@ -78,6 +78,7 @@ func (r *run) findFact(ctx context.Context, d *decision, need policy.Name) error
 	case policy.FactCounterpart:
 		d.facts.Counterpart, d.shown, err = lookUpCounterpart(ctx, d.tag)
 		d.compared = d.counterpart != nil
+		d.blank = !d.shown && (err == nil || errors.Is(err, registry.ErrRepositoryNotFound))
 	case policy.FactNamingDiffers:
 		d.facts.Repository.NamingDiffers, err = r.comparesNames(ctx, d.tag)
 	case policy.FactBranch:

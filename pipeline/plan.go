@@ -45,6 +45,15 @@ type planner struct {
 	// the input has to be seen for that. Without a limit none do.
 	counted [][]candidate
 	count   int
+	// unknown are the tags that are undecided since the registry does not know the counterpart
+	// repository: whether it has lost its memory shows at the end.
+	unknown []undecided
+}
+
+// An undecided is a tag that is not decided, and why.
+type undecided struct {
+	candidate
+	doubt error
 }
 
 // A group is the candidates of one repository that wait for more of it.
@@ -72,16 +81,19 @@ func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candi
 	if before == 0 && p.run.canary.shown > 0 {
 		p.release(send)
 	}
-	if d.verdict.Action != policy.Delete {
+	switch {
+	case d.verdict.Action == policy.Undecided && d.blank && len(p.unknown) < maxHeld:
+		p.unknown = append(p.unknown, undecided{d.candidate(), d.doubt})
+	case d.verdict.Action != policy.Delete:
 		p.run.settle(d.candidate(), d.verdict, d.doubt)
-	} else {
+	default:
 		p.run.progress.dead.found.Add(1)
 		p.plan(g, p.run.planned(d))
 	}
 	g.undecided--
 	if g.undecided == 0 {
 		delete(p.groups, d.scannedRepository)
-		p.run.canary.finish(d.ID, g.tally)
+		p.run.canary.finish(d.repository, g.tally)
 	}
 	if g.undecided == 0 || len(g.candidates) == gitlabapi.MaxDeletionTags {
 		p.fill(g.candidates, send)
@@ -95,6 +107,8 @@ func (p *planner) plan(g *group, c candidate) {
 	switch {
 	case p.run.canary.allows(c):
 		g.candidates = append(g.candidates, c)
+	case len(p.held) >= maxHeld && c.blank && p.run.canary.shown > 0 && !p.run.canary.memoryLost():
+		g.candidates = append(g.candidates, c) // what has been seen by now has to do
 	case len(p.held) >= maxHeld:
 		p.run.canary.overflowed = true
 		p.drop(c, outageSuspected, errNothingHealthy)
@@ -122,6 +136,13 @@ func (p *planner) release(send emit[addressed[[]candidate]]) {
 // finish decides on what was held and hands over what is left. After a stop what was held is
 // undecided, and no outage is suspected: the rest of the tags was not looked at.
 func (p *planner) finish(ctx context.Context, send emit[addressed[[]candidate]]) error {
+	p.run.checkKnown(ctx)
+	for _, u := range p.unknown {
+		if ctx.Err() == nil && p.run.canary.memoryLost() {
+			u.verdict, u.doubt = outageSuspected, errMemoryLost
+		}
+		p.run.settle(u.candidate, u.verdict, u.doubt)
+	}
 	for _, g := range p.groups { // of repositories whose tags did not all come, after a stop
 		p.fill(g.candidates, send)
 	}

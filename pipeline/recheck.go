@@ -52,6 +52,9 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 				verdict, doubt = d.withTrouble(ctx, a.candidate, trouble)
 			}
 		}
+		if verdict.Action == policy.Delete && a.lacksCounterpart() && d.canary.memoryLost() {
+			verdict, doubt = outageSuspected, errMemoryLost
+		}
 		a.finding.digest = cmp.Or(a.finding.digest, results[i].digest)
 		if a.finding.bytes() < results[i].bytes() {
 			a.finding.size = results[i].size

@@ -56,6 +56,7 @@ type sharedListing struct {
 	cache   *flight.Cache[listed]
 	deleted names        // that the run has sent deletions for
 	slow    atomic.Int32 // how often listing it again took longer than its grounds would be fresh
+	weighed bool         // the canary has counted it
 }
 
 // names is a set of names that several deleters share.

@@ -98,6 +98,8 @@ type run struct {
 	progress *Progress
 	// tooMany is set when more tags would go than may. No deletion is sent before that is known.
 	tooMany atomic.Bool
+	// known and unknown are how many repositories the registry has listed, and knew nothing of.
+	known, unknown atomic.Int64
 	// protectionUnknown tells that the instance does not say which tags its rules protect.
 	protectionUnknown sync.Once
 	// digestsInUse are the hashes of the digests in the user's lists.

@@ -72,6 +72,18 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 	return runError(err)
 }
 
+// errKnowsNothing says what is wrong with a registry that answers, and to which all that GitLab lists is
+// unknown.
+var errKnowsNothing = errors.New("the registry knows none of the repositories that GitLab lists: its storage may not be there, or it is not the registry of this GitLab")
+
+// checkKnown tells when the registry has known no repository of the run: single ones may have had a
+// push that failed, and nothing else.
+func (r *run) checkKnown(ctx context.Context) {
+	if ctx.Err() == nil && r.known.Load() == 0 && r.unknown.Load() > 0 {
+		r.tell(report.Unreadable{Name: "the registry", Err: errKnowsNothing})
+	}
+}
+
 // listTags chooses where facts about a repository's tags come from, and lists them. Where the
 // repository is a counterpart, the listing is kept for its cache repository. It returns no
 // repository where no source can be chosen.
@@ -86,10 +98,14 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 	} else {
 		tags, err = choice.source.list(ctx, p.repository)
 	}
-	if errors.Is(err, registry.ErrRepositoryNotFound) {
+	switch {
+	case errors.Is(err, registry.ErrRepositoryNotFound):
 		// GitLab knows it since a push began of which nothing came. For the cache repository
 		// its counterpart stays unknown: the registry's storage may have lost it.
+		r.unknown.Add(1)
 		err = nil
+	case err == nil:
+		r.known.Add(1)
 	}
 	return &scannedRepository{
 		projectRepository: p, sourceChoice: choice, tags: tags, size: tags.size(), err: err,
