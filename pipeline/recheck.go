@@ -137,6 +137,9 @@ func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (
 		return notConfirmed, since, context.Cause(ctx)
 	}
 	facts, since, err := d.readFactsAgain(ctx, c, now)
+	if now.since.Before(since) && !now.since.IsZero() {
+		since = now.since
+	}
 	err = cmp.Or(now.err, err)
 	verdict := d.options.Rules.Decide(&facts).Verdict
 	has, _ := now.hasDetails.Get()

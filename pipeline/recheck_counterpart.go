@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +31,8 @@ var (
 // A counterpartCheck is what a fresh look at an orphan's counterpart repository has found. The
 // orphans of one repository share it.
 type counterpartCheck struct {
-	exists bool // the counterpart repository does
+	exists bool      // the counterpart repository does
+	since  time.Time // when it was looked for, zero where nothing that was read is older than the check
 	tags   listing
 	err    error
 }
@@ -45,7 +45,8 @@ func (a api) recheckCounterparts(ctx context.Context, candidates []candidate, sr
 	case cache == nil:
 		return counterpartCheck{}
 	case cache.counterpart == nil:
-		return counterpartCheck{err: a.confirmRepositoryMissing(ctx, cache)}
+		since, err := a.confirmRepositoryMissing(ctx, cache)
+		return counterpartCheck{since: since, err: err}
 	}
 	tags, err := a.relist(ctx, cache, src)
 	return counterpartCheck{exists: true, tags: tags, err: err}
@@ -114,44 +115,21 @@ func (a api) listsSomething(ctx context.Context, r *repository) error {
 	return err
 }
 
-// confirmRepositoryMissing lists the repositories of a project again. That list has to name
-// the cache repository itself and all that were there before, or a third has to agree.
-func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectRepository) error {
-	second, err := a.repositoryIDs(ctx, cache)
-	if err != nil {
-		return err
-	}
-	complete := !slices.ContainsFunc(cache.project.repositories, func(id int64) bool { return !slices.Contains(second, id) })
-	if complete {
-		return nil
-	}
-	third, err := a.repositoryIDs(ctx, cache)
-	if err == nil && !slices.Equal(second, third) {
-		err = errReadingsDiffer
-	}
-	return err
-}
-
-// repositoryIDs lists the repositories of a project now, sorted by id. It is an error when the
-// cache repository is not among them or its counterpart is.
-func (a api) repositoryIDs(ctx context.Context, cache *projectRepository) ([]int64, error) {
-	repositories, err := a.client.ProjectRepositories(ctx, cache.ProjectID)
-	if err != nil {
-		return nil, err
-	}
+// confirmRepositoryMissing looks for the counterpart repository in a fresh list of the project's
+// repositories, which the project's other cache repositories share. It returns since when it is known
+// that there is none.
+func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectRepository) (time.Time, error) {
+	now, err := cache.project.readRepositories(ctx, a.client)
 	counterpart, _ := strings.CutSuffix(cache.Name, a.suffix)
-	var ids []int64
-	for _, r := range repositories {
-		if r.Name == counterpart {
-			return nil, errAppeared
-		}
-		ids = append(ids, r.ID)
+	switch {
+	case err != nil:
+		return now.began, err
+	case now.value.names[counterpart]:
+		return now.began, errAppeared
+	case !now.value.ids[cache.ID]:
+		return now.began, errNotListed
 	}
-	if !slices.Contains(ids, cache.ID) {
-		return nil, errNotListed
-	}
-	slices.Sort(ids)
-	return ids, nil
+	return now.began, nil
 }
 
 // counterpartDetails returns what a check and, where it found no tag, GitLab's details of the

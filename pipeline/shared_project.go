@@ -1,7 +1,12 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -17,12 +22,15 @@ type sharedProject struct {
 	protection   gitlabapi.Protection
 	references   *flight.Cache[reading[gitlabapi.References]] // branches and Git tags
 	deployed     *flight.Cache[reading[map[string]bool]]      // what stands for what environments have deployed
+	relisted     *flight.Cache[reading[listedRepositories]]   // its repositories as they are now
+	slow         atomic.Int32                                 // how often that took longer than it would be fresh
 }
 
 func newSharedProject(p *project) *sharedProject {
 	return &sharedProject{
 		Project: p.Project, protection: p.protection,
 		references: flight.NewCache[reading[gitlabapi.References]](1), deployed: flight.NewCache[reading[map[string]bool]](1),
+		relisted: flight.NewCache[reading[listedRepositories]](1),
 	}
 }
 
@@ -69,6 +77,49 @@ func (p *sharedProject) readReferences(ctx context.Context, client *gitlabapi.Cl
 	return read(ctx, p.references, recheck, func(ctx context.Context) (gitlabapi.References, error) {
 		return client.References(ctx, p.Project)
 	})
+}
+
+// listedRepositories are the repositories of a project in a list.
+type listedRepositories struct {
+	ids   map[int64]bool
+	names map[string]bool
+}
+
+// errRepositoriesSlow says why a project's list shows of none of its repositories that it is missing.
+var errRepositoriesSlow = errors.New("listing the project's repositories takes longer than ten seconds, so that it does not show what is missing")
+
+// readRepositories lists the project's repositories again. That list has to have all that were there
+// before, or a second one has to agree.
+func (p *sharedProject) readRepositories(ctx context.Context, client *gitlabapi.Client) (reading[listedRepositories], error) {
+	return read(ctx, p.relisted, true, func(ctx context.Context) (listedRepositories, error) {
+		if p.slow.Load() > 1 {
+			return listedRepositories{}, errRepositoriesSlow
+		}
+		began := time.Now()
+		now, err := listRepositories(ctx, client, p.ID)
+		if time.Since(began) > maxAge {
+			p.slow.Add(1) // once may be a pause
+			return now, cmp.Or(err, errRepositoriesSlow)
+		}
+		complete := !slices.ContainsFunc(p.repositories, func(id int64) bool { return !now.ids[id] })
+		if err != nil || complete {
+			return now, err
+		}
+		again, err := listRepositories(ctx, client, p.ID)
+		if err == nil && !maps.Equal(now.ids, again.ids) {
+			err = errReadingsDiffer
+		}
+		return now, err
+	})
+}
+
+func listRepositories(ctx context.Context, client *gitlabapi.Client, project int64) (listedRepositories, error) {
+	repositories, err := client.ProjectRepositories(ctx, project)
+	l := listedRepositories{make(map[int64]bool, len(repositories)), make(map[string]bool, len(repositories))}
+	for _, r := range repositories {
+		l.ids[r.ID], l.names[r.Name] = true, true
+	}
+	return l, err
 }
 
 // readDeployed returns the names of tags that stand for what the project's environments have

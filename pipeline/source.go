@@ -125,7 +125,8 @@ func sizeOf(bytes int64) policy.Fact[int64] {
 type rechecked struct {
 	finding
 	counterpart policy.Fact[policy.Counterpart]
-	err         error // why a fact is unknown
+	since       time.Time // when the oldest of what it rests on was read, zero where that is not shared
+	err         error     // why a fact is unknown
 }
 
 var (

@@ -108,6 +108,7 @@ func (s apiLegacy) recheck(ctx context.Context, candidates []candidate) []rechec
 func (a api) recheckDetails(ctx context.Context, candidates []candidate, check counterpartCheck, results []rechecked) {
 	parallel(len(candidates), a.workers, func(i int) {
 		c, result := candidates[i], &results[i]
+		result.since = check.since
 		if result.err != nil || !result.finding.same(c.finding) {
 			result.counterpart = check.of(c.tag)
 			return

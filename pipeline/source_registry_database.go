@@ -90,7 +90,7 @@ func (s registryDatabase) recheck(ctx context.Context, candidates []candidate) [
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), s.workers, func(i int) {
 		c, result := candidates[i], &results[i]
-		result.finding = c.finding
+		result.finding, result.since = c.finding, check.since
 		if c.orphan != nil {
 			result.counterpart, result.err = s.recheckCounterpart(ctx, c, known[c.tag], check)
 		}

@@ -129,7 +129,7 @@ func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []r
 	results := make([]rechecked, len(candidates))
 	parallel(len(candidates), s.workers, func(i int) {
 		c, result := candidates[i], &results[i]
-		result.finding = c.finding
+		result.finding, result.since = c.finding, check.since
 		if c.orphan != nil {
 			result.counterpart, result.err = s.recheckCounterpart(ctx, c, check)
 		}
