@@ -37,6 +37,9 @@ type Client struct {
 type lacks struct {
 	git      atomic.Bool // a token that Git over HTTP takes
 	tagRules atomic.Bool // rules for protected tags over REST
+	// adminScope says that the token has been described, and that it has no scope by which an
+	// administrator's would be one in Admin Mode.
+	adminScope atomic.Bool
 }
 
 // New returns a client. It sends nothing yet.

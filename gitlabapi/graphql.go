@@ -39,7 +39,7 @@ type graphQL struct {
 }
 
 // optionalFields are those without which a query is still of use.
-var optionalFields = []string{countField, userField, topicsField, rulesField}
+var optionalFields = []string{countField, userField, topicsField, deletionField, rulesField}
 
 func newGraphQL() *graphQL {
 	return &graphQL{

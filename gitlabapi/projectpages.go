@@ -23,6 +23,8 @@ const (
 	userField = "currentUser"
 	// topicsField is what a project's topics are. Old versions do not know it.
 	topicsField = "topics"
+	// deletionField is whether a project is marked for deletion. Versions before 18.1 do not know it.
+	deletionField = "markedForDeletion"
 	// maxCursor is more than any cursor of GitLab has, in bytes.
 	maxCursor = 4096
 	// pagesWithoutCounts is how many pages are read without counts after one whose counts did
@@ -127,6 +129,7 @@ type projectNode struct {
 	FullPath string   `json:"fullPath"`
 	Archived bool     `json:"archived"`
 	Registry *bool    `json:"containerRegistryEnabled"`
+	Deleting bool     `json:"markedForDeletion"`
 	Count    *int     `json:"containerRepositoriesCount"`
 	Topics   []string `json:"topics"`
 }
@@ -141,6 +144,9 @@ func (c *Client) projectPage(ctx context.Context, membership, counts bool, at *p
 		}
 		if counts && c.graphQL.knows(countField) {
 			fields += " " + countField
+		}
+		if c.graphQL.knows(deletionField) {
+			fields += " " + deletionField
 		}
 		if c.topics && c.graphQL.knows(topicsField) {
 			fields += " " + topicsField
@@ -206,7 +212,7 @@ func (at *projectPosition) read(data *projectsData) (page projectPage, problem s
 // listing its repositories will tell.
 func (n *projectNode) project() (Project, bool) {
 	project := Project{
-		ID: parseGlobalID(projectIDs, n.ID), Path: n.FullPath, Archived: n.Archived,
+		ID: parseGlobalID(projectIDs, n.ID), Path: n.FullPath, Archived: n.Archived, Deleting: n.Deleting,
 		Registry: n.Registry == nil || *n.Registry, Repositories: -1, Topics: n.Topics,
 	}
 	if n.Count != nil && *n.Count >= 0 {

@@ -18,6 +18,9 @@ type Project struct {
 	ID       int64
 	Path     string // full, "group/subgroup/project"
 	Archived bool
+	// Deleting is true when the project, or a group above it, is marked for deletion: nothing can be
+	// changed in it any more. Old versions do not say it.
+	Deleting bool
 	// Registry is false when the project's container registry is switched off.
 	Registry bool
 	// Repositories is how many container repositories it has, -1 where that is not known.
@@ -34,6 +37,8 @@ func (c *Client) projectOf(p *gitlab.Project) Project {
 		registry = p.ContainerRegistryEnabled
 	}
 	project := Project{ID: p.ID, Path: p.PathWithNamespace, Archived: p.Archived, Registry: registry, Repositories: -1}
+	//lint:ignore SA1019 old versions say nothing else
+	project.Deleting = p.MarkedForDeletionOn != nil || p.MarkedForDeletionAt != nil
 	if c.topics {
 		project.Topics = p.Topics
 	}

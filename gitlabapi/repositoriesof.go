@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // maxProjects is how many projects are listed by one request. What it costs does not depend on
@@ -61,6 +64,9 @@ func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []Repos
 				result = RepositoriesResult{Err: err}
 			default:
 				result.Repositories, result.Err = c.ProjectRepositories(ctx, project.ID)
+				if errors.Is(result.Err, throttle.ErrNotFound) {
+					result.Err = c.explainNotFound(ctx, project, result.Err)
+				}
 			}
 			if result.Err == nil && !l.hasRules && len(result.Repositories) > 0 {
 				unprotected = append(unprotected, project)
@@ -70,6 +76,29 @@ func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []Repos
 		c.addProtections(ctx, asked, unprotected, results[len(results)-len(asked):])
 	}
 	return results
+}
+
+// A RegistryHiddenError says that the token may see a project and not its container registry.
+type RegistryHiddenError struct {
+	Project string // full path
+	Err     error
+}
+
+// Error implements error.
+func (e *RegistryHiddenError) Error() string {
+	return "the token may see the project, but not its container registry: its user needs the role Reporter there, at least: " + e.Err.Error()
+}
+
+// Unwrap returns what the instance answered.
+func (e *RegistryHiddenError) Unwrap() error { return e.Err }
+
+// explainNotFound says what it means that a project's repositories are not found: GitLab hides in the
+// same words what is not there and what the token may not see.
+func (c *Client) explainNotFound(ctx context.Context, project Project, err error) error {
+	if _, failed := c.Project(ctx, strconv.FormatInt(project.ID, 10)); failed != nil {
+		return err
+	}
+	return &RegistryHiddenError{project.Path, err}
 }
 
 // addProtections completes the results of the projects that were asked for, some of which have

@@ -10,10 +10,29 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
+const (
+	// granularScope is the scope that a fine-grained token has in place of all others.
+	granularScope = "granular"
+	// adminScope is the scope by which a token of an administrator's counts as one where Admin Mode
+	// is on.
+	adminScope = "admin_mode"
+)
+
+// LacksAdminMode reports whether the token is an administrator's and lacks the scope admin_mode. Where
+// Admin Mode is on it is like any other user's then, and sees neither all projects nor their rules. It
+// is asked after [Client.CheckToken]; what cannot be found out is no.
+func (c *Client) LacksAdminMode(ctx context.Context) bool {
+	if !c.lacks.adminScope.Load() {
+		return false
+	}
+	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	return err == nil && user.IsAdmin
+}
+
 // CheckToken asks the instance about the token, before any work is done with it. It
 // returns an error of class [throttle.ErrUnauthorized] for a token that the instance does not
 // know, and [throttle.ErrInsufficientScope] for one that lacks scope "api" where it is going
-// to delete, or any scope that can read where it is not. A token of a kind that the
+// to delete, or any scope that can read where it is not. A fine-grained token, one of a kind that the
 // instance cannot describe, or an instance too old to do so, passes: the requests to
 // come will tell.
 func (c *Client) CheckToken(ctx context.Context, toDelete bool) error {
@@ -27,6 +46,13 @@ func (c *Client) CheckToken(ctx context.Context, toDelete bool) error {
 		}
 		return fmt.Errorf("checking the token: %w", err)
 	}
+	if slices.Contains(token.Scopes, granularScope) {
+		// What such a token may do is not said here. The type of repositories is closed to it in
+		// GraphQL, where their lists come back null or empty.
+		c.graphQL.off[listingRepositories].Store(true)
+		return nil
+	}
+	c.lacks.adminScope.Store(len(token.Scopes) > 0 && !slices.Contains(token.Scopes, adminScope))
 	if len(token.Scopes) == 0 || slices.Contains(token.Scopes, "api") || !toDelete && slices.Contains(token.Scopes, "read_api") {
 		return nil
 	}

@@ -52,6 +52,9 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*projec
 	l := &projectLister{run: r, send: send, exclude: scope.Exclude, shard: scope.Shard, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true
+		if !scope.Membership && r.client.LacksAdminMode(ctx) {
+			r.tell(report.AdminModeLacking{})
+		}
 		return l.all(ctx, r.client.ProjectPages(ctx, scope.Membership), nil)
 	}
 	named, err := r.resolve(ctx, scope)
@@ -239,6 +242,8 @@ func (l *projectLister) skip(p gitlabapi.Project) report.Event {
 		return report.Skipped{Name: p.Path, Why: report.Excluded, Asked: l.named}
 	case p.Archived:
 		return report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named}
+	case p.Deleting:
+		return report.Skipped{Name: p.Path, Why: report.ProjectDeleting, Asked: l.named}
 	case !p.Registry:
 		return report.Skipped{Name: p.Path, Why: report.RegistryDisabled, Asked: l.named}
 	case p.Repositories == 0:

@@ -8,13 +8,17 @@ import (
 	"time"
 )
 
+// granular is the scope that fine-grained tokens have in place of all others. Those here may do what the
+// others can with scope api, but in GraphQL, where the type of repositories is closed to them.
+const granular = "granular"
+
 // authorize refuses a call that its token does not allow.
 func (s *Server) authorize(c *call) *answer {
 	scopes, known := s.options.tokens[c.token]
 	switch {
 	case !known:
 		return failure(http.StatusUnauthorized, "Unauthorized")
-	case slices.Contains(scopes, "api"), c.route.method == http.MethodGet && slices.Contains(scopes, "read_api"):
+	case slices.Contains(scopes, "api"), slices.Contains(scopes, granular), c.route.method == http.MethodGet && slices.Contains(scopes, "read_api"):
 		return nil
 	}
 	return &answer{status: http.StatusForbidden, body: problem{
@@ -32,6 +36,15 @@ func (s *Server) showToken(c *call) *answer {
 		"expires_at": s.options.clock().AddDate(0, 6, 0).UTC().Format(time.DateOnly),
 		"scopes":     s.options.tokens[c.token], "user_id": 2,
 	})
+}
+
+// showUser answers GET /user. That its user is an administrator, an administrator alone is told.
+func (s *Server) showUser(*call) *answer {
+	shown := map[string]any{"id": 2, "username": "registry-gc", "name": "registry-gc", "state": "active"}
+	if s.options.role == Administrator {
+		shown["is_admin"] = true
+	}
+	return ok(shown)
 }
 
 // rateLimiter is GitLab's own: so many requests in each minute of the clock.

@@ -153,6 +153,10 @@ func (c *call) shownProject(p *project) map[string]any {
 	if p.RegistryDisabled {
 		level = "disabled"
 	}
+	var deletion any // a date, or null
+	if p.MarkedForDeletion {
+		deletion = c.at.Format(time.DateOnly)
+	}
 	return map[string]any{
 		"id": p.ID, "name": path.Base(p.Path), "path": path.Base(p.Path), "path_with_namespace": p.Path,
 		"name_with_namespace": strings.ReplaceAll(p.Path, "/", " / "),
@@ -163,7 +167,8 @@ func (c *call) shownProject(p *project) map[string]any {
 			"full_path": p.group.Path, "parent_id": p.group.parentID(), "web_url": c.instance() + "/groups/" + p.group.Path,
 		},
 		"container_registry_image_prefix": c.registryHost() + "/" + p.Path,
-		"topics":                          append([]string{}, p.Topics...), "archived": p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
+		"marked_for_deletion_on":          deletion, "marked_for_deletion_at": deletion,
+		"topics": append([]string{}, p.Topics...), "archived": p.Archived, "container_registry_enabled": !p.RegistryDisabled, "container_registry_access_level": level,
 	}
 }
 
@@ -176,6 +181,8 @@ func (s *Server) listRepositories(c *call) *answer {
 	switch {
 	case p == nil:
 		return notFound("Project")
+	case p.RegistryHidden:
+		return failure(http.StatusNotFound, "Not Found")
 	case p.unreadable():
 		return forbidden()
 	}
@@ -199,8 +206,11 @@ func (s *Server) listGroupRepositories(c *call) *answer {
 	return c.showRepositories(all)
 }
 
-// unreadable says whether the project's registry answers 403.
-func (p *project) unreadable() bool { return p.RegistryDisabled || p.Forbidden }
+// unreadable says whether the project's registry answers 403 or, hidden, 404.
+func (p *project) unreadable() bool { return p.RegistryDisabled || p.Forbidden || p.RegistryHidden }
+
+// readOnly says whether nothing can be changed in the project.
+func (p *project) readOnly() bool { return p.Archived || p.MarkedForDeletion }
 
 func (c *call) showRepositories(all []*repository) *answer {
 	shown := []map[string]any{}

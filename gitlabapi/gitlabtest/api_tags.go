@@ -164,7 +164,7 @@ func (s *Server) deleteTag(c *call) *answer {
 	switch {
 	case refused != nil:
 		return refused
-	case r.project.Archived || r.project.NotMember || s.protects(r.project, c.params["name"]):
+	case r.project.readOnly() || r.project.NotMember || s.protects(r.project, c.params["name"]):
 		return forbidden()
 	}
 	switch there, err := s.removeTag(c, r, c.params["name"]); {

@@ -90,7 +90,7 @@ func (s *Server) authorizeGraphQL(c *call) *answer {
 	switch {
 	case s.options.noGraphQL:
 		return failure(http.StatusNotFound, "Not Found")
-	case !slices.Contains(scopes, "api") && !slices.Contains(scopes, "read_api"):
+	case !slices.Contains(scopes, "api") && !slices.Contains(scopes, granular) && !slices.Contains(scopes, "read_api"):
 		return graphqlFailure(http.StatusUnauthorized, "Invalid token")
 	default:
 		return nil

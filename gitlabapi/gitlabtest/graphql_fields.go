@@ -83,7 +83,7 @@ func (o *operation) node(i int, p *project) *projectNode {
 	return &projectNode{
 		o: o, project: p, index: i,
 		ID: graphql.ID(globalID("Project", p.ID)), FullPath: graphql.ID(p.Path),
-		Archived: &p.Archived, ContainerRegistryEnabled: new(!p.RegistryDisabled), Topics: &topics,
+		Archived: &p.Archived, MarkedForDeletion: &p.MarkedForDeletion, ContainerRegistryEnabled: new(!p.RegistryDisabled), Topics: &topics,
 	}
 }
 
@@ -97,6 +97,7 @@ type projectNode struct {
 	ID                       graphql.ID
 	FullPath                 graphql.ID
 	Archived                 *bool
+	MarkedForDeletion        *bool
 	ContainerRegistryEnabled *bool
 	Topics                   *[]string
 }
@@ -118,7 +119,11 @@ func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*re
 		return nil, nil
 	}
 	id := func(r *repository) int64 { return r.id }
-	return connect(n.o, slices.Clone(n.project.repositories), false, id, args, func(_ int, r *repository) *repositoryNode {
+	repositories := slices.Clone(n.project.repositories)
+	if slices.Contains(n.o.call.server.options.tokens[n.o.call.token], granular) {
+		repositories = nil // the type is closed to such tokens
+	}
+	return connect(n.o, repositories, false, id, args, func(_ int, r *repository) *repositoryNode {
 		node := &repositoryNode{
 			ID: repositoryID(globalID("ContainerRepository", r.id)), Name: r.name, Path: r.path,
 			Location: n.o.call.registryHost() + "/" + r.path,
@@ -283,7 +288,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	switch {
 	case len(asked) > maxTagNames:
 		return nil, o.violate("Number of tags is greater than %d", maxTagNames)
-	case r == nil || r.project.unreadable() || r.project.Archived || r.project.NotMember ||
+	case r == nil || r.project.unreadable() || r.project.readOnly() || r.project.NotMember ||
 		!slices.Contains(s.options.tokens[o.call.token], "api"), s.hasRuleAbove(r.project):
 		return nil, errNotAvailable
 	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(r.project, name) }):

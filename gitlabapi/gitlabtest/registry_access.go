@@ -141,7 +141,7 @@ func (s *Server) authenticate(c *call) *answer {
 // in a public project without membership nothing is granted.
 func (s *Server) grant(c *call) *answer {
 	user, known := s.options.tokens[c.token]
-	reads := slices.Contains(user, "api") || slices.Contains(user, "read_registry")
+	reads := slices.Contains(user, "api") || slices.Contains(user, granular) || slices.Contains(user, "read_registry")
 	switch {
 	case c.query.Get("service") != tokenService:
 		return &answer{status: http.StatusNotFound, body: noBody{}}
@@ -156,8 +156,8 @@ func (s *Server) grant(c *call) *answer {
 		}
 		p := s.state.projectOf(parts[1])
 		for action := range strings.SplitSeq(parts[2], ",") {
-			writes := slices.Contains(user, "api") && (action == "push" || action == "delete")
-			if p != nil && !p.unreadable() && !p.NotMember && reads && (action == "pull" || writes && !p.Archived) {
+			writes := (slices.Contains(user, "api") || slices.Contains(user, granular)) && (action == "push" || action == "delete")
+			if p != nil && !p.unreadable() && !p.NotMember && reads && (action == "pull" || writes && !p.readOnly()) {
 				given.actions[parts[1]] = append(given.actions[parts[1]], action)
 			}
 		}

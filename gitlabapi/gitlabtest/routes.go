@@ -40,6 +40,7 @@ const (
 // routes are all endpoints of the API.
 var routes = []*route{
 	endpoint("GET", "/personal_access_tokens/self", nil, (*Server).showToken),
+	endpoint("GET", "/user", nil, (*Server).showUser),
 	endpoint("GET", "/projects", projectsParameters, (*Server).listProjects),
 	endpoint("GET", "/projects/:id", nil, (*Server).showProject),
 	endpoint("GET", "/groups/:id", parameters{"with_projects": isFlag}, (*Server).showGroup),

@@ -53,14 +53,19 @@ type Project struct {
 	Path string // full
 	// Archived: everything can be read and nothing deleted.
 	Archived bool
+	// MarkedForDeletion: GitLab is going to delete the project; it is read-only until then.
+	MarkedForDeletion bool
 	// RegistryDisabled: the project says so, and its registry answers 403.
 	RegistryDisabled bool
 	// NotMember: the project is public, and its user no member: it is left out
 	// of lists that ask for membership, and deletions answer 403.
 	NotMember bool
 	// Forbidden: it is listed like any other, but its registry answers 403.
-	Forbidden    bool
-	Repositories []*Repository
+	Forbidden bool
+	// RegistryHidden: it is listed like any other, and GitLab says of its registry that there is
+	// none, as the token's user may not see it.
+	RegistryHidden bool
+	Repositories   []*Repository
 	// Branches and GitTags are names in its Git repository.
 	Branches, GitTags []string
 	Environments      []Environment

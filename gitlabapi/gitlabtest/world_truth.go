@@ -206,7 +206,7 @@ func (st *state) contextOf(r *repository) tagContext {
 	p := r.project
 	around := tagContext{
 		regime:  st.regime,
-		reached: !p.Archived && !p.unreadable() && !p.NotMember && !beingDeleted(r.status),
+		reached: !p.readOnly() && !p.unreadable() && !p.NotMember && !beingDeleted(r.status),
 		cache:   strings.HasSuffix(r.name, cacheSuffix), protects: p.protects,
 	}
 	if other := p.repository(strings.TrimSuffix(r.name, cacheSuffix)); around.cache && other != nil {

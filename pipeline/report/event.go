@@ -63,6 +63,7 @@ type SkipReason string
 const (
 	Excluded           SkipReason = "excluded"            // the settings exclude it
 	ProjectArchived    SkipReason = "project-archived"    // nothing can be deleted there
+	ProjectDeleting    SkipReason = "project-deleting"    // it is marked for deletion, and read-only
 	RegistryDisabled   SkipReason = "registry-disabled"   // the project has no registry
 	RepositoryDeleting SkipReason = "repository-deleting" // GitLab is deleting it whole
 )
@@ -90,6 +91,10 @@ type ProtectionUnknown struct{ Err error }
 // TooManyDeletions says that more tags would go than may, so that none does: those that would have
 // gone are marked, as in a dry run.
 type TooManyDeletions struct{ Limit int }
+
+// AdminModeLacking says that the token is an administrator's and lacks the scope admin_mode, so that
+// it does not see all projects where Admin Mode is on.
+type AdminModeLacking struct{}
 
 // A Decision says what became of one tag. Every tag of a run has exactly one.
 type Decision struct {
@@ -131,6 +136,7 @@ func (RepositoryScanned) event() {}
 func (Skipped) event()           {}
 func (Unreadable) event()        {}
 func (NamingDiffers) event()     {}
+func (AdminModeLacking) event()  {}
 func (ProtectionUnknown) event() {}
 func (TooManyDeletions) event()  {}
 func (Decision) event()          {}

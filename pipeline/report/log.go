@@ -43,6 +43,8 @@ func (l *Log) Handle(e Event) error {
 		l.Error("more tags would be deleted than MAX_DELETIONS allows: none is, and the run goes on as a dry run", "max_deletions", e.Limit)
 	case ProtectionUnknown:
 		l.Info("GitLab's own rules for protected tags are not known", "why", e.Err)
+	case AdminModeLacking:
+		l.Info("the token is an administrator's without scope admin_mode: where Admin Mode is on it sees only projects that its user is a member of, and public ones")
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:

@@ -112,6 +112,7 @@ func skipWords(why SkipReason) string {
 		Excluded:           "excluded projects and repositories",
 		ProjectArchived:    "archived projects",
 		RegistryDisabled:   "projects without a container registry",
+		ProjectDeleting:    "projects marked for deletion",
 		RepositoryDeleting: "repositories that GitLab is deleting",
 	}
 	return cmp.Or(words[why], string(why))
