@@ -26,6 +26,10 @@ type listing[T comparable] struct {
 	after func(T) gitlab.RequestOptionFunc
 }
 
+// maxPages bounds a listing: five million entries in pages of a hundred. One that is longer goes on for
+// ever.
+const maxPages = 50_000
+
 // A page is a part of a listing.
 type page[T any] struct {
 	items []T
@@ -48,6 +52,10 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 			keys := make([]string, len(items))
 			for i, item := range items {
 				keys[i] = l.key(item)
+			}
+			if number > maxPages {
+				yield(page[T]{}, l.problem("the listing has more than %d pages", maxPages))
+				return
 			}
 			if !seen.Add(keys) {
 				yield(page[T]{}, l.problem("page %d of the listing repeats an earlier one", number))

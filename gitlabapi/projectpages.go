@@ -67,6 +67,10 @@ func (c *Client) ProjectPages(ctx context.Context, membership bool) iter.Seq2[[]
 			if page.next == "" {
 				return
 			}
+			if len(at.cursors) == maxPages {
+				yield(nil, fmt.Errorf("listing projects: %w", &throttle.ListingError{Problem: fmt.Sprintf("the listing has more than %d pages", maxPages)}))
+				return
+			}
 			at.last, at.cursor, at.cursors[page.next] = page.last, page.next, true
 			without = max(without-1, 0)
 		}

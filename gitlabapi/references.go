@@ -63,7 +63,9 @@ func (r References) Named(tag string) bool {
 // and over REST, in pages, where Git over HTTP is refused. A listing without any is an error of
 // class [ErrNoReferences]; no error says that a reference is missing.
 func (c *Client) References(ctx context.Context, project Project) (References, error) {
-	names, err := c.advertised(ctx, project)
+	names, err := throttle.GetLarge(ctx, c.throttle, maxReferences, func(maxBody int64) ([]string, error) {
+		return c.advertised(ctx, project, maxBody)
+	})
 	if isRefused(err) {
 		names, err = c.referencesOverREST(ctx, project)
 	}
@@ -90,7 +92,7 @@ func isRefused(err error) bool {
 //
 // GitLab bans an address for an hour that shows it passwords which it does not take, so a token
 // that is refused once is not shown again.
-func (c *Client) advertised(ctx context.Context, project Project) ([]string, error) {
+func (c *Client) advertised(ctx context.Context, project Project, maxBody int64) ([]string, error) {
 	if c.lacks.git.Load() || !isPath(project.Path) {
 		return nil, errNoGit
 	}
@@ -101,7 +103,7 @@ func (c *Client) advertised(ctx context.Context, project Project) ([]string, err
 		return nil, fmt.Errorf("%w: %w", errNoGit, err)
 	}
 	req.SetBasicAuth("oauth2", c.throttle.Token().Reveal())
-	resp, err := c.throttle.Do(req, throttle.Request{Priority: c.priority, MaxBody: maxReferences, Accepts: throttle.AnyApplication})
+	resp, err := c.throttle.Do(req, throttle.Request{Priority: c.priority, MaxBody: maxBody, Accepts: throttle.AnyApplication})
 	if err != nil {
 		return nil, err
 	}

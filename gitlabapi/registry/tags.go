@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,22 +39,34 @@ type TagRow struct {
 // when the registry itself says that there is no such repository, and says so at once: one that
 // vanishes half-way is a [throttle.ListingError].
 func (r *Registry) Tags(ctx context.Context, path string) ([]string, error) {
-	list := listing[string]{
-		registry: r, repository: path, path: "/v2/" + path + "/tags/list",
-		maxBody: 64 << 20, // a million names, where there are no pages
-		decode:  func(body []byte) ([]string, error) { return decodeTagList(path, body) },
-		name:    func(tag string) string { return tag },
-	}
-	var tags []string
-	for page, err := range list.pages(ctx) {
-		if err != nil {
-			return nil, err
+	return throttle.GetLarge(ctx, r.client, maxList, func(maxBody int64) ([]string, error) {
+		list := listing[string]{
+			registry: r, repository: path, path: "/v2/" + path + "/tags/list", maxBody: maxBody,
+			decode: func(body []byte) ([]string, error) { return decodeTagList(path, body) },
+			name:   func(tag string) string { return tag },
 		}
-		tags = append(tags, page...)
-	}
-	slices.Sort(tags)
-	return slices.Compact(tags), nil
+		var tags []string
+		for page, err := range list.pages(ctx) {
+			switch {
+			case err != nil:
+				return nil, err
+			case tags == nil:
+				tags = page
+			default:
+				tags = append(tags, page...)
+			}
+		}
+		slices.Sort(tags)
+		return slices.Compact(tags), nil
+	})
 }
+
+// Bounds of a listing. A list that is longer is none that a registry has, or none that anybody can walk.
+const (
+	maxList  = 64 << 20  // bytes of one that comes at once
+	maxTags  = 2_000_000 // in all pages
+	maxPages = 20_000
+)
 
 // TagRows lists the tags of a repository on a registry with the metadata database, page by page
 // as they come and in the order of the database's collation, which need not be that of bytes;
@@ -99,9 +112,11 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 			method: http.MethodGet, repository: l.repository, path: l.path, options: throttle.Request{MaxBody: l.maxBody},
 			query: pageAfter(l.after),
 		}
+		tags := 0
 		for seen := (throttle.SeenPages{}); ; {
 			items, next, err := l.page(ctx, q)
 			first := len(seen) == 0
+			tags += len(items)
 			names := make([]string, len(items))
 			for i, item := range items {
 				names[i] = l.name(item)
@@ -110,6 +125,8 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 			case err != nil && !first && errors.Is(err, ErrRepositoryNotFound):
 				// A repository with tags is not one that has none.
 				err = q.failed(&throttle.ListingError{Problem: "the repository vanished while its tags were listed"})
+			case err == nil && (tags > maxTags || len(seen) == maxPages):
+				err = q.failed(&throttle.ListingError{Problem: fmt.Sprintf("the listing has more than %d tags, or %d pages", maxTags, maxPages)})
 			case err == nil && (len(items) == 0 && next != "" || !seen.Add(names)):
 				err = q.failed(&throttle.ListingError{Problem: "a page of the listing brings nothing new"})
 			}
@@ -162,17 +179,36 @@ func (l listing[T]) page(ctx context.Context, q request) (items []T, next string
 // that they are not there at all is something else.
 func decodeTagList(path string, body []byte) ([]string, error) {
 	var answer struct {
-		Name string          `json:"name"`
-		Tags json.RawMessage `json:"tags"`
+		Name string   `json:"name"`
+		Tags tagNames `json:"tags"`
 	}
-	var tags []string
 	switch {
-	case json.Unmarshal(body, &answer) != nil || json.Unmarshal(answer.Tags, &tags) != nil:
+	case json.Unmarshal(body, &answer) != nil || !answer.Tags.present:
 		return nil, errors.New("the answer is no list of tags")
 	case answer.Name != path:
 		return nil, errors.New("the answer is the list of another repository")
 	}
-	return tags, nil
+	return answer.Tags.names, nil
+}
+
+// tagNames are the names in a list, and whether there was one.
+type tagNames struct {
+	names   []string
+	present bool
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. It makes no second copy of what may be long.
+func (t *tagNames) UnmarshalJSON(text []byte) error {
+	n := bytes.Count(text, []byte(`,`)) + 1
+	if n > maxTags {
+		return errors.New("there are too many")
+	}
+	t.present = true
+	if string(text) == "null" {
+		return nil
+	}
+	t.names = make([]string, 0, n)
+	return json.Unmarshal(text, &t.names)
 }
 
 // decodeTagRows reads a page of /gitlab/v1/repositories/<path>/tags/list/. Rows share what

@@ -51,7 +51,7 @@ func buffer(resp *http.Response, limit int64) error {
 	data := body.Bytes()
 	if int64(len(data)) > limit {
 		if !isError {
-			return &FormatError{fmt.Sprintf("the answer is larger than %d MiB", limit>>20)}
+			return &SizeError{limit}
 		}
 		data = data[:limit]
 	}

@@ -64,6 +64,7 @@ type Client struct {
 	base    *url.URL
 	limiter *limiter
 	clock   clock
+	large   chan struct{}   // has a place for the one who gets a large answer
 	sent    [2]atomic.Int64 // requests, by Server
 	retries atomic.Int64
 }
@@ -91,7 +92,7 @@ func New(config Config) (*Client, error) {
 		config.Transport = network
 	}
 	limiter := newLimiter(config.RateLimit, config.RateBurst, config.Concurrency)
-	return &Client{config: config, base: base, limiter: limiter}, nil
+	return &Client{config: config, base: base, limiter: limiter, large: make(chan struct{}, 1)}, nil
 }
 
 // ParseURL checks the address of an instance.
