@@ -25,6 +25,7 @@ func TestAdviceOnTheRegistry(t *testing.T) {
 		"REGISTRY_URL is to be http://" + host:          {Address: host, Err: at(tls.RecordHeaderError{Msg: "x"})},
 		"GITLAB_URL is to be that address":              {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
 		"if https://gitlab.internal is the same":        {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
+		"GITLAB_URL, or the registry's own setting":     {Address: host, Err: at(&registry.RealmError{Realm: "http://gitlab.example/jwt/auth", Own: "https://gitlab.example/jwt/auth"})},
 		"REGISTRY_URL is to name a registry of this":    {Address: host, Err: at(&registry.RealmError{Realm: "https://auth.docker.io/token", Own: "x"})},
 		"needs scope read_registry":                     {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden, registry.ErrMayNotPull)},
 		"firewall before GitLab has to let /jwt/auth":   {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden)},

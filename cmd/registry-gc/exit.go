@@ -133,6 +133,8 @@ func registryAdvice(failure *pipeline.NoRegistryError) string {
 		mend = "REGISTRY_URL is to name the registry's address, such as https://registry.example.com"
 	case errors.Is(failure, registry.ErrMayNotPull):
 		mend = "GITLAB_TOKEN may not pull: beside read_api it needs scope read_registry, or scope api alone; a fine-grained token needs Container Repository: Read"
+	case otherRealm && realm.OnlySchemeDiffers():
+		mend = "GitLab is asked by another scheme than the registry knows it by: GITLAB_URL, or the registry's own setting of its token realm, is to be mended"
 	case otherRealm && realm.Instance() != "":
 		mend = "the token is shown to GITLAB_URL alone: if " + realm.Instance() + " is the same GitLab, GITLAB_URL is to be that address; or REGISTRY_URL is to name a registry of this GitLab's"
 	case otherRealm:

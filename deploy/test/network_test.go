@@ -57,7 +57,6 @@ func TestVerify(t *testing.T) {
 		"":                                 "registry",
 		`config: {VERIFY: ""}`:             "registry",
 		"networkPolicy: {ports: [5050]}":   "registry", // on whose host, nobody said
-		"config: {VERIFY: auto}":           "auto",
 		"config: {VERIFY: api}":            "api",
 		"networkPolicy: {enabled: false}":  "",
 		`config: {REGISTRY_URL: "r:5050"}`: "",

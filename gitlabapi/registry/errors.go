@@ -58,6 +58,13 @@ func (e *RealmError) Instance() string {
 	return ""
 }
 
+// OnlySchemeDiffers reports whether the realm is the instance's own but for https or http.
+func (e *RealmError) OnlySchemeDiffers() bool {
+	_, realm, _ := strings.Cut(e.Realm, "://")
+	_, own, _ := strings.Cut(e.Own, "://")
+	return realm == own
+}
+
 // An AddressError says that what should be the address of a registry is none.
 type AddressError struct {
 	Address string
