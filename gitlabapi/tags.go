@@ -123,8 +123,8 @@ func tagPath(repository Repository, tag string) string {
 func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Regime, error) {
 	_, resp, err := c.onePage(ctx, repository, gitlab.ListOptions{Pagination: "keyset", PerPage: 1})
 	status, answered := errors.AsType[*throttle.StatusError](err)
-	// A proxy that forbids something says so in HTML; GitLab has its message.
-	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" {
+	// What forbids something may be a proxy; GitLab has its message.
+	if answered && status.Status == http.StatusMethodNotAllowed && status.Message != "" && !errors.Is(err, throttle.ErrPage) {
 		return registry.Legacy, nil
 	}
 	if err == nil {

@@ -83,9 +83,11 @@ func (m MediaTypes) allow(mediaType string) bool {
 }
 
 // IsHTML reports whether an answer is a page: neither GitLab's API nor a registry sends any.
-func IsHTML(resp *http.Response) bool {
+func IsHTML(resp *http.Response) bool { return isHTML(mediaTypeOf(resp)) }
+
+func mediaTypeOf(resp *http.Response) string {
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return isHTML(mediaType)
+	return mediaType
 }
 
 func isHTML(mediaType string) bool {
@@ -104,7 +106,7 @@ func (c *Client) check(req *http.Request, r Request, resp *http.Response) error 
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return nil
 	}
-	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	mediaType := mediaTypeOf(resp)
 	if !r.Accepts.allow(mediaType) && (req.Method != http.MethodDelete || isHTML(mediaType)) {
 		instead, what := "JSON", "a GitLab"
 		if r.Server == Registry {

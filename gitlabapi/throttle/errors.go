@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,7 +31,20 @@ var (
 	ErrForbidden = errors.New("not allowed")
 	// ErrNotFound: there is no such thing, or the token's user may not see it.
 	ErrNotFound = errors.New("not found")
+	// ErrReadOnly: the instance takes no writes from anybody just now, as in maintenance mode.
+	// It is not ErrForbidden, which would send people to look at roles.
+	ErrReadOnly = errors.New("the instance is read-only")
+	// ErrPage: what answered is no GitLab and no registry, but a proxy or firewall before it,
+	// with a page for people. Such an answer says nothing of what was asked for: it is neither
+	// ErrForbidden nor ErrNotFound.
+	ErrPage = errors.New("a proxy or firewall answered")
 )
+
+// readOnlyWords are what GitLab says of a write while it takes none: it has no code for that.
+var readOnlyWords = regexp.MustCompile(`(?i)\bmaintenance mode\b|\bread-only instance\b`)
+
+// SaysReadOnly reports whether these words of GitLab's are of class [ErrReadOnly].
+func SaysReadOnly(words string) bool { return readOnlyWords.MatchString(words) }
 
 // ErrNotSent says that a request was given up before it was sent for the first time.
 var ErrNotSent = errors.New("the request was not sent")
@@ -53,18 +68,18 @@ func (e *StatusError) Error() string {
 func (e *StatusError) Is(class error) bool { return slices.Contains(e.Classes, class) }
 
 // StatusError reads the server's own words out of an answer that is no success: those of
-// GitLab's API, of GraphQL, or of a registry. Those of status 403 and 404 have their classes.
+// GitLab's API, of GraphQL, or of a registry. Those of status 403 and 404 have their classes, and
+// those that are no words of theirs.
 func (c *Client) StatusError(resp *http.Response) *StatusError {
 	e := &StatusError{
 		Method: resp.Request.Method,
 		Path:   c.scrub(resp.Request, resp.Request.URL.EscapedPath()), // a redirect may have chosen it
 		Status: resp.StatusCode,
 	}
-	switch e.Status {
-	case http.StatusForbidden:
-		e.Classes = append(e.Classes, ErrForbidden)
-	case http.StatusNotFound:
-		e.Classes = append(e.Classes, ErrNotFound)
+	if isHTML(mediaTypeOf(resp)) {
+		e.Classes = append(e.Classes, ErrPage)
+		e.Message = c.scrub(resp.Request, pageMessage(Body(resp)))
+		return e
 	}
 	var answer struct {
 		Message     any    `json:"message"`
@@ -88,7 +103,27 @@ func (c *Client) StatusError(resp *http.Response) *StatusError {
 		e.Message = strings.TrimSuffix(registry.Errors[0].Code+": "+registry.Errors[0].Message, ": ")
 	}
 	e.Message = c.scrub(resp.Request, e.Message)
+	switch writes := e.Method != http.MethodGet && e.Method != http.MethodHead; {
+	case writes && SaysReadOnly(e.Message) && (e.Status == http.StatusForbidden || e.Status == http.StatusServiceUnavailable):
+		e.Classes = append(e.Classes, ErrReadOnly)
+	case e.Status == http.StatusForbidden:
+		e.Classes = append(e.Classes, ErrForbidden)
+	case e.Status == http.StatusNotFound:
+		e.Classes = append(e.Classes, ErrNotFound)
+	}
 	return e
+}
+
+// pageTitle is what a page calls itself.
+var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>\s*([^<]{1,200}?)\s*</title>`)
+
+// pageMessage says of a page that it is one, and what it calls itself.
+func pageMessage(page []byte) string {
+	message := "a proxy or firewall answered, with a page"
+	if title := pageTitle.FindSubmatch(page); title != nil {
+		message += ": " + html.UnescapeString(string(title[1]))
+	}
+	return message
 }
 
 // firstText returns the first value that says something. GitLab's message is a string, or an
