@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
 	"golang.org/x/time/rate"
@@ -30,6 +31,7 @@ type Client struct {
 	lacks    *lacks
 	priority throttle.Priority
 	topics   bool
+	tries    *int // see [Client.WithTries]
 }
 
 // lacks is what a client has found out that its instance does not have, or not for its token.
@@ -67,11 +69,29 @@ func (c *Client) Throttle() *throttle.Client { return c.throttle }
 // Stats returns what has been sent through the client's [throttle.Client] so far.
 func (c *Client) Stats() throttle.Stats { return c.throttle.Stats() }
 
+// Held reports whether an error is that of a project, group or repository that wants to be left alone
+// for a while. HeldFor returns how long that is.
+func Held(err error) bool {
+	_, held := errors.AsType[*throttle.HeldError](err)
+	return held
+}
+
+// HeldFor returns how long it is until what was [Held] may be asked for again.
+func (c *Client) HeldFor() time.Duration { return c.throttle.HeldFor() }
+
 // Recheck returns the same client for reading again, right before a deletion, what it rests on:
 // its requests are sent before others that wait.
 func (c *Client) Recheck() *Client {
 	view := *c
 	view.priority = throttle.Recheck
+	return &view
+}
+
+// WithTries returns the same client for deletions of what may still be sent so many times, which is
+// counted down.
+func (c *Client) WithTries(left *int) *Client {
+	view := *c
+	view.tries = left
 	return &view
 }
 
@@ -93,8 +113,8 @@ func (c *Client) reading(ctx context.Context) gitlab.RequestOptionFunc {
 
 // deleting is the option of a deletion, which is not sent once before has ended. Nothing stands
 // in its way in the queue: what it rests on grows old.
-func deleting(ctx, before context.Context) gitlab.RequestOptionFunc {
-	return gitlab.WithContext(throttle.With(ctx, throttle.Request{Priority: throttle.Deletion, Before: before}))
+func (c *Client) deleting(ctx, before context.Context) gitlab.RequestOptionFunc {
+	return gitlab.WithContext(throttle.With(ctx, throttle.Request{Priority: throttle.Deletion, Before: before, Tries: c.tries}))
 }
 
 // ErrTagNotFound: GitLab itself, not a proxy before it, says that it has no such tag in a

@@ -33,7 +33,7 @@ func (c *Client) DeleteTag(ctx, before context.Context, repository Repository, t
 		return fmt.Errorf("deleting %s:%q: %w", repository.Path, tag, err)
 	}
 	resp, err := c.gitlab.ContainerRegistry.DeleteRegistryRepositoryTag(
-		repository.ProjectID, repository.ID, tag, deleting(ctx, before))
+		repository.ProjectID, repository.ID, tag, c.deleting(ctx, before))
 	if err == nil {
 		return nil
 	}
@@ -82,7 +82,7 @@ func (c *Client) DeleteTags(ctx, before context.Context, deletions []Deletion) (
 	type deletedTags struct {
 		DeletedTagNames []string `json:"deletedTagNames"`
 	}
-	data, err := queryGraphQL[map[string]*deletedTags](c, deleting(ctx, before), deletingTags, m.text, m.variables)
+	data, err := queryGraphQL[map[string]*deletedTags](c, c.deleting(ctx, before), deletingTags, m.text, m.variables)
 	if m.deletions == 1 && errors.Is(err, errTooComplex) {
 		c.graphQL.off[deletingTags].Store(true) // it takes none at all
 	} else {

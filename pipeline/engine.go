@@ -166,21 +166,31 @@ func startAddressed[T any](e *engine, workers int, in <-chan addressed[T], work 
 	})
 }
 
-// first returns the input of a first stage: a single item.
-func first[T any](item T) <-chan T {
-	in := make(chan T, 1)
-	in <- item
-	close(in)
-	return in
-}
-
 // closeWhenDone closes a channel to which all stages send when all of them have ended. It is
-// called after the last of them was started.
-func closeWhenDone[T any](e *engine, out chan T) {
+// called after the last of them was started. What is to be done then comes first, one after the other;
+// it may start further stages.
+func closeWhenDone[T any](e *engine, out chan T, then ...func(context.Context)) {
 	go func() {
 		_ = e.group.Wait() // stages return no errors: failed has stopped the run already
+		for _, do := range then {
+			do(e.soft)
+			_ = e.group.Wait()
+		}
 		close(out)
 	}()
+}
+
+// first returns the input of a first stage: a single item.
+func first[T any](item T) <-chan T { return each([]T{item}) }
+
+// each returns the input of a first stage.
+func each[T any](items []T) <-chan T {
+	in := make(chan T, len(items))
+	for _, item := range items {
+		in <- item
+	}
+	close(in)
+	return in
 }
 
 // parallel calls a function with the index of each of n items, at most limit at a time, and

@@ -96,7 +96,7 @@ type listed struct {
 func (s *sharedListing) get(ctx context.Context, src source) (listing, error) {
 	l, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listed, error) {
 		tags, err := src.list(ctx, s.repository)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || gitlabapi.Held(err) { // it costs nothing to ask again
 			return listed{tags, err}, err
 		}
 		return listed{tags, err}, nil

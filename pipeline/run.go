@@ -71,15 +71,21 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 		deleters[i] = deleter{run: r, size: maxRequestTags}
 	}
 
+	decide := func(repositories <-chan *projectRepository) {
+		tags := start(e, r.tagStage(workers), repositories)
+		decisions := start(e, r.classifyStage(workers), tags)
+		requests := start(e, r.planStage(len(deleters)), decisions)
+		startAddressed(e, len(deleters), requests, func(ctx context.Context, i int, request []candidate) error {
+			return deleters[i].delete(ctx, request)
+		})
+	}
 	projects := start(e, r.projectStage(), first(options.Scope))
-	repositories := start(e, r.repositoryStage(workers), projects)
-	tags := start(e, r.tagStage(workers), repositories)
-	decisions := start(e, r.classifyStage(workers), tags)
-	requests := start(e, r.planStage(len(deleters)), decisions)
-	startAddressed(e, len(deleters), requests, func(ctx context.Context, i int, request []candidate) error {
-		return deleters[i].delete(ctx, request)
+	decide(start(e, r.repositoryStage(workers), projects))
+	closeWhenDone(e, events, func(ctx context.Context) {
+		if aside := r.aside.take(ctx, client.HeldFor()); len(aside) > 0 {
+			decide(each(aside))
+		}
 	})
-	closeWhenDone(e, events)
 
 	for event := range events {
 		e.failed(handler.Handle(event))
@@ -106,6 +112,8 @@ type run struct {
 	digestsInUse map[uint64]bool
 	// rechecking is held by the deleter that reads the grounds of its candidates again.
 	rechecking *semaphore.Weighted
+	// aside are repositories that are asked for again when all others are done.
+	aside aside
 }
 
 func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- report.Event) *run {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/flight"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -49,6 +51,10 @@ func (r *run) tagStage(workers int) stage[*projectRepository, tag] {
 func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag]) error {
 	r.progress.repositories.begin(1)
 	s, err := r.listTags(ctx, p)
+	if gitlabapi.Held(err) && ctx.Err() == nil && r.aside.put(p) {
+		r.progress.repositories.inFlight.Add(-1)
+		return nil
+	}
 	r.progress.repositories.finish(1)
 	if s != nil {
 		r.progress.tags.found.Add(int64(len(s.tags)))
@@ -111,4 +117,39 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 		projectRepository: p, sourceChoice: choice, tags: tags, size: tags.size(), err: err,
 		ranked: flight.NewCache[ranking](1), rankedAgain: flight.NewCache[reading[ranking]](1),
 	}, err
+}
+
+// aside are the repositories whose project wants to be left alone for a while. To wait for them
+// would hold the others up, so they are asked for once more when those are done.
+type aside struct {
+	mu           sync.Mutex
+	repositories []*projectRepository
+	closed       bool // their turn has come: none is put aside again
+}
+
+// put puts a repository aside, unless it was before.
+func (a *aside) put(p *projectRepository) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.repositories = append(a.repositories, p)
+	}
+	return !a.closed
+}
+
+// take returns the repositories after a wait, none after a stop.
+func (a *aside) take(ctx context.Context, wait time.Duration) []*projectRepository {
+	a.mu.Lock()
+	repositories := a.repositories
+	a.repositories, a.closed = nil, true
+	a.mu.Unlock()
+	if len(repositories) == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(wait):
+		return repositories
+	case <-ctx.Done():
+		return nil
+	}
 }

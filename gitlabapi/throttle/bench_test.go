@@ -12,7 +12,7 @@ func BenchmarkLimiterWithoutLimit(b *testing.B) {
 	l := newLimiter(0, 1, math.MaxInt)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.wait(b.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(b.Context(), everything, reads, Ordinary); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -24,7 +24,7 @@ func BenchmarkLimiterShared(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := l.wait(b.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(b.Context(), everything, reads, Ordinary); err != nil {
 				b.Error(err)
 			}
 		}
@@ -38,10 +38,10 @@ func BenchmarkLimiterAndBack(b *testing.B) {
 		"RateLimit-Reset", "4000000000", "Date", "Tue, 02 Oct 2096 07:06:00 GMT")
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := l.wait(b.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(b.Context(), everything, reads, Ordinary); err != nil {
 			b.Fatal(err)
 		}
-		l.leave(reads, time.Now(), resp)
+		l.leave(everything, reads, time.Now(), resp, nil)
 	}
 }
 

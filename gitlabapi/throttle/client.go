@@ -121,6 +121,13 @@ func (c *Client) URL() *url.URL {
 // Token returns the access token.
 func (c *Client) Token() Secret { return c.config.Token }
 
+// Tries returns how often a request is sent at most.
+func (c *Client) Tries() int { return max(c.config.MaxRetries, 0) + 1 }
+
+// HeldFor returns how long it is, at most two minutes, until everything may be asked for again that was
+// given up with a [HeldError].
+func (c *Client) HeldFor() time.Duration { return c.limiter.heldFor(time.Now()) }
+
 // Stats returns what the client has done so far.
 func (c *Client) Stats() Stats {
 	return Stats{

@@ -61,7 +61,12 @@ type StatusError struct {
 
 // Error implements error.
 func (e *StatusError) Error() string {
-	return strings.TrimSuffix(fmt.Sprintf("%s %s: status %d: %s", e.Method, e.Path, e.Status, e.Message), ": ")
+	return fmt.Sprintf("%s %s: %s", e.Method, e.Path, e.Words())
+}
+
+// Words are what was answered, whatever was asked for.
+func (e *StatusError) Words() string {
+	return strings.TrimSuffix(fmt.Sprintf("status %d: %s", e.Status, e.Message), ": ")
 }
 
 // Is reports whether the error is of a class.

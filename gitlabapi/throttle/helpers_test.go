@@ -56,7 +56,7 @@ func request(ctx context.Context, c *Client, method, path, body string, options 
 	return err
 }
 
-// ask sends one GET.
+// ask sends one GET of what is no project's.
 func ask(ctx context.Context, c *Client) error {
-	return request(ctx, c, http.MethodGet, aRead, "", Request{})
+	return request(ctx, c, http.MethodGet, aListing, "", Request{})
 }

@@ -9,10 +9,11 @@ import (
 	"time"
 )
 
-// limiter holds every request back until it may be sent. It looks at four things in turn:
+// limiter holds every request back until it may be sent. It looks at five things in turn:
 //
 //   - a pause that a server has asked for holds everything (pause.go);
 //   - no more than so many requests are in flight;
+//   - a pause that is asked for one project, group or repository holds what is below it (holds.go);
 //   - a limit of GitLab's that is running short holds the endpoints that count against it
 //     (ratelimit.go);
 //   - the rate of our own holds everything (rate.go).
@@ -27,15 +28,18 @@ type limiter struct {
 
 	slots  int // how many more requests may be in flight
 	pauses pauses
+	holds  holds
 	limits rateLimits
 	rate   *ownRate
 }
 
 // A waiter is a request in the queue.
 type waiter struct {
+	place    place
 	endpoint endpoint
 	priority Priority
-	admitted chan struct{} // closed when it may be sent
+	admitted chan struct{} // closed when it may be sent, or is refused
+	refused  error
 }
 
 // untilAnAnswer is the delay of a request that waits for another one's answer and not for a
@@ -45,7 +49,7 @@ const untilAnAnswer = time.Duration(math.MaxInt64)
 // newLimiter returns a limiter for so many requests a second, 0 or less meaning no limit, and
 // so many in flight.
 func newLimiter(perSecond float64, burst, inFlight int) *limiter {
-	l := &limiter{slots: max(inFlight, 1), rate: newOwnRate(perSecond, burst)}
+	l := &limiter{slots: max(inFlight, 1), holds: make(holds), rate: newOwnRate(perSecond, burst)}
 	l.timer = time.AfterFunc(untilAnAnswer, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -55,13 +59,13 @@ func newLimiter(perSecond float64, burst, inFlight int) *limiter {
 	return l
 }
 
-// wait returns when a request may be sent, or with the context's error. After nil,
+// wait returns when a request may be sent, or with the context's error or a [HeldError]. After nil,
 // [limiter.leave] must be called.
-func (l *limiter) wait(ctx context.Context, e endpoint, p Priority) error {
+func (l *limiter) wait(ctx context.Context, at place, e endpoint, p Priority) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	w := l.enter(e, p)
+	w := l.enter(at, e, p)
 	select {
 	case <-w.admitted:
 	case <-ctx.Done():
@@ -70,14 +74,14 @@ func (l *limiter) wait(ctx context.Context, e endpoint, p Priority) error {
 		l.giveUp(w)
 		return err
 	}
-	return nil
+	return w.refused
 }
 
 // enter puts a request into the queue, and admits it if nothing holds it.
-func (l *limiter) enter(e endpoint, p Priority) *waiter {
+func (l *limiter) enter(at place, e endpoint, p Priority) *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := &waiter{endpoint: e, priority: p, admitted: make(chan struct{})}
+	w := &waiter{place: at, endpoint: e, priority: p, admitted: make(chan struct{})}
 	i := len(l.queue)
 	for i > 0 && l.queue[i-1].priority < p {
 		i--
@@ -93,7 +97,7 @@ func (l *limiter) giveUp(w *waiter) {
 	defer l.mu.Unlock()
 	if i := slices.Index(l.queue, w); i >= 0 {
 		l.queue = slices.Delete(l.queue, i, i+1)
-	} else { // admitted in the very moment in which it gave up
+	} else if w.refused == nil { // admitted in the very moment in which it gave up
 		l.slots++
 		l.limits.inFlight[w.endpoint]--
 	}
@@ -101,17 +105,23 @@ func (l *limiter) giveUp(w *waiter) {
 }
 
 // leave is told of every request that has passed, once its exchange is over: when it was sent
-// and, unless it failed, its answer. It returns the length of a pause that begins with that
-// answer, else 0.
-func (l *limiter) leave(e endpoint, sent time.Time, resp *http.Response) (began time.Duration) {
+// and, unless it failed, its answer, with what that says where it asks for a pause of one place. It returns the length
+// of a pause of everything that begins with that answer, else 0.
+func (l *limiter) leave(at place, e endpoint, sent time.Time, resp *http.Response, said *StatusError) (began time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
 	l.slots++
 	l.limits.inFlight[e]--
 	if resp != nil {
+		asked := askedPause(resp, now)
+		// A 429 is about the user or the address, wherever it is said.
+		if at != everything && resp.StatusCode != http.StatusTooManyRequests {
+			l.holds.observe(now, at, asked, said)
+			asked = 0
+		}
 		wasPaused := l.pauses.left(now) > 0
-		if length := l.pauses.observe(now, sent, resp); length > 0 {
+		if length := l.pauses.observe(now, sent, resp.StatusCode, asked); length > 0 {
 			l.rate.startSlowly(now, now.Add(length))
 			if !wasPaused {
 				began = length
@@ -132,12 +142,13 @@ func (l *limiter) serve(now time.Time) {
 	next := untilAnAnswer
 	for i, alone := 0, true; alone && i < len(l.queue); {
 		var delay time.Duration
-		if delay, alone = l.admit(now, l.queue[i].endpoint); delay > 0 {
+		w := l.queue[i]
+		if delay, alone = l.admit(now, w); delay > 0 {
 			next = min(next, delay)
 			i++
 			continue
 		}
-		close(l.queue[i].admitted)
+		close(w.admitted)
 		l.queue = slices.Delete(l.queue, i, i+1)
 	}
 	if next < untilAnAnswer {
@@ -145,11 +156,20 @@ func (l *limiter) serve(now time.Time) {
 	}
 }
 
-// admit lets a request pass, or returns when to ask again. Requests behind one that is held
-// may pass if it is held alone.
-func (l *limiter) admit(now time.Time, e endpoint) (delay time.Duration, alone bool) {
+// admit lets a request pass or refuses it, or returns when to ask again. Requests behind one that is
+// held may pass if it is held alone.
+func (l *limiter) admit(now time.Time, w *waiter) (delay time.Duration, alone bool) {
+	e := w.endpoint
+	h, refusal := l.holds.holding(now, w.place)
+	if refusal != nil {
+		w.refused = refusal
+		return 0, true
+	}
 	if left := l.pauses.left(now); left > 0 {
 		return left, false
+	}
+	if h != nil {
+		return h.until.Sub(now), true
 	}
 	if l.slots == 0 {
 		return untilAnAnswer, false
@@ -165,6 +185,13 @@ func (l *limiter) admit(now time.Time, e endpoint) (delay time.Duration, alone b
 		l.rate.dropBurst(now)
 	}
 	return 0, true
+}
+
+// heldFor returns how long it is until the places that want to be left alone may be asked again.
+func (l *limiter) heldFor(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holds.left(now)
 }
 
 // throttledFor returns how long servers have had everything held back so far.

@@ -407,7 +407,7 @@ func TestThrottledCountsEachMomentOnce(t *testing.T) {
 		l := newLimiter(0, 1, 1)
 		told := 0
 		asked := func(s string) {
-			if l.leave(reads, time.Now(), reply(nil, 503, "", "Retry-After", s)) > 0 {
+			if l.leave(everything, reads, time.Now(), reply(nil, 503, "", "Retry-After", s), nil) > 0 {
 				told++
 			}
 		}

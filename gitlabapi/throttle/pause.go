@@ -28,13 +28,13 @@ type pauses struct {
 // left returns how long the pause lasts that is on.
 func (p *pauses) left(now time.Time) time.Duration { return max(p.until.Sub(now), 0) }
 
-// observe learns from an answer to a request that was sent at the given time. It returns the
-// length of the pause that the answer began, or made longer; 0 if it did neither.
-func (p *pauses) observe(now, sent time.Time, resp *http.Response) time.Duration {
-	length := askedPause(resp, now)
+// observe learns from the status of an answer to a request that was sent at the given time, and from
+// how long a pause of everything it asks for. It returns the length of the pause that the answer began,
+// or made longer; 0 if it did neither.
+func (p *pauses) observe(now, sent time.Time, status int, length time.Duration) time.Duration {
 	switch {
 	case length > 0 || sent.Before(p.until): // what was sent before a pause belongs to it
-	case resp.StatusCode == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests:
 		length = min(firstPause<<p.doubled, maxOwnPause)
 		p.doubled = min(p.doubled+1, 10)
 	default:

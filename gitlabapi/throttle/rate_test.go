@@ -70,17 +70,17 @@ func TestAPauseInASlowStartKeepsItsTarget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(0, 1, 1000)
 		for range 40 {
-			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), everything, reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for range 3 { // in the pause, and in the slow start after it
-			l.leave(reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"))
+			l.leave(everything, reads, time.Now(), reply(nil, 429, "", "Retry-After", "1"), nil)
 			time.Sleep(600 * time.Millisecond)
 		}
 		start := time.Now()
 		for range 11 {
-			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), everything, reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -158,13 +158,13 @@ func TestFirstComeFirstServed(t *testing.T) {
 func TestNoRequestOvertakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter(1, 1, 10)
-		if !isAdmitted(l.enter(reads, Ordinary)) {
+		if !isAdmitted(l.enter(everything, reads, Ordinary)) {
 			t.Fatal("the first has to wait")
 		}
-		early := l.enter(reads, Ordinary)
+		early := l.enter(everything, reads, Ordinary)
 		l.timer.Stop()
 		time.Sleep(time.Second)
-		late := l.enter(reads, Ordinary)
+		late := l.enter(everything, reads, Ordinary)
 		if !isAdmitted(early) {
 			t.Error("the earlier request was not admitted")
 		}
@@ -189,16 +189,16 @@ func TestGivingUpLeavesNoTrace(t *testing.T) {
 	for _, admitted := range []bool{false, true} {
 		t.Run(fmt.Sprintf("admitted: %v", admitted), func(t *testing.T) {
 			l := newLimiter(0, 1, 1)
-			l.enter(reads, Ordinary)
-			w := l.enter(writes, Ordinary)
+			l.enter(everything, reads, Ordinary)
+			w := l.enter(everything, writes, Ordinary)
 			if admitted {
-				l.leave(reads, time.Now(), nil)
+				l.leave(everything, reads, time.Now(), nil, nil)
 				l.giveUp(w)
 			} else {
 				l.giveUp(w)
-				l.leave(reads, time.Now(), nil)
+				l.leave(everything, reads, time.Now(), nil, nil)
 			}
-			if !isAdmitted(l.enter(reads, Ordinary)) || l.limits.inFlight[writes] != 0 {
+			if !isAdmitted(l.enter(everything, reads, Ordinary)) || l.limits.inFlight[writes] != 0 {
 				t.Error("a request is still in the way")
 			}
 		})

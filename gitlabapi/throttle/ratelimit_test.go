@@ -301,11 +301,11 @@ func TestAnswersOutOfOrder(t *testing.T) {
 		l := newLimiter(0, 1, 100)
 		now := time.Now()
 		answer := func(remaining, after int) {
-			l.leave(reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
-				"RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(after), 10)))
+			l.leave(everything, reads, now, reply(nil, 200, "", "RateLimit-Limit", "5", "RateLimit-Remaining", strconv.Itoa(remaining),
+				"RateLimit-Reset", strconv.FormatInt(now.Unix()+int64(after), 10)), nil)
 		}
 		for range 5 {
-			if err := l.wait(t.Context(), reads, Ordinary); err != nil {
+			if err := l.wait(t.Context(), everything, reads, Ordinary); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -360,14 +360,14 @@ func TestTheEarliestResetCounts(t *testing.T) {
 		l := newLimiter(0, 1, 2)
 		answer := func() {
 			_, header := q.take()
-			l.leave(reads, start, reply(nil, 200, "", header...))
+			l.leave(everything, reads, start, reply(nil, 200, "", header...), nil)
 		}
 		for _, at := range []time.Duration{1900 * time.Millisecond, 2001 * time.Millisecond, 3500 * time.Millisecond} {
 			time.Sleep(time.Until(start.Add(at)))
 			l.limits.inFlight[reads]++
 			answer()
 		}
-		if err := l.wait(t.Context(), reads, Ordinary); err != nil {
+		if err := l.wait(t.Context(), everything, reads, Ordinary); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := time.Since(start), 10001*time.Millisecond; got != want {

@@ -16,6 +16,9 @@ type Request struct {
 	// Before ends the wait of a request that has not been sent: it is then given up with
 	// [ErrNotSent]. Once sent, it may take until its own context ends. Nil for the latter.
 	Before context.Context
+	// Tries, if not nil, is how often what the request is about may still be sent, by this and by
+	// later requests: at least once by each. It is counted down. Nil for no limit but MaxRetries.
+	Tries *int
 	// MaxBody bounds the body of a success, in bytes; 0 for [MaxBody].
 	MaxBody int64
 	Accepts MediaTypes

@@ -33,14 +33,22 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 	}
 	cause := "" // of the next attempt
 	for attempt := 0; ; attempt++ {
-		endpoint := endpointOf(req, r.Server)
-		if err := c.limiter.wait(before, endpoint, r.Priority); err != nil {
-			if attempt == 0 {
+		at, endpoint := placeOf(req, r), endpointOf(req, r.Server)
+		if err := c.limiter.wait(before, at, endpoint, r.Priority); err != nil {
+			_, held := errors.AsType[*HeldError](err)
+			switch {
+			case attempt == 0:
 				return nil, fmt.Errorf("%w: %w", ErrNotSent, err)
+			case held:
+				return nil, err
+			default:
+				return nil, fmt.Errorf("not sent again after %s: %w", cause, err)
 			}
-			return nil, fmt.Errorf("not sent again after %s: %w", cause, err)
 		}
-		resp, err := c.attempt(req, r, endpoint)
+		if r.Tries != nil {
+			*r.Tries--
+		}
+		resp, err := c.attempt(req, r, at, endpoint)
 		if err != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -54,12 +62,12 @@ func (c *Client) retry(req *http.Request, r Request) (*http.Response, error) {
 				return nil, err
 			}
 			cause = err.Error()
-		case isRepeatable(req, resp):
+		case isRepeatable(req, resp) && !c.StatusError(resp).Is(ErrReadOnly):
 			cause = fmt.Sprintf("status %d", resp.StatusCode)
 		default:
 			return resp, nil
 		}
-		if attempt >= c.config.MaxRetries {
+		if attempt >= c.config.MaxRetries || r.Tries != nil && *r.Tries <= 0 {
 			return resp, err
 		}
 		select {

@@ -58,7 +58,7 @@ func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) {
 // moment in which it gets its connection, and is counted. Any other method it sends again only when
 // nothing of it had left: that is the request that was paid for, and it must not wait beyond the time
 // by which it is to be sent.
-func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http.Response, error) {
+func (c *Client) attempt(req *http.Request, r Request, at place, endpoint endpoint) (*http.Response, error) {
 	ctx := req.Context()
 	if c.config.RequestTimeout > 0 {
 		var cancel context.CancelFunc
@@ -72,8 +72,8 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 		if connections++; connections == 1 || req.Method != http.MethodGet && req.Method != http.MethodHead {
 			return
 		}
-		c.limiter.leave(endpoint, sent, nil)
-		if inFlight = c.limiter.wait(ctx, endpoint, r.Priority) == nil; inFlight {
+		c.limiter.leave(at, endpoint, sent, nil, nil)
+		if inFlight = c.limiter.wait(ctx, at, endpoint, r.Priority) == nil; inFlight {
 			sent = time.Now()
 			c.sent[r.Server].Add(1)
 			c.retries.Add(1)
@@ -89,8 +89,12 @@ func (c *Client) attempt(req *http.Request, r Request, endpoint endpoint) (*http
 			resp = nil
 		}
 	}
+	var said *StatusError
+	if err == nil && at != everything && askedPause(resp, time.Now()) > 0 {
+		said = c.StatusError(resp)
+	}
 	if inFlight {
-		if pause := c.limiter.leave(endpoint, sent, resp); pause > 0 {
+		if pause := c.limiter.leave(at, endpoint, sent, resp, said); pause > 0 {
 			c.config.Log.Info("GitLab asks to wait", "seconds", pause.Round(time.Millisecond).Seconds())
 		}
 	}
