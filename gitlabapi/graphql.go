@@ -125,6 +125,8 @@ func (g *graphQL) rememberMissing(by operation, err error, doubted bool) error {
 		status = e.Status
 	}
 	switch {
+	case errors.Is(err, throttle.ErrReadOnly):
+		return err // it passes
 	case isNotGraphQL(err):
 		if g.doubted[by].Swap(true) && doubted {
 			g.switchOff()

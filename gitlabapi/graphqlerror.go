@@ -38,10 +38,15 @@ type graphQLError struct {
 }
 
 // Error implements error.
-func (e *graphQLError) Error() string { return "GitLab answers: " + e.message }
+func (e *graphQLError) Error() string { return e.Words() }
+
+// Words are what was answered, as those of a [throttle.StatusError] are.
+func (e *graphQLError) Words() string { return "GitLab answers: " + e.message }
 
 // Is sorts the error into its class.
-func (e *graphQLError) Is(class error) bool { return class == errTooComplex && e.tooComplex }
+func (e *graphQLError) Is(class error) bool {
+	return class == errTooComplex && e.tooComplex || class == throttle.ErrReadOnly && throttle.SaysReadOnly(e.message)
+}
 
 // concerns reports whether an entry may be about a node of the projects.
 func (e *graphQLError) concerns(node int) bool {

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -21,8 +23,11 @@ const (
 	maxTries = 4
 )
 
-// errLate says why a deletion was given up.
-var errLate = errors.New("its deletion could not be sent within ten seconds of reading its grounds again")
+// Why a deletion was given up.
+var (
+	errLate  = errors.New("its deletion could not be sent within ten seconds of reading its grounds again")
+	errTries = errors.New("no attempt to delete it was answered")
+)
 
 // A deleter gets requests from the planner, reads the grounds of their candidates again, and
 // has those deleted that still are to be. There are a quarter as many as there are workers;
@@ -38,7 +43,45 @@ type deleter struct {
 // An attempt is a candidate in the hands of a deleter.
 type attempt struct {
 	candidate
-	sent bool // a deletion was sent and not confirmed
+	sent  bool // a deletion was sent and not confirmed
+	alone bool // one was sent that was of this tag alone
+	tries *int // how often it may still be sent, in all its life
+}
+
+// open returns the attempts whose deletions are still sent. Those of a project, or a run, in which all
+// are refused are reported.
+func (d *deleter) open(batch []attempt) []attempt {
+	return slices.DeleteFunc(slices.Clone(batch), func(a attempt) bool {
+		err := d.refusals.closed(a.ProjectID)
+		switch {
+		case err == nil:
+			return false
+		case a.sent:
+			d.giveUpOn(a, err)
+		default:
+			d.settle(a.candidate, deletionsStopped, err)
+		}
+		return true
+	})
+}
+
+// confirmed reports a tag as deleted.
+func (d *deleter) confirmed(a attempt) {
+	d.refusals.succeeded(a.ProjectID)
+	d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+}
+
+// refused reports a tag whose deletion was refused.
+func (d *deleter) refused(a attempt, reason policy.Reason, err error) {
+	d.report(a.candidate, report.Failed, reason, err.Error())
+	d.noteRefusal(a.candidate, err)
+}
+
+// noteRefusal counts a request to delete that was refused.
+func (d *deleter) noteRefusal(c candidate, err error) {
+	if event := d.refusals.refused(c, err); event != nil {
+		d.tell(event)
+	}
 }
 
 // delete deletes the candidates of a request, or in a dry run marks them, and reports what
@@ -49,7 +92,7 @@ func (d *deleter) delete(ctx context.Context, request []candidate) error {
 	defer d.progress.dead.finish(len(request))
 	left := make([]attempt, len(request))
 	for i, c := range request {
-		left[i].candidate = c
+		left[i] = attempt{candidate: c, tries: new(d.client.Throttle().Tries())}
 	}
 	for tries := 0; len(left) > 0; {
 		n := min(d.size, len(left))
@@ -77,7 +120,10 @@ func (d *deleter) delete(ctx context.Context, request []candidate) error {
 // deleteTogether rechecks candidates and has them deleted in one request. It returns those
 // that were not sent in time.
 func (d *deleter) deleteTogether(ctx context.Context, batch []attempt) (unsent []attempt, err error) {
-	batch = d.withoutGone(ctx, batch)
+	batch = d.withoutGone(ctx, d.open(batch))
+	if len(batch) == 0 {
+		return nil, nil
+	}
 	// Rechecks share the rate: two that run at the same time would both take twice as long,
 	// and grow old. A recheck has as many requests in flight as there may be.
 	if err := d.rechecking.Acquire(ctx, 1); err != nil {
@@ -116,12 +162,23 @@ func (d *deleter) resize(candidates, sent int, took time.Duration, inTime bool) 
 }
 
 // withoutGone leaves out, and reports as deleted, the tags for which a deletion was sent that
-// was not confirmed, and which their repository does not list any more. Where GitLab's lists may be
-// short in an outage, two of them and a healthy tag have to say so.
+// was not confirmed, and which their repository does not list any more.
 func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
+	gone := d.unlisted(ctx, batch, func(a attempt) bool { return a.sent })
+	return slices.DeleteFunc(slices.Clone(batch), func(a attempt) bool {
+		if gone(a) {
+			d.confirmed(a)
+		}
+		return gone(a)
+	})
+}
+
+// unlisted lists the repositories of some of the attempts and tells which of these are not listed any
+// more. Where GitLab's lists may be short in an outage, two of them and a healthy tag have to say so.
+func (d *deleter) unlisted(ctx context.Context, batch []attempt, asked func(attempt) bool) func(attempt) bool {
 	lists := make(map[int64]listing)
 	for _, a := range batch {
-		if _, listed := lists[a.ID]; !a.sent || listed {
+		if _, listed := lists[a.ID]; !asked(a) || listed {
 			continue
 		}
 		tags, err := a.fresh.list(ctx, a.repository)
@@ -135,14 +192,10 @@ func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
 			lists[a.ID] = tags
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(batch), func(a attempt) bool {
+	return func(a attempt) bool {
 		tags, listed := lists[a.ID]
-		gone := a.sent && listed && !tags.has(a.tag)
-		if gone {
-			d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
-		}
-		return gone
-	})
+		return asked(a) && listed && !tags.has(a.tag)
+	}
 }
 
 // send sends the deletions, in one request where GitLab takes several together, and reports
@@ -154,26 +207,53 @@ func (d *deleter) send(ctx, fresh context.Context, batch []attempt) (unsent []at
 			a.shared.deleted.put(a.tag)
 		}
 	}
-	if deletions, tags := d.client.MaxDeletions(); len(batch) > 1 && deletions > 0 {
+	if deletions, tags := d.client.MaxDeletions(); deletions > 0 {
 		if batch, err = d.sendMutations(fresh, batch, deletions, tags); err != nil {
 			return batch, err
 		}
 	}
 	late := make([]bool, len(batch))
 	errs := make([]error, len(batch))
+	forbidden := make([]error, len(batch))
 	fresh, cancel := context.WithCancel(fresh)
 	defer cancel()
 	parallel(len(batch), d.options.Workers, func(i int) {
-		if late[i], errs[i] = d.sendOne(ctx, fresh, &batch[i]); errs[i] != nil {
+		if late[i], forbidden[i], errs[i] = d.sendOne(ctx, fresh, &batch[i]); errs[i] != nil {
 			cancel() // no other will be accepted
 		}
 	})
+	d.lookForForbidden(ctx, batch, forbidden)
 	for i, a := range batch {
 		if late[i] {
 			unsent = append(unsent, a)
 		}
 	}
 	return unsent, errors.Join(errs...)
+}
+
+// lookForForbidden reports tags whose deletion was forbidden. With a metadata database that may say
+// that GitLab cannot look the tag up, since it is gone: so is one whose deletion was repeated after a
+// lost answer.
+func (d *deleter) lookForForbidden(ctx context.Context, batch []attempt, forbidden []error) {
+	why := make(map[*int]error)
+	for i, a := range batch {
+		if forbidden[i] != nil {
+			why[a.tries] = forbidden[i] // which stands for the attempt
+		}
+	}
+	if len(why) == 0 {
+		return
+	}
+	gone := d.unlisted(ctx, batch, func(a attempt) bool { return why[a.tries] != nil && a.regime != registry.Legacy })
+	for _, a := range batch {
+		switch err := why[a.tries]; {
+		case err == nil:
+		case gone(a):
+			d.confirmed(a)
+		default:
+			d.refused(a, report.DeleteForbidden, err)
+		}
+	}
 }
 
 // mutationsOf groups candidates as GitLab deletes them: those of one repository together, so
@@ -194,24 +274,41 @@ func mutationsOf(candidates []candidate, most int) []gitlabapi.Deletion {
 }
 
 // sendMutations sends the deletions in one request, or in several where GitLab takes fewer just
-// now, and returns those that GitLab did not confirm by name.
+// now, and returns those that GitLab did not confirm by name. What the mutation says is not about a
+// single tag, but for one thing: that nothing is deleted just now.
 func (d *deleter) sendMutations(fresh context.Context, batch []attempt, deletions, tags int) (left []attempt, err error) {
-	candidates := make([]candidate, len(batch))
-	for i, a := range batch {
-		candidates[i] = a.candidate
+	var candidates []candidate
+	tries := d.client.Throttle().Tries()
+	for _, a := range batch {
+		if a.isForMutations() {
+			candidates = append(candidates, a.candidate)
+			tries = min(tries, *a.tries)
+		}
 	}
 	type name struct {
 		repository int64
 		tag        string
 	}
-	gone, sent := make(map[name]bool), make(map[name]bool)
+	type result struct {
+		gone, sent bool
+		readOnly   error
+		tries      int // that it took
+	}
+	results := make(map[name]result)
 	for request := range slices.Chunk(mutationsOf(candidates, tags), deletions) {
-		confirmed, failed := d.client.DeleteTags(d.hard, fresh, request)
+		remaining := tries
+		confirmed, failed := d.client.WithTries(&remaining).DeleteTags(d.hard, fresh, request)
 		for i, deletion := range request {
 			for j, tag := range deletion.Tags {
-				key := name{deletion.Repository.ID, tag}
-				gone[key], sent[key] = confirmed[i][j], !errors.Is(failed, throttle.ErrNotSent)
+				r := result{gone: confirmed[i][j], sent: !errors.Is(failed, throttle.ErrNotSent), tries: tries - remaining}
+				if errors.Is(failed, throttle.ErrReadOnly) {
+					r.readOnly = failed
+				}
+				results[name{deletion.Repository.ID, tag}] = r
 			}
+		}
+		if errors.Is(failed, throttle.ErrReadOnly) {
+			d.noteRefusal(candidates[0], failed)
 		}
 		if errors.Is(failed, throttle.ErrUnauthorized) {
 			err = failed
@@ -219,36 +316,56 @@ func (d *deleter) sendMutations(fresh context.Context, batch []attempt, deletion
 		}
 	}
 	for _, a := range batch {
-		key := name{a.ID, a.tag}
-		if gone[key] {
-			d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
-			continue
+		r := results[name{a.ID, a.tag}]
+		*a.tries -= r.tries
+		switch {
+		case r.gone:
+			d.confirmed(a)
+		case r.readOnly != nil:
+			d.report(a.candidate, report.Failed, report.DeleteFailed, r.readOnly.Error())
+		default:
+			a.sent = a.sent || r.sent
+			left = append(left, a)
 		}
-		a.sent = a.sent || sent[key]
-		left = append(left, a)
 	}
 	return left, err
 }
 
+// isForMutations reports whether a mutation may still confirm the tag by name; else its last try is
+// for REST, which says why not.
+func (a attempt) isForMutations() bool { return !a.alone && (!a.sent || *a.tries > 1) }
+
 // sendOne deletes a tag over REST and reports it, unless it was not sent, or not answered,
-// before its grounds had grown old.
-func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, err error) {
-	err = d.client.DeleteTag(d.hard, fresh, a.Repository, a.tag)
+// before its grounds had grown old, or the answer is that it is forbidden.
+func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, forbidden, err error) {
+	if refused := d.refusals.closed(a.ProjectID); refused != nil {
+		d.open([]attempt{*a}) // which reports it
+		return false, nil, nil
+	}
+	if a.alone && *a.tries <= 0 {
+		d.giveUpOn(*a, errTries)
+		return false, nil, nil
+	}
+	err = d.client.WithTries(a.tries).DeleteTag(d.hard, fresh, a.Repository, a.tag)
 	_, answered := errors.AsType[*throttle.StatusError](err)
+	notSent := errors.Is(err, throttle.ErrNotSent)
+	a.alone = a.alone || !notSent
 	switch {
 	case err != nil && !answered && fresh.Err() != nil && ctx.Err() == nil:
-		a.sent = a.sent || !errors.Is(err, throttle.ErrNotSent)
-		return true, nil
-	case errors.Is(err, throttle.ErrNotSent):
+		a.sent = a.sent || !notSent
+		return true, nil, nil
+	case notSent && !answered:
 		d.stopped(*a, context.Cause(ctx))
 	case err == nil:
-		d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+		d.confirmed(*a)
+	case errors.Is(err, throttle.ErrForbidden) && !errors.Is(err, throttle.ErrInsufficientScope):
+		return false, err, nil
 	case errors.Is(err, throttle.ErrForbidden):
 		d.report(a.candidate, report.Failed, report.DeleteForbidden, err.Error())
 	default:
-		d.report(a.candidate, report.Failed, report.DeleteFailed, err.Error())
+		d.refused(*a, report.DeleteFailed, err)
 	}
-	return false, runError(err)
+	return false, nil, runError(err)
 }
 
 // stopped reports a candidate that a stop has kept from being deleted, or has left without

@@ -85,6 +85,10 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 		if aside := r.aside.take(ctx, client.HeldFor()); len(aside) > 0 {
 			decide(each(aside))
 		}
+	}, func(context.Context) {
+		if event := r.refusals.end(); event != nil {
+			r.tell(event)
+		}
 	})
 
 	for event := range events {
@@ -112,6 +116,7 @@ type run struct {
 	digestsInUse map[uint64]bool
 	// rechecking is held by the deleter that reads the grounds of its candidates again.
 	rechecking *semaphore.Weighted
+	refusals   refusals
 	// aside are repositories that are asked for again when all others are done.
 	aside aside
 }

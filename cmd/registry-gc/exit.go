@@ -38,7 +38,7 @@ func exitCode(err error, summary *report.Summary) int {
 		return exitUsage
 	case err != nil && !errors.Is(err, errMaxRuntime):
 		return exitError
-	case summary.Reasons[policy.OutageSuspected] > 0, summary.MaxDeletions > 0:
+	case summary.Reasons[policy.OutageSuspected] > 0, summary.MaxDeletions > 0, summary.Refused != "":
 		return exitGuard
 	case err != nil || summary.Interrupted || summary.Undecided > 0 || summary.Failed > 0 || summary.Unreadable > 0:
 		return exitIncomplete
@@ -55,6 +55,9 @@ func outcomeText(code int, summary *report.Summary) string {
 	case code == exitGuard && summary.MaxDeletions > 0:
 		return fmt.Sprintf("%d tags would be deleted, and MAX_DELETIONS allows %d: none was; look at them, then raise the limit or run again without it",
 			summary.Deleted, summary.MaxDeletions)
+	case code == exitGuard && summary.Refused != "":
+		return fmt.Sprintf("a guard stopped deletions: every one was refused alike (%s), and %d tags were not tried; run again when that is over",
+			summary.Refused, summary.Reasons[report.DeletionsStopped])
 	case code == exitGuard:
 		return fmt.Sprintf("a guard stopped deletions: %d tags look dead, but so do tags that are not, or there was none to compare; look at the registry behind GitLab, then run again",
 			summary.Reasons[policy.OutageSuspected])

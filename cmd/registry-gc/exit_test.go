@@ -6,11 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // TestAdviceOnScope: what is likely to be wrong with a name is said behind it.
@@ -44,5 +46,20 @@ func TestAdviceOnCertificates(t *testing.T) {
 	}
 	if got := advice(client.CheckToken(t.Context(), true)); !strings.Contains(got, "SSL_CERT_FILE") {
 		t.Error(got)
+	}
+}
+
+// TestExitCodeOfRefusedDeletions: that every deletion is refused is a guard's doing, and told in the
+// words of whoever refused.
+func TestExitCodeOfRefusedDeletions(t *testing.T) {
+	summary := report.NewSummary(false)
+	summary.Refused, summary.Failed = "status 503: GitLab Maintenance: system is in maintenance mode", 3
+	summary.Reasons[report.DeletionsStopped] = 9760
+	code := exitCode(nil, summary)
+	if text := outcomeText(code, summary); code != exitGuard || !strings.Contains(text, summary.Refused) || !strings.Contains(text, "9760 tags") {
+		t.Errorf("code %d: %s", code, text)
+	}
+	if code := exitCode(&signalError{signal: syscall.SIGTERM}, summary); code != exitSignal+int(syscall.SIGTERM) {
+		t.Errorf("after a signal: code %d", code)
 	}
 }

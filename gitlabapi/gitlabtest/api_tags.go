@@ -92,7 +92,7 @@ func (s *Server) showTag(c *call) *answer {
 	t, found := c.view(r).find(c.params["name"])
 	legacy := s.rails() == Legacy
 	switch {
-	case !found, legacy && (t.manifest == nil || c.losesTag(r, t.name)), !legacy && c.view(r).hides(t.name):
+	case !found, c.isUnlinked(t.name), legacy && (t.manifest == nil || c.losesTag(r, t.name)), !legacy && c.view(r).hides(t.name):
 		return notFound("Tag")
 	}
 	m, created, dated := t.manifest, unixTime(t.created), true
@@ -157,6 +157,14 @@ func (r *storedRepository) hides(tag string) bool {
 	return before == namesOnAPage
 }
 
+// canLookUp says whether Rails finds a tag of a registry with a database before it deletes it.
+func (s *Server) canLookUp(c *call, r *repository, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, found := c.view(r).find(name)
+	return s.state.regime != Database || found && !c.view(r).hides(name) && !c.registryFails
+}
+
 // deleteTag answers DELETE on a tag. Whether its manifest can be read does not
 // matter; a tag that is gone counts as deleted.
 func (s *Server) deleteTag(c *call) *answer {
@@ -165,6 +173,8 @@ func (s *Server) deleteTag(c *call) *answer {
 	case refused != nil:
 		return refused
 	case r.project.readOnly() || r.project.NotMember || s.protects(r.project, c.params["name"]):
+		return forbidden()
+	case s.options.goneIsForbidden && !s.canLookUp(c, r, c.params["name"]):
 		return forbidden()
 	}
 	switch there, err := s.removeTag(c, r, c.params["name"]); {

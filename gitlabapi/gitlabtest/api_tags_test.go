@@ -318,3 +318,21 @@ func TestPushBetweenTwoRequests(t *testing.T) {
 		t.Errorf("after Remove: left %v, deleted %v", s.Remaining(), s.Deleted())
 	}
 }
+
+// TestGoneTagsForbidden: since about 18.3 a tag that cannot be looked up cannot be deleted over REST, for
+// a hundred others that sort before it as for its being gone; a mutation knows nothing of that.
+func TestGoneTagsForbidden(t *testing.T) {
+	w, repository := oneRepository(gitlabtest.Database, "web")
+	repository.AddTag("there", gitlabtest.KindImage)
+	repository.AddTag("1", gitlabtest.KindImage)
+	for i := range 100 {
+		repository.AddTag(fmt.Sprintf("0-1-%d", i), gitlabtest.KindImage)
+	}
+	s := gitlabtest.New(w, gitlabtest.WithGoneTagsForbidden())
+	for tag, want := range map[string]int{"gone": 403, "1": 403, "there": 200} {
+		if got := call(t, s, http.MethodDelete, tagAt(repository, tag)).status; got != want {
+			t.Errorf("%s: %d, want %d", tag, got, want)
+		}
+	}
+	wantAnswer(t, s, "mutation {"+destroying("a", repository, "gone", "1")+"}", `{"data":{"a":{"errors":[],"deletedTagNames":["gone","1"]}}}`)
+}

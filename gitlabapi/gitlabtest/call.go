@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,7 @@ type call struct {
 	// lost says of a tag that its manifest cannot be found; nil when all can be.
 	lost          func(path, tag string) bool
 	blobsLost     bool
+	unlinked      *regexp.Regexp               // tags that are listed and not there
 	stale         map[string]*storedRepository // what is read in the registry's place
 	deletionTakes time.Duration
 

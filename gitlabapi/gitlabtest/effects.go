@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,6 +129,40 @@ func RegistryOutage() Effect { return changing(func(c *call) { c.registryFails =
 // RegistryUnreachable lets Rails see no registry at all: 503, and 400 for
 // deletions. A connection to the registry itself is cut.
 func RegistryUnreachable() Effect { return changing(func(c *call) { c.registryUnreachable = true }) }
+
+// Maintenance answers all that would change something as an instance in maintenance mode does: with
+// status 503 or, in older versions, 403, and with Retry-After where seconds are more than 0.
+func Maintenance(status, seconds int) Effect {
+	said := "GitLab Maintenance: system is in maintenance mode"
+	if status == http.StatusForbidden {
+		said = "You cannot perform write operations on a read-only instance"
+	}
+	e := answering(func(c *call) *answer {
+		if seconds > 0 {
+			c.header.Set("Retry-After", strconv.Itoa(seconds))
+		}
+		return &answer{status: status, body: map[string]string{"message": said}}
+	})
+	e.concerns = func(c *call) bool { return c.changes() && !c.registry }
+	return e
+}
+
+// RegistryReadOnly lets the registry refuse deletions, as one that is read-only for an import, or that
+// is not GitLab's: 400 over REST, and an error of each mutation.
+func RegistryReadOnly() Effect {
+	e := changing(func(c *call) { c.registryFails = true })
+	e.concerns = (*call).changes
+	return e
+}
+
+// Unlinked makes tags entries of the registry's storage without a link, on LEGACY: they are listed, there
+// is no such tag when it is asked for, and their deletion is a success that changes nothing.
+func Unlinked(names *regexp.Regexp) Effect { return changing(func(c *call) { c.unlinked = names }) }
+
+// isUnlinked says whether a tag is such an entry.
+func (c *call) isUnlinked(tag string) bool {
+	return c.unlinked != nil && c.server.state.regime == Legacy && c.unlinked.MatchString(tag)
+}
 
 // RegistryRefusesClients answers requests to the registry 503, while Rails reaches it as
 // before.

@@ -382,3 +382,38 @@ func TestRegistryRequestsAreCountedApart(t *testing.T) {
 		t.Errorf("%+v", s.Requests())
 	}
 }
+
+// TestRefusedDeletions: what an instance in maintenance and a registry that is read-only answer, where
+// reads go on as before, and what becomes of an entry of the storage without a link.
+func TestRefusedDeletions(t *testing.T) {
+	for name, test := range map[string]struct {
+		effect   gitlabtest.Effect
+		status   int
+		says     string
+		mutation string
+		left     int
+	}{
+		"maintenance": {gitlabtest.Maintenance(503, 60), 503, "GitLab Maintenance: system is in maintenance mode", "503 {\"message\":\"GitLab Maintenance", 1},
+		"read-only":   {gitlabtest.Maintenance(403, 0), 403, "You cannot perform write operations on a read-only instance", "403 {\"message\":\"You cannot", 1},
+		"registry":    {gitlabtest.RegistryReadOnly(), 400, "400 Bad request", `200 {"data":{"a":{"errors":["could not delete tags: tag"],"deletedTagNames":[]}}}`, 1},
+		"unlinked":    {gitlabtest.Unlinked(regexp.MustCompile("^tag$")), 200, "200", `200 {"data":{"a":{"errors":[],"deletedTagNames":["tag"]}}}`, 1},
+		"nothing":     {gitlabtest.Latency(0), 200, "200", `200 {"data":{"a":{"errors":[],"deletedTagNames":["tag"]}}}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, repository := oneRepository(gitlabtest.Legacy, "web")
+			repository.AddTag("tag", gitlabtest.KindCacheIndex)
+			s := gitlabtest.New(w, gitlabtest.WithFaults(gitlabtest.Fault{Effect: test.effect}))
+			got := call(t, s, http.MethodDelete, tagAt(repository, "tag"))
+			mutation := askGraphQL(t, s, "mutation {"+destroying("a", repository, "tag")+"}", nil)
+			if said := fmt.Sprint(mutation.status, " ", mutation.text); !strings.HasPrefix(said, test.mutation) {
+				t.Errorf("the mutation is %s", said)
+			}
+			if got.status != test.status || !strings.Contains(got.text, test.says) || len(s.Remaining()) != test.left {
+				t.Errorf("%d %s, %d left", got.status, got.text, len(s.Remaining()))
+			}
+			if listed := get(t, s, at(repository)+"/tags").column(t, "name"); len(listed) != test.left {
+				t.Errorf("listed %v", listed)
+			}
+		})
+	}
+}

@@ -38,6 +38,7 @@ type options struct {
 	namesAreDigests bool
 	indexDetails    IndexDetails
 	goneIsMissing   bool
+	goneIsForbidden bool
 
 	// What is wrong with it.
 	faults        []Fault
@@ -106,6 +107,11 @@ func WithForeignLinks(url string) Option {
 // WithGoneTagsMissing makes the deletion of a tag that is gone a 404, as old
 // versions of GitLab do, where it is a 200 now.
 func WithGoneTagsMissing() Option { return func(o *options) { o.goneIsMissing = true } }
+
+// WithGoneTagsForbidden makes the deletion over REST of a tag that cannot be looked up a 403, as since
+// about GitLab 18.3 where the registry has a database: it is gone, or has a short name that a hundred
+// others contain.
+func WithGoneTagsForbidden() Option { return func(o *options) { o.goneIsForbidden = true } }
 
 // IndexDetails is what a version of GitLab says about tags that are an OCI index, on
 // LEGACY. The truth of a [World] assumes the first.

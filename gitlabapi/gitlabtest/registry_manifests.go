@@ -93,7 +93,7 @@ func (s *Server) manifestAt(c *call) (digest string, m *manifest, unknown *answe
 	}
 	t, found := c.view(r).find(reference)
 	switch {
-	case !found:
+	case !found || c.isUnlinked(reference):
 		return "", nil, tagUnknown(reference)
 	case t.manifest == nil: // its tag names a digest all the same
 		digest = digestOf([]byte(r.path + ":" + t.name))
@@ -171,6 +171,8 @@ func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err
 		return false, errUnreachable
 	case c.registryFails:
 		return false, errRegistrySays
+	case c.isUnlinked(name):
+		return true, nil
 	case s.real != nil:
 		if there, err = s.real.deleteTag(c.request.Context(), r.path, name); err != nil || !there {
 			return there, err

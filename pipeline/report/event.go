@@ -96,6 +96,14 @@ type TooManyDeletions struct{ Limit int }
 // it does not see all projects where Admin Mode is on.
 type AdminModeLacking struct{}
 
+// DeletionsRefused says that no more deletions are sent, since so many before were refused alike. It is
+// told once of a project or of the whole run; what was still to be deleted there is undecided, for
+// the reason [DeletionsStopped].
+type DeletionsRefused struct {
+	Project string // full path; "" for the whole run
+	Err     error  // what GitLab or the registry said
+}
+
 // A Decision says what became of one tag. Every tag of a run has exactly one.
 type Decision struct {
 	Project      string
@@ -127,6 +135,8 @@ const (
 const (
 	DeleteForbidden policy.Reason = "delete-forbidden"
 	DeleteFailed    policy.Reason = "delete-failed"
+	// DeletionsStopped is that of tags that were not tried: deletions before theirs were refused.
+	DeletionsStopped policy.Reason = "deletions-stopped"
 )
 
 func (RegimeFound) event()       {}
@@ -139,4 +149,5 @@ func (NamingDiffers) event()     {}
 func (AdminModeLacking) event()  {}
 func (ProtectionUnknown) event() {}
 func (TooManyDeletions) event()  {}
+func (DeletionsRefused) event()  {}
 func (Decision) event()          {}

@@ -33,6 +33,12 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 		}
 		hint("The list is incomplete: the run, or a part of it, ended before its time.", next)
 	}
+	// What GitLab refuses to everybody no change of token or settings helps.
+	if s.Refused != "" {
+		hint("Every deletion was refused with the same words, which are not about the token: run again when",
+			"maintenance is over, or ask an administrator whether the registry takes deletions at all.")
+		return all
+	}
 	// A token that may delete nothing has to be changed before anything else helps.
 	if s.Reasons[DeleteForbidden] > 0 && s.Deleted == 0 {
 		hint("GitLab let the token's user delete nothing: it needs the role Developer at least, or",

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,7 @@ func TestHint(t *testing.T) {
 		convention      = "In some cache repositories"
 		merge           = "Nothing was deleted. registry-gc merge"
 		blind           = "Images that can be pulled may be among"
+		all             = "Every deletion was refused with the same words"
 	)
 	for name, test := range map[string]struct {
 		dryRun bool
@@ -51,6 +53,8 @@ func TestHint(t *testing.T) {
 		want   []string
 	}{
 		"nothing is dead":                     {realRun, nil, []Event{legacy}, nil},
+		"all is refused":                      {realRun, nil, []Event{legacy, forbidden, DeletionsRefused{Err: errors.New("read-only")}}, []string{all}},
+		"one project refuses":                 {realRun, nil, []Event{legacy, forbidden, DeletionsRefused{Project: "p", Err: errors.New("read-only")}}, []string{role}},
 		"nothing would go":                    {dryRun, nil, []Event{legacy}, nil},
 		"it goes on legacy":                   {realRun, nil, []Event{legacy, deleted(manifest.KindCacheManifest)}, []string{collect}},
 		"it goes, and who knows where":        {realRun, nil, []Event{deleted("")}, []string{collect}},

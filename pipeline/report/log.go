@@ -55,6 +55,12 @@ func (l *Log) Handle(e Event) error {
 		l.Log(context.Background(), level, "passed over", "name", e.Name, "why", string(e.Why))
 	case Unreadable:
 		l.Warn("could not be read", append([]any{"name", e.Name, "error", e.Err}, l.Links.attrs(e.Project, e.RepositoryID)...)...)
+	case DeletionsRefused:
+		where := "the whole run"
+		if e.Project != "" {
+			where = e.Project
+		}
+		l.Warn("deletions are refused, all alike: no more are sent", "in", where, "said", e.Err)
 	case Decision:
 		l.logDecision(e)
 	}
@@ -76,6 +82,8 @@ func (l *Log) logDecision(d Decision) {
 		l.Info("tag marked", attrs...)
 	case d.Outcome == Deleted:
 		l.Info("tag deleted", attrs...)
+	case d.Reason == DeletionsStopped:
+		l.Debug("tag not deleted", attrs...) // there may be a hundred thousand, and they say nothing new
 	case d.Action == policy.Delete:
 		l.Warn("tag not deleted", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	case l.Stopped != nil && l.Stopped():

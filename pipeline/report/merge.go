@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,6 +184,7 @@ func (s *Summary) addFigures(o *Summary) {
 	}
 	s.ScopeMissing = s.ScopeMissing || o.ScopeMissing
 	s.MaxDeletions = max(s.MaxDeletions, o.MaxDeletions)
+	s.Refused = cmp.Or(s.Refused, o.Refused)
 	if o.Verify == ByAPI {
 		s.Verify = ByAPI // the weaker word is what can be said of all
 	}

@@ -26,7 +26,7 @@ var firstStart = time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)
 // fullSummary is a summary in which nothing is zero, of one deleted tag.
 func fullSummary() *Summary {
 	return &Summary{
-		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Regime: "legacy", Verify: ByAPI,
+		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Refused: "403: read-only", Regime: "legacy", Verify: ByAPI,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true},
 		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, Skipped: map[SkipReason]int{ProjectArchived: 7},

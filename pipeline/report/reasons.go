@@ -57,6 +57,7 @@ var explanations = []Explanation{
 	{policy.ListingIncomplete, Undecided, "The list of its repository's tags broke off."},
 	{policy.EvidenceDisagrees, Undecided, "Two answers about it contradict each other."},
 	{policy.OutageSuspected, Undecided, "The registry behind GitLab seems to be failing."},
+	{DeletionsStopped, Undecided, "Other deletions were refused, so that its own was not sent."},
 	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it."},
 	{DeleteFailed, Failed, "Its deletion was refused with an error, or not answered."},
 }

@@ -24,6 +24,7 @@ type Summary struct {
 	Error        string                `json:"error,omitempty"`                  // what ended the run before its time
 	MaxDeletions int                   `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
 	ScopeMissing bool                  `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
+	Refused      string                `json:"refused,omitempty"`                // what was said to all deletions, which ended them
 	Rules        *Rules                `json:"rules,omitempty"`
 	Regime       string                `json:"regime"`
 	Verify       Evidence              `json:"verify"`
@@ -109,6 +110,10 @@ func (s *Summary) Handle(e Event) error {
 		s.Unreadable++
 	case NamingDiffers:
 		s.NamingDiffers = append(s.NamingDiffers, e.Repository)
+	case DeletionsRefused:
+		if e.Project == "" {
+			s.Refused = e.Err.Error()
+		}
 	case Decision:
 		s.countDecision(e)
 	}

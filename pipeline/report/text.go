@@ -30,6 +30,9 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
 	s.writeFigures(&out)
+	if s.Refused != "" {
+		fmt.Fprintf(&out, "\nrefused\n  Every deletion was refused alike, so that no more were sent:\n  %s\n", printable.Replace(s.Refused, ' '))
+	}
 	s.writeReasons(&out)
 	dead.writeTop(&out)
 	for i, hint := range s.hints(dead) {
