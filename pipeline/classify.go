@@ -32,7 +32,7 @@ func (r *run) classifyStage(workers int) stage[tag, decision] {
 		d := r.decide(ctx, t)
 		r.progress.tags.inFlight.Add(-1)
 		if !send(d) {
-			r.settle(d.candidate(), notConfirmed, context.Cause(r.hard))
+			r.settle(d.candidate(), notConfirmed, whyLeft(r.hard))
 		}
 		return runError(d.doubt)
 	}}
@@ -110,7 +110,7 @@ func (d decision) doubted(ctx context.Context, err error) decision {
 	d.verdict.Reason = reasonOf(err, d.verdict.Reason)
 	d.doubt = err
 	if ctx.Err() != nil {
-		d.doubt = context.Cause(ctx)
+		d.doubt = whyLeft(ctx)
 	}
 	return d
 }

@@ -90,17 +90,17 @@ func (d *deleter) noteRefusal(c candidate, err error) {
 func (d *deleter) delete(ctx context.Context, request []candidate) error {
 	d.progress.dead.begin(len(request))
 	defer d.progress.dead.finish(len(request))
-	left := make([]attempt, len(request))
+	remaining := make([]attempt, len(request))
 	for i, c := range request {
-		left[i] = attempt{candidate: c, tries: new(d.client.Throttle().Tries())}
+		remaining[i] = attempt{candidate: c, tries: new(d.client.Throttle().Tries())}
 	}
-	for tries := 0; len(left) > 0; {
-		n := min(d.size, len(left))
-		unsent, err := d.deleteTogether(ctx, left[:n])
-		left = append(unsent, left[n:]...)
+	for tries := 0; len(remaining) > 0; {
+		n := min(d.size, len(remaining))
+		unsent, err := d.deleteTogether(ctx, remaining[:n])
+		remaining = append(unsent, remaining[n:]...)
 		if err != nil {
-			for _, a := range left {
-				d.stopped(a, err)
+			for _, a := range remaining {
+				d.stopped(a, left(err))
 			}
 			return err
 		}
@@ -111,7 +111,7 @@ func (d *deleter) delete(ctx context.Context, request []candidate) error {
 			for _, a := range d.withoutGone(ctx, unsent) {
 				d.giveUpOn(a, errLate)
 			}
-			left, tries = left[len(unsent):], 0
+			remaining, tries = remaining[len(unsent):], 0
 		}
 	}
 	return nil
@@ -127,7 +127,7 @@ func (d *deleter) deleteTogether(ctx context.Context, batch []attempt) (unsent [
 	// Rechecks share the rate: two that run at the same time would both take twice as long,
 	// and grow old. A recheck has as many requests in flight as there may be.
 	if err := d.rechecking.Acquire(ctx, 1); err != nil {
-		return batch, context.Cause(ctx)
+		return batch, whyLeft(ctx)
 	}
 	ready, began, err := d.recheck(ctx, batch)
 	d.rechecking.Release(1)
@@ -355,7 +355,7 @@ func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, fo
 		a.sent = a.sent || !notSent
 		return true, nil, nil
 	case notSent && !answered:
-		d.stopped(*a, context.Cause(ctx))
+		d.stopped(*a, whyLeft(ctx))
 	case err == nil:
 		d.confirmed(*a)
 	case errors.Is(err, throttle.ErrForbidden) && !errors.Is(err, throttle.ErrInsufficientScope):

@@ -150,7 +150,7 @@ func (p *planner) finish(ctx context.Context, send emit[addressed[[]candidate]])
 	for _, c := range p.held {
 		switch err := p.run.canary.objection(c); {
 		case ctx.Err() != nil:
-			p.drop(c, notConfirmed, context.Cause(ctx))
+			p.drop(c, notConfirmed, whyLeft(ctx))
 		case err != nil:
 			p.drop(c, outageSuspected, err)
 		default:
@@ -255,7 +255,7 @@ func (p *planner) handOver(deleter int, send emit[addressed[[]candidate]]) {
 		return
 	}
 	for _, c := range request {
-		p.drop(c, notConfirmed, context.Cause(p.run.hard))
+		p.drop(c, notConfirmed, whyLeft(p.run.hard))
 	}
 }
 

@@ -21,8 +21,8 @@ type Scope struct {
 	Shard      Shard    // of all these, those that are walked by this run
 }
 
-// A ScopeError says that something in the scope is not there. It is found before
-// anything is decided or deleted.
+// A ScopeError says that something in the scope is not there. It ends a run when nothing of the scope
+// is, before anything is decided or deleted.
 type ScopeError struct {
 	Kind string // "group" or "project"
 	Name string
@@ -57,11 +57,11 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*projec
 		}
 		return l.all(ctx, r.client.ProjectPages(ctx, scope.Membership), nil)
 	}
-	named, err := r.resolve(ctx, scope)
+	groups, named, err := r.resolve(ctx, scope)
 	if err != nil {
 		return err
 	}
-	for _, group := range scope.Groups {
+	for _, group := range groups {
 		if err := l.group(ctx, group); err != nil {
 			return err
 		}
@@ -74,38 +74,46 @@ func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*projec
 	return nil
 }
 
-// resolve checks that all names of the scope stand for something.
-func (r *run) resolve(ctx context.Context, scope Scope) ([]gitlabapi.Project, error) {
+// resolve returns what the names of the scope stand for. A name that stands for nothing, as where a group
+// was removed, is reported and holds up none of the others; that all of them do is an error.
+func (r *run) resolve(ctx context.Context, scope Scope) (groups []string, projects []gitlabapi.Project, err error) {
+	var missing []*ScopeError
 	for _, group := range scope.Groups {
-		if err := r.scopeError("group", group, r.client.Group(ctx, group)); err != nil {
-			return nil, err
+		switch err := r.client.Group(ctx, group); {
+		case err == nil:
+			groups = append(groups, group)
+		case endsRun(err):
+			return nil, nil, err
+		default:
+			missing = r.unresolved(missing, "group", group, err)
 		}
 	}
-	var projects []gitlabapi.Project
 	for _, name := range scope.Projects {
-		p, err := r.client.Project(ctx, name)
-		if err = r.scopeError("project", name, err); err != nil {
-			return nil, err
-		}
-		if p.ID != 0 {
+		switch p, err := r.client.Project(ctx, name); {
+		case err == nil:
 			projects = append(projects, p)
+		case endsRun(err):
+			return nil, nil, err
+		default:
+			missing = r.unresolved(missing, "project", name, err)
 		}
 	}
-	return projects, nil
+	if len(missing) > 0 && len(missing) == len(scope.Groups)+len(scope.Projects) {
+		return nil, nil, missing[0]
+	}
+	for _, m := range missing {
+		r.tell(report.Unreadable{Name: m.Name, Err: m})
+	}
+	return groups, projects, nil
 }
 
-// scopeError returns what is wrong with the scope as a whole. That one of its names
-// cannot be read just now is that name's failure, and reported.
-func (r *run) scopeError(kind, name string, err error) error {
-	switch {
-	case err == nil || endsRun(err):
-		return err
-	case errors.Is(err, throttle.ErrNotFound):
-		return &ScopeError{Kind: kind, Name: name, Err: err}
-	default:
-		r.tell(report.Unreadable{Name: name, Err: err})
-		return nil
+// unresolved adds a name that stands for nothing to those, or reports one that cannot be read just now.
+func (r *run) unresolved(missing []*ScopeError, kind, name string, err error) []*ScopeError {
+	if errors.Is(err, throttle.ErrNotFound) {
+		return append(missing, &ScopeError{Kind: kind, Name: name, Err: err})
 	}
+	r.tell(report.Unreadable{Name: name, Err: err})
+	return missing
 }
 
 // A projectLister sends each project once, and tells of those that are skipped.

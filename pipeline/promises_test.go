@@ -436,6 +436,11 @@ func TestRefusedTokenEndsTheRun(t *testing.T) {
 				if !errors.Is(got.err, test.want) {
 					t.Errorf("error %v, want %v", got.err, test.want)
 				}
+				for name, d := range got.decisions {
+					if strings.Contains(d.Detail, "/tags/") && !strings.Contains(d.Detail, name+":") {
+						t.Errorf("%s has another one's detail: %s", name, d.Detail)
+					}
+				}
 				onlyDead(t, tr.server)
 			})
 		}

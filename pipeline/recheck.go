@@ -108,7 +108,7 @@ func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (
 	case !c.looksLikeOutage():
 		return c.verdict, nil
 	case ctx.Err() != nil:
-		return notConfirmed, context.Cause(ctx)
+		return notConfirmed, whyLeft(ctx)
 	case errors.Is(trouble, errNotHealthy) || errors.Is(trouble, errNoHealthyTag) && c.finding.lost():
 		return outageSuspected, trouble
 	case !errors.Is(trouble, errNoHealthyTag):
@@ -134,7 +134,7 @@ func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (
 func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (policy.Verdict, time.Time, error) {
 	since := time.Now()
 	if ctx.Err() != nil {
-		return notConfirmed, since, context.Cause(ctx)
+		return notConfirmed, since, whyLeft(ctx)
 	}
 	facts, since, err := d.readFactsAgain(ctx, c, now)
 	if now.since.Before(since) && !now.since.IsZero() {

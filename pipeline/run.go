@@ -196,3 +196,31 @@ func runError(err error) error {
 	}
 	return nil
 }
+
+// An endedError says of an item why it was left, where that is another item's failure, whose address
+// and name would mislead here.
+type endedError struct{ cause error }
+
+// Error implements error.
+func (e *endedError) Error() string {
+	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied} {
+		if errors.Is(e.cause, class) {
+			return "left, as the run ended: " + class.Error()
+		}
+	}
+	return "left, as the run ended"
+}
+
+// Unwrap returns what ended the run.
+func (e *endedError) Unwrap() error { return e.cause }
+
+// left returns why an item is left after an error that may be another one's.
+func left(err error) error {
+	if endsRun(err) {
+		return &endedError{err}
+	}
+	return err // a signal, say
+}
+
+// whyLeft returns why an item is left after a stop.
+func whyLeft(ctx context.Context) error { return left(context.Cause(ctx)) }

@@ -62,7 +62,7 @@ func read[T any](ctx context.Context, cache *flight.Cache[reading[T]], recheck b
 		r := reading[T]{began: time.Now()}
 		r.value, r.err = get(ctx)
 		if ctx.Err() != nil {
-			return r, context.Cause(ctx)
+			return r, whyLeft(ctx)
 		}
 		return r, nil
 	})

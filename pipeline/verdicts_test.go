@@ -408,22 +408,46 @@ func TestOneNameOfTheScopeFails(t *testing.T) {
 	}
 }
 
+// TestScopeThatIsNotThere ends a run where nothing of the scope is there. One name of several holds up
+// none of the others, and is told.
 func TestScopeThatIsNotThere(t *testing.T) {
-	for name, scope := range map[string]pipeline.Scope{
-		"group":   {Groups: []string{"a", "no/such"}, Projects: []string{"b/four"}},
-		"project": {Groups: []string{"a"}, Projects: []string{"b/four", "no/such"}},
+	for name, test := range map[string]struct {
+		scope pipeline.Scope
+		kind  string // of what ends the run; "" for the walk of the others
+	}{
+		"the group":           {pipeline.Scope{Groups: []string{"no/such"}}, "group"},
+		"the project":         {pipeline.Scope{Projects: []string{"no/such"}}, "project"},
+		"all":                 {pipeline.Scope{Groups: []string{"no/such", "nor/this"}, Projects: []string{"no/such"}}, "group"},
+		"one of two groups":   {pipeline.Scope{Groups: []string{"no/such", "b"}}, ""},
+		"one of two names":    {pipeline.Scope{Groups: []string{"no/such"}, Projects: []string{"b/four"}}, ""},
+		"one of the projects": {pipeline.Scope{Projects: []string{"b/four", "no/such"}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr := newTrial(scopeWorld())
-			tr.options.Scope = scope
+			tr.options.Scope = test.scope
+			var told []error
+			tr.handlers = append(tr.handlers, unreadable(func(e report.Unreadable) { told = append(told, e.Err) }))
 			got := tr.runInBubble(t)
-			missing, ok := errors.AsType[*pipeline.ScopeError](got.err)
-			if !ok || missing.Kind != name || missing.Name != "no/such" {
-				t.Errorf("error %v", got.err)
+			errs := append(told, got.err)
+			missing, ok := errors.AsType[*pipeline.ScopeError](errors.Join(errs...))
+			if !ok || missing.Name != "no/such" || test.kind != "" && missing.Kind != test.kind {
+				t.Errorf("errors %v", errs)
 			}
-			if got.Tags > 0 || tr.server.Stats().Changing > 0 {
-				t.Errorf("%d tags were decided upon", got.Tags)
+			_, walked := got.decisions["b/four/app.cache:dead"]
+			if ends := got.err != nil; ends != (test.kind != "") || walked == ends || got.Unreadable != len(told) || len(told) > 1 {
+				t.Errorf("error %v, walked %t, told %v", got.err, walked, told)
 			}
 		})
 	}
+}
+
+// An unreadable function is told of what could not be read.
+type unreadable func(report.Unreadable)
+
+// Handle implements report.Handler.
+func (u unreadable) Handle(e report.Event) error {
+	if e, ok := e.(report.Unreadable); ok {
+		u(e)
+	}
+	return nil
 }
