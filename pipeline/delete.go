@@ -38,6 +38,8 @@ type deleter struct {
 	// size is how many candidates are rechecked and deleted together. It shrinks where that
 	// takes so long that their grounds grow old.
 	size int
+	// toConfirm are tags that may be there all the same.
+	toConfirm toConfirm
 }
 
 // An attempt is a candidate in the hands of a deleter.
@@ -65,10 +67,12 @@ func (d *deleter) open(batch []attempt) []attempt {
 	})
 }
 
-// confirmed reports a tag as deleted.
+// confirmed reports a tag as deleted, or has that looked at first.
 func (d *deleter) confirmed(a attempt) {
 	d.refusals.succeeded(a.ProjectID)
-	d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+	if !d.toConfirm.put(a.candidate) {
+		d.report(a.candidate, report.Deleted, a.verdict.Reason, "")
+	}
 }
 
 // refused reports a tag whose deletion was refused.
@@ -90,6 +94,7 @@ func (d *deleter) noteRefusal(c candidate, err error) {
 func (d *deleter) delete(ctx context.Context, request []candidate) error {
 	d.progress.dead.begin(len(request))
 	defer d.progress.dead.finish(len(request))
+	defer d.confirm(ctx, false)
 	remaining := make([]attempt, len(request))
 	for i, c := range request {
 		remaining[i] = attempt{candidate: c, tries: new(d.client.Throttle().Tries())}

@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -294,6 +295,50 @@ func TestForbiddenIsLookedInto(t *testing.T) {
 				got := tr.runInBubble(t)
 				if d := got.decisions["g/p/app.cache:"+test.tag]; got.err != nil || d.Outcome != test.want || d.Reason != test.reason {
 					t.Errorf("%v; %s for %s (%s)", got.err, d.Outcome, d.Reason, d.Detail)
+				}
+			})
+		}
+	}
+}
+
+// TestStillListed: a deletion that is a success and changes nothing is no deletion. What is pushed again
+// after it was, is.
+func TestStillListed(t *testing.T) {
+	for _, more := range []int{5, 1000} {
+		for _, graphQL := range []bool{true, false} {
+			t.Run(fmt.Sprint(more, " more, GraphQL ", graphQL), func(t *testing.T) {
+				world := gitlabtest.NewWorld(gitlabtest.Legacy)
+				app := world.AddProject("g/p").AddRepository("app")
+				app.AddTag("alive", gitlabtest.KindImage)
+				for i := range 5 {
+					app.AddTag(fmt.Sprint("stray-", i), gitlabtest.KindManifestMissing)
+				}
+				for i := range more {
+					app.AddTag(fmt.Sprintf("dead-%04d", i), gitlabtest.KindCacheIndex)
+				}
+				options := []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.Unlinked(regexp.MustCompile("^stray-"))})}
+				if !graphQL {
+					options = append(options, gitlabtest.WithoutGraphQL())
+				}
+				tr := newTrial(world, options...)
+				var once atomic.Bool
+				tr.server.OnRequest(func(r gitlabtest.Request) {
+					lists := strings.HasSuffix(r.Path, "/tags") && len(tr.server.Deleted()) > 0
+					if lists && once.CompareAndSwap(false, true) {
+						if err := tr.server.Push("g/p", "app", "dead-0000", gitlabtest.KindImage); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				got := tr.runInBubble(t)
+				if got.err != nil || got.Deleted != more || got.Reasons[report.DeleteFailed] != 5 || len(tr.server.Deleted()) != more {
+					t.Errorf("%v; %d deleted, reasons %v", got.err, got.Deleted, got.Reasons)
+				}
+				if d := got.decisions["g/p/app:stray-3"]; d.Outcome != report.Failed || !strings.Contains(d.Detail, "still listed") {
+					t.Errorf("%s: %s", d.Outcome, d.Detail)
+				}
+				if lists := tr.server.PathCount(fmt.Sprintf("/projects/%d/registry/repositories/%d/tags?page=1", app.Project().ID, app.ID)); lists > 10 {
+					t.Errorf("listed %d times", lists)
 				}
 			})
 		}

@@ -68,7 +68,7 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 	r := newRun(e, client, options, events)
 	deleters := make([]deleter, max(workers/4, 1))
 	for i := range deleters {
-		deleters[i] = deleter{run: r, size: maxRequestTags}
+		deleters[i].run, deleters[i].size = r, maxRequestTags
 	}
 
 	decide := func(repositories <-chan *projectRepository) {
@@ -85,7 +85,8 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 		if aside := r.aside.take(ctx, client.HeldFor()); len(aside) > 0 {
 			decide(each(aside))
 		}
-	}, func(context.Context) {
+	}, func(ctx context.Context) {
+		parallel(len(deleters), len(deleters), func(i int) { deleters[i].confirm(ctx, true) })
 		if event := r.refusals.end(); event != nil {
 			r.tell(event)
 		}

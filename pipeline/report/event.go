@@ -12,7 +12,8 @@ type Event interface{ event() }
 
 // A Handler is given what happens, one event at a time. An error means that it cannot do
 // its work any more, and stops the run: no deletion is begun after that. It is still given
-// the outcome of those under way then, at most forty tags for every four workers.
+// the outcome of those under way then, at most forty tags for every four workers; where GitLab's word
+// alone is asked and there is no metadata database, as much as a quarter of a large repository.
 type Handler interface {
 	Handle(Event) error
 }
