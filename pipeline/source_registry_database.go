@@ -142,13 +142,6 @@ func (k *kindSample) looked() {
 	k.lookedAt++
 }
 
-// hasOthers reports whether one is no build cache.
-func (k *kindSample) hasOthers() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.others
-}
-
 // found takes note that one is no build cache.
 func (k *kindSample) found() {
 	k.mu.Lock()
