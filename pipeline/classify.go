@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -39,13 +40,48 @@ func (r *run) classifyStage(workers int) stage[tag, decision] {
 }
 
 // decide asks the rules, and finds the facts that they need one after the other, the cheapest
-// first, until the verdict stands or a fact cannot be had. So a protected tag costs no request,
-// and a counterpart is looked up only where a rule depends on it. Of a tag whose listing broke off
-// nothing is asked.
+// first, until the verdict stands. So a protected tag costs no request, and a counterpart is looked
+// up only where a rule depends on it. Where a fact cannot be had another may do; the doubt is about
+// the first. Of a tag whose listing broke off nothing is asked.
 func (r *run) decide(ctx context.Context, t tag) decision {
 	if t.isStray() {
 		return decision{tag: t, verdict: policy.Verdict{Action: policy.Keep, Reason: policy.NoTagName}}
 	}
+	d := r.begin(ctx, t)
+	var failed []policy.Name
+	var first policy.Verdict // what came of the first fact that could not be had
+	var doubt error
+	for {
+		decided := r.options.Rules.Decide(&d.facts)
+		d.verdict = decided.Verdict
+		switch need := decided.NeedBeside(failed...); {
+		case decided.Need == needNothing && (d.verdict.Action != policy.Delete || t.err == nil && d.digest != ""):
+			return d
+		case t.err != nil:
+			d.verdict = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
+			return d
+		case decided.Need == needNothing:
+			return r.withDigest(ctx, d)
+		case need == needNothing:
+			d.verdict = first
+			return d.doubted(ctx, doubt)
+		default:
+			err := r.findNeeded(ctx, &d, need)
+			if endsRun(err) || ctx.Err() != nil {
+				return d.doubted(ctx, err)
+			}
+			if err != nil && doubt == nil {
+				first, doubt = d.verdict, err
+			}
+			if err != nil {
+				failed = append(failed, together(need)...)
+			}
+		}
+	}
+}
+
+// begin returns a decision on a tag for which nothing has been asked: what is known without.
+func (r *run) begin(ctx context.Context, t tag) decision {
 	d := decision{tag: t, doubt: t.err}
 	d.finding, _ = t.source.find(ctx, t.repository, t.listedTag, finding{}, needNothing)
 	if read := t.readForRanks.Load(); read != nil {
@@ -54,22 +90,21 @@ func (r *run) decide(ctx context.Context, t tag) decision {
 	}
 	d.facts = r.knownFacts(t)
 	r.putFinding(&d.facts, d.listedTag, d.finding)
-	for {
-		decided := r.options.Rules.Decide(&d.facts)
-		d.verdict = decided.Verdict
-		switch {
-		case decided.Need == needNothing && (d.verdict.Action != policy.Delete || t.err == nil && d.digest != ""):
-			return d
-		case t.err != nil:
-			d.verdict = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
-			return d
-		case decided.Need == needNothing:
-			return r.withDigest(ctx, d)
-		}
-		if err := r.findNeeded(ctx, &d, decided.Need); err != nil {
-			return d.doubted(ctx, err)
+	return d
+}
+
+// together returns the facts that cannot be had either when one cannot: they come from the same
+// answer.
+func together(fact policy.Name) []policy.Name {
+	for _, facts := range [][]policy.Name{
+		{policy.FactCounterpart, policy.FactNamingDiffers},
+		{policy.FactSize, policy.FactHasDetails, policy.FactBroken, policy.FactKind, policy.FactIsCache, policy.FactDated, policy.FactAge},
+	} {
+		if slices.Contains(facts, fact) {
+			return facts
 		}
 	}
+	return []policy.Name{fact}
 }
 
 // findNeeded finds a fact, or says why it stays unknown.

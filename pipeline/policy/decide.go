@@ -11,7 +11,8 @@ import (
 // Decide returns the verdict that follows from the facts. The first rule that holds decides.
 // Rules of which that cannot be known, for want of facts, matter when they would decide
 // otherwise: then the verdict is undecided, and names the cheapest fact by which that may change.
-// A caller finds this fact and decides again; when it cannot be had the verdict stands.
+// A caller finds this fact and decides again; when it cannot be had, [Decision.NeedBeside] names
+// another that may do.
 //
 // A condition that fails, as it speaks of an absent fact for instance, is a doubt, and a doubt
 // keeps: a keep holds then and a delete does not.
@@ -43,7 +44,7 @@ func decision(action Action, reason Reason, keeps, deletes set) Decision {
 		return Decision{Verdict: Verdict{action, reason}}
 	}
 	need := doubts.cheapest()
-	return Decision{Verdict{Undecided, doubtOf(need)}, need}
+	return Decision{Verdict: Verdict{Undecided, doubtOf(need)}, Need: need, doubts: doubts, keeps: keeps}
 }
 
 // doubtOf returns the reason of a verdict that lacks a fact.

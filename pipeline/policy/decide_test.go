@@ -84,9 +84,29 @@ func TestDecide(t *testing.T) {
 	}
 	f := someFacts()
 	f.Counterpart = policy.Unknown[policy.Counterpart]()
-	want := policy.Decision{Verdict: policy.Verdict{Action: policy.Undecided, Reason: policy.CounterpartUnknown}, Need: policy.FactCounterpart}
-	if got := compile(t, rulesOf("delete counterpart == 'present' && "+branch), settings).Decide(f); got != want {
+	want := policy.Verdict{Action: policy.Undecided, Reason: policy.CounterpartUnknown}
+	got := compile(t, rulesOf("delete counterpart == 'present' && "+branch), settings).Decide(f)
+	if got.Verdict != want || got.Need != policy.FactCounterpart {
 		t.Errorf("%v; want %v", got, want)
+	}
+}
+
+// TestNeedBeside: when a fact cannot be had, another may do; at last one by which a rule before keeps.
+func TestNeedBeside(t *testing.T) {
+	f := someFacts()
+	f.Branch, f.Tag.Age, f.Tag.Rank = policy.Unknown[policy.Branch](), policy.Unknown[time.Duration](), policy.Unknown[int]()
+	rules := compile(t, "rules:\n- name: newest\n  keep: has(tag.rank) && tag.rank <= 5\n- name: gone\n  delete: branch == 'missing' && tag.age > days(14)\n", policy.Settings{})
+	decision := rules.Decide(f)
+	var asked []policy.Name
+	for need := decision.Need; need != ""; need = decision.NeedBeside(asked...) {
+		asked = append(asked, need)
+	}
+	if want := []policy.Name{policy.FactBranch, policy.FactAge, policy.FactRank}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %v, want %v", asked, want)
+	}
+	f.Tag.Age = policy.Known(time.Hour)
+	if got := rules.Decide(f); got.Action != policy.Keep || got.NeedBeside() != "" {
+		t.Errorf("a young tag is %v without its branch", got)
 	}
 }
 

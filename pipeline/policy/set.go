@@ -2,6 +2,7 @@ package policy
 
 import (
 	"math/bits"
+	"slices"
 
 	"cel.dev/cel-go/common/types"
 )
@@ -33,6 +34,14 @@ func setOf(unknown *types.Unknown) (s set) {
 		}
 	}
 	return s
+}
+
+// numbered returns the set of one fact; of what is none the empty one.
+func numbered(name Name) set {
+	if i := slices.Index(byCost, name); i >= 0 {
+		return 1 << i
+	}
+	return 0
 }
 
 // cheapest returns the fact that costs the least; the set must not be empty.

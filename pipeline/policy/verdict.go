@@ -44,6 +44,25 @@ type Decision struct {
 	// Need is the cheapest fact that could still change the action; empty when the verdict
 	// stands. A verdict with a need is undecided.
 	Need Name
+
+	doubts set // the unknown facts without which the action is not known
+	keeps  set // those of rules that may keep the tag before any of the doubts matters
+}
+
+// NeedBeside returns the cheapest fact by which a verdict may still come about when some cannot be
+// had: one more of those that the action hangs on, or else one by which a rule before may keep the
+// tag. It is empty when there is none.
+func (d Decision) NeedBeside(failed ...Name) Name {
+	var without set
+	for _, name := range failed {
+		without |= numbered(name)
+	}
+	for _, rest := range []set{d.doubts &^ without, d.keeps &^ without} {
+		if rest != 0 {
+			return rest.cheapest()
+		}
+	}
+	return ""
 }
 
 // reserved are the reasons that no rule may have as its name: they would say two things.
