@@ -141,3 +141,30 @@ func TestRegistryThatTheTokenMayNotSee(t *testing.T) {
 		t.Errorf("no project: %v", results[2].Err)
 	}
 }
+
+// TestRepositoriesNamed lists those with a text in their names, and no list that is not whole.
+func TestRepositoriesNamed(t *testing.T) {
+	w := gitlabtest.NewWorld(gitlabtest.Database)
+	p := w.AddProject("group/app")
+	for i := range 150 {
+		p.AddRepository(fmt.Sprintf("r%d.cache", i))
+	}
+	s := gitlabtest.New(w)
+	c := connect(t, s)
+	project := gitlabapi.Project{ID: p.ID, Path: p.Path}
+	for text, want := range map[string]int{"r7": 11, "r149.cache": 1, "none": 0} {
+		if got, err := c.RepositoriesNamed(t.Context(), project, text); err != nil || len(got) != want {
+			t.Errorf("%q: %d, %v", text, len(got), err)
+		}
+	}
+	if got, err := c.RepositoriesNamed(t.Context(), project, "cache"); err == nil {
+		t.Errorf("%d of 150", len(got))
+	}
+	s.SetFaults(gitlabtest.Fault{Effect: gitlabtest.NullRepositories(1)})
+	if got, err := c.RepositoriesNamed(t.Context(), project, "r7"); err == nil {
+		t.Errorf("null is a list of %d", len(got))
+	}
+	if got := s.Stats().Violations; len(got) > 0 {
+		t.Error(got)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,6 +77,32 @@ func (c *Client) RepositoriesOf(ctx context.Context, projects []Project) []Repos
 		c.addProtections(ctx, asked, unprotected, results[len(results)-len(asked):])
 	}
 	return results
+}
+
+// RepositoriesNamed lists the repositories of a project whose names have a text in them, by one request
+// however many the project has. It is an error where they are more than a hundred, and where GraphQL does
+// not show them.
+func (c *Client) RepositoriesNamed(ctx context.Context, project Project, text string) ([]Repository, error) {
+	type answer struct {
+		Project *struct {
+			ContainerRepositories *connection[repositoryNode] `json:"containerRepositories"`
+		} `json:"project"`
+	}
+	query := func() string {
+		return `query($path: ID!, $name: String) { project(fullPath: $path) { containerRepositories(name: $name, first: 100) { nodes { id name path location status } pageInfo { hasNextPage } } } }`
+	}
+	data, err := queryGraphQL[answer](c, c.reading(ctx), listingRepositories, query, map[string]any{"path": project.Path, "name": text})
+	if err == nil {
+		var list *connection[repositoryNode]
+		if data.Project != nil {
+			list = data.Project.ContainerRepositories
+		}
+		if repositories, isWhole := decodeRepositories(list, project); isWhole {
+			return repositories, nil
+		}
+		err = &throttle.ListingError{Problem: "the list is not whole"}
+	}
+	return nil, fmt.Errorf("listing the repositories of %s with %q in their names: %w", project.Path, text, err)
 }
 
 // A RegistryHiddenError says that the token may see a project and not its container registry.

@@ -104,9 +104,9 @@ func TestMissingRepositoryIsConfirmed(t *testing.T) {
 		{"one less, then another", reply(cache, healthy), reply(cache, other), unknown, 3},
 		{"one less, then no answer", reply(cache, healthy), gitlabtest.Refuse(403), unknown, 3},
 		{"no answer", gitlabtest.Refuse(403), asIs, unknown, 2},
-		{"itself missing", reply(healthy, other), reply(healthy, other), unknown, 2},
+		{"itself missing", reply(healthy, other), reply(healthy, other), unknown, 3},
 		{"itself missing the third time", reply(cache, healthy), reply(healthy), unknown, 3},
-		{"empty, twice", reply(), reply(), unknown, 2},
+		{"empty, twice", reply(), reply(), unknown, 3},
 		{"the counterpart has appeared", reply(app, cache, healthy, other), asIs, unknown, 2},
 		{"the counterpart appears last", reply(cache, healthy), reply(cache, healthy, app), unknown, 3},
 	} {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -80,7 +81,9 @@ func (a api) relist(ctx context.Context, cache *projectRepository, src source) (
 	}
 	began := time.Now()
 	tags, err := src.list(ctx, counterpart.repository)
-	if time.Since(began) > maxAge {
+	if time.Since(began) <= maxAge {
+		counterpart.slow.Store(0)
+	} else {
 		counterpart.slow.Add(1) // once may be a pause
 	}
 	switch {
@@ -122,6 +125,8 @@ func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectReposit
 	now, err := cache.project.readRepositories(ctx, a.client)
 	counterpart, _ := strings.CutSuffix(cache.Name, a.suffix)
 	switch {
+	case errors.Is(err, errRepositoriesSlow) && counterpart != "":
+		return time.Now(), a.confirmByName(ctx, cache, counterpart)
 	case err != nil:
 		return now.began, err
 	case now.value.names[counterpart]:
@@ -130,6 +135,27 @@ func (a api) confirmRepositoryMissing(ctx context.Context, cache *projectReposit
 		return now.began, errNotListed
 	}
 	return now.began, nil
+}
+
+// confirmByName looks for the counterpart repository by its name, where the project has more repositories
+// than can be listed while that shows anything. The cache repository has the name in its own, so that a
+// list without it is none.
+func (a api) confirmByName(ctx context.Context, cache *projectRepository, counterpart string) error {
+	named, err := a.client.RepositoriesNamed(ctx, cache.project.Project, counterpart)
+	listed := false
+	for _, r := range named {
+		if r.Name == counterpart {
+			return errAppeared
+		}
+		listed = listed || r.ID == cache.ID
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w; %w", errRepositoriesSlow, err)
+	case !listed:
+		return errNotListed
+	}
+	return nil
 }
 
 // counterpartDetails returns what a check and, where it found no tag, GitLab's details of the

@@ -55,7 +55,7 @@ type sharedListing struct {
 	*repository
 	cache   *flight.Cache[listed]
 	deleted names        // that the run has sent deletions for
-	slow    atomic.Int32 // how often listing it again took longer than its grounds would be fresh
+	slow    atomic.Int32 // how often in a row listing it again took longer than its grounds would be fresh
 	weighed bool         // the canary has counted it
 }
 

@@ -49,12 +49,35 @@ func TestCachesShareTheirProjectsListing(t *testing.T) {
 }
 
 // TestRepositoriesListedSlowly: a list that takes longer than what it shows is good for is not read for
-// each cache, and nothing goes for it.
+// each cache. The counterpart is looked for by its name then, and without that nothing goes.
 func TestRepositoriesListedSlowly(t *testing.T) {
-	tr := registryTrial(cachesAlone(gitlabtest.Database, 500), pipeline.VerifyRegistry, gitlabtest.WithFaults(
-		gitlabtest.Fault{Path: regexp.MustCompile(`/registry/repositories$`), Effect: gitlabtest.Latency(3 * time.Second)}))
-	got := tr.runInBubble(t)
-	if n := tr.server.Stats().ByEndpoint["GET /projects/:id/registry/repositories"]; n > 15 || got.Deleted > 0 || got.Undecided != 500 {
-		t.Errorf("%d requests for lists of repositories, deleted %d, undecided %d", n, got.Deleted, got.Undecided)
+	for name, test := range map[string]struct {
+		option  gitlabtest.Option
+		deleted int
+	}{
+		"by their names":    {gitlabtest.WithRole(gitlabtest.Developer), 500},
+		"without GraphQL":   {gitlabtest.WithoutGraphQL(), 0},
+		"one has appeared":  {nil, 499},
+		"a list that lacks": {gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Skip: 1, Effect: gitlabtest.CutList(0)}), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world := cachesAlone(gitlabtest.Database, 500)
+			slow := gitlabtest.Fault{Path: regexp.MustCompile(`/registry/repositories$`), Effect: gitlabtest.Latency(3 * time.Second)}
+			options := []gitlabtest.Option{gitlabtest.WithFaults(slow)}
+			if test.option != nil {
+				options = append(options, test.option)
+			} else {
+				// Its page is not among those that the run sees first.
+				world.Projects[0].AddRepository("app-0007").AddTag("new", gitlabtest.KindImage)
+				first := gitlabtest.Fault{Path: slow.Path, Count: 5, Effect: gitlabtest.CutList(500)}
+				options = append(options, gitlabtest.WithFaults(first), gitlabtest.WithoutRepositoriesCount())
+			}
+			tr := registryTrial(world, pipeline.VerifyRegistry, options...)
+			got := tr.runInBubble(t)
+			stats := tr.server.Stats()
+			if n := stats.ByEndpoint["GET /projects/:id/registry/repositories"]; n > 35 || got.Deleted != test.deleted {
+				t.Errorf("%d requests for lists of repositories, deleted %d, undecided %d; reasons %v", n, got.Deleted, got.Undecided, got.Reasons)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -23,7 +22,7 @@ type sharedProject struct {
 	references   *flight.Cache[reading[gitlabapi.References]] // branches and Git tags
 	deployed     *flight.Cache[reading[map[string]bool]]      // what stands for what environments have deployed
 	relisted     *flight.Cache[reading[listedRepositories]]   // its repositories as they are now
-	slow         atomic.Int32                                 // how often that took longer than it would be fresh
+	slow         atomic.Int32                                 // how often in a row that took longer than it would be fresh
 }
 
 func newSharedProject(p *project) *sharedProject {
@@ -92,14 +91,15 @@ var errRepositoriesSlow = errors.New("listing the project's repositories takes l
 // before, or a second one has to agree.
 func (p *sharedProject) readRepositories(ctx context.Context, client *gitlabapi.Client) (reading[listedRepositories], error) {
 	return read(ctx, p.relisted, true, func(ctx context.Context) (listedRepositories, error) {
-		if p.slow.Load() > 1 {
+		if p.slow.Load() > maxTries { // fewer may be pauses, and what is late is tried again
 			return listedRepositories{}, errRepositoriesSlow
 		}
 		began := time.Now()
 		now, err := listRepositories(ctx, client, p.ID)
-		if time.Since(began) > maxAge {
-			p.slow.Add(1) // once may be a pause
-			return now, cmp.Or(err, errRepositoriesSlow)
+		if time.Since(began) <= maxAge {
+			p.slow.Store(0)
+		} else {
+			p.slow.Add(1)
 		}
 		complete := !slices.ContainsFunc(p.repositories, func(id int64) bool { return !now.ids[id] })
 		if err != nil || complete {

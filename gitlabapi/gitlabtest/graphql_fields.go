@@ -113,8 +113,11 @@ func (n *projectNode) ContainerRepositoriesCount() (int32, error) {
 }
 
 // ContainerRepositories resolves containerRepositories, newest first: null where REST says
-// 403, since GraphQL hides what may not be read.
-func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*repositoryNode], error) {
+// 403, since GraphQL hides what may not be read. A name is looked for anywhere in the names.
+func (n *projectNode) ContainerRepositories(args struct {
+	Name *string
+	pageArguments
+}) (*connection[*repositoryNode], error) {
 	if n.project.unreadable() || isNth(n.o.call.graphql.nullRepositories, n.index) {
 		return nil, nil
 	}
@@ -123,7 +126,12 @@ func (n *projectNode) ContainerRepositories(args pageArguments) (*connection[*re
 	if slices.Contains(n.o.call.server.options.tokens[n.o.call.token], granular) {
 		repositories = nil // the type is closed to such tokens
 	}
-	return connect(n.o, repositories, false, id, args, func(_ int, r *repository) *repositoryNode {
+	if args.Name != nil && !n.o.measuring() {
+		repositories = slices.DeleteFunc(repositories, func(r *repository) bool {
+			return !strings.Contains(strings.ToLower(r.name), strings.ToLower(*args.Name))
+		})
+	}
+	return connect(n.o, repositories, false, id, args.pageArguments, func(_ int, r *repository) *repositoryNode {
 		node := &repositoryNode{
 			ID: repositoryID(globalID("ContainerRepository", r.id)), Name: r.name, Path: r.path,
 			Location: n.o.call.registryHost() + "/" + r.path,
