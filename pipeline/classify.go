@@ -109,7 +109,7 @@ func together(fact policy.Name) []policy.Name {
 
 // findNeeded finds a fact, or says why it stays unknown.
 func (r *run) findNeeded(ctx context.Context, d *decision, need policy.Name) error {
-	err := r.findFact(ctx, d, need)
+	err := r.outages.ask(ctx, func() error { return r.findFact(ctx, d, need) })
 	if err == nil && d.facts.IsUnknown(need) {
 		err = fmt.Errorf("%w: %s", errCannotBeHad, need)
 	}
@@ -123,7 +123,11 @@ var errCannotBeHad = errors.New("a fact cannot be found out")
 // it may say more.
 func (r *run) withDigest(ctx context.Context, d decision) decision {
 	d.asked = true
-	found, err := d.source.find(ctx, d.repository, d.listedTag, d.finding, needDigest)
+	found := d.finding
+	err := r.outages.ask(ctx, func() (err error) {
+		found, err = d.source.find(ctx, d.repository, d.listedTag, d.finding, needDigest)
+		return err
+	})
 	if err != nil {
 		return d.doubted(ctx, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -76,14 +77,20 @@ func (d *deleter) confirmed(a attempt) {
 }
 
 // refused reports a tag whose deletion was refused.
-func (d *deleter) refused(a attempt, reason policy.Reason, err error) {
+func (d *deleter) refused(ctx context.Context, a attempt, reason policy.Reason, err error) {
 	d.report(a.candidate, report.Failed, reason, err.Error())
-	d.noteRefusal(a.candidate, err)
+	d.noteRefusal(ctx, a.candidate, err)
 }
 
-// noteRefusal counts a request to delete that was refused.
-func (d *deleter) noteRefusal(c candidate, err error) {
-	if event := d.refusals.refused(c, err); event != nil {
+// noteRefusal counts a request to delete that was refused. While the registry does not answer GitLab
+// refuses deletions, too: that passes, and ends none.
+func (d *deleter) noteRefusal(ctx context.Context, c candidate, err error) {
+	event := d.refusals.refused(c, err)
+	switch {
+	case event == nil:
+	case !errors.Is(err, throttle.ErrReadOnly) && d.outages.isOut(ctx, math.MaxInt):
+		d.refusals.reopen(c.ProjectID)
+	default:
 		d.tell(event)
 	}
 }
@@ -213,7 +220,7 @@ func (d *deleter) send(ctx, fresh context.Context, batch []attempt) (unsent []at
 		}
 	}
 	if deletions, tags := d.client.MaxDeletions(); deletions > 0 {
-		if batch, err = d.sendMutations(fresh, batch, deletions, tags); err != nil {
+		if batch, err = d.sendMutations(ctx, fresh, batch, deletions, tags); err != nil {
 			return batch, err
 		}
 	}
@@ -256,7 +263,7 @@ func (d *deleter) lookForForbidden(ctx context.Context, batch []attempt, forbidd
 		case gone(a):
 			d.confirmed(a)
 		default:
-			d.refused(a, report.DeleteForbidden, err)
+			d.refused(ctx, a, report.DeleteForbidden, err)
 		}
 	}
 }
@@ -281,7 +288,7 @@ func mutationsOf(candidates []candidate, most int) []gitlabapi.Deletion {
 // sendMutations sends the deletions in one request, or in several where GitLab takes fewer just
 // now, and returns those that GitLab did not confirm by name. What the mutation says is not about a
 // single tag, but for one thing: that nothing is deleted just now.
-func (d *deleter) sendMutations(fresh context.Context, batch []attempt, deletions, tags int) (left []attempt, err error) {
+func (d *deleter) sendMutations(ctx, fresh context.Context, batch []attempt, deletions, tags int) (left []attempt, err error) {
 	var candidates []candidate
 	tries := d.client.Throttle().Tries()
 	for _, a := range batch {
@@ -313,7 +320,7 @@ func (d *deleter) sendMutations(fresh context.Context, batch []attempt, deletion
 			}
 		}
 		if errors.Is(failed, throttle.ErrReadOnly) {
-			d.noteRefusal(candidates[0], failed)
+			d.noteRefusal(ctx, candidates[0], failed)
 		}
 		if errors.Is(failed, throttle.ErrUnauthorized) {
 			err = failed
@@ -368,7 +375,7 @@ func (d *deleter) sendOne(ctx, fresh context.Context, a *attempt) (late bool, fo
 	case errors.Is(err, throttle.ErrForbidden):
 		d.report(a.candidate, report.Failed, report.DeleteForbidden, err.Error())
 	default:
-		d.refused(*a, report.DeleteFailed, err)
+		d.refused(ctx, *a, report.DeleteFailed, err)
 	}
 	return false, nil, runError(err)
 }

@@ -16,32 +16,31 @@ import (
 // reading either is found now, or is over, and what is read now is right. It also returns the
 // time just before the first request for the grounds.
 func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt, began time.Time, err error) {
-	results := make([]rechecked, len(batch))
-	before := d.checkCanary(ctx, batch)
-	began = time.Now()
-	byRepository := make(map[int64][]int)
-	for i, a := range batch {
-		byRepository[a.ID] = append(byRepository[a.ID], i)
-	}
-	var groups [][]int
-	for _, group := range byRepository {
-		groups = append(groups, group)
-	}
-	parallel(len(groups), d.options.Workers, func(g int) {
-		candidates := make([]candidate, len(groups[g]))
-		for j, i := range groups[g] {
-			candidates[j] = batch[i].candidate
+	var results []rechecked
+	var before, after error
+	outage := d.outages.ask(ctx, func() error {
+		results = make([]rechecked, len(batch))
+		before = d.checkCanary(ctx, batch)
+		began = time.Now()
+		d.readAgain(ctx, batch, results)
+		for i, a := range batch {
+			if cameBack(a.finding, results[i].finding) {
+				d.canary.stop()
+			}
 		}
-		for j, result := range candidates[0].fresh.recheck(ctx, candidates) {
-			results[groups[g][j]] = result
+		after = d.checkCanary(ctx, batch)
+		failed := []error{before, after}
+		for _, result := range results {
+			failed = append(failed, result.err)
 		}
+		return errors.Join(failed...)
 	})
-	for i, a := range batch {
-		if cameBack(a.finding, results[i].finding) {
-			d.canary.stop()
+	if results == nil { // nothing was read
+		results, began = make([]rechecked, len(batch)), time.Now()
+		for i := range results {
+			results[i].err = outage
 		}
 	}
-	after := d.checkCanary(ctx, batch)
 	for i, a := range batch {
 		verdict, since, doubt := d.decideAgain(ctx, a.candidate, results[i])
 		if since.Before(began) {
@@ -76,6 +75,27 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 		}
 	}
 	return ready, began, err
+}
+
+// readAgain has the grounds of the candidates read by their sources, those of each repository together.
+func (d *deleter) readAgain(ctx context.Context, batch []attempt, results []rechecked) {
+	byRepository := make(map[int64][]int)
+	for i, a := range batch {
+		byRepository[a.ID] = append(byRepository[a.ID], i)
+	}
+	var groups [][]int
+	for _, group := range byRepository {
+		groups = append(groups, group)
+	}
+	parallel(len(groups), d.options.Workers, func(g int) {
+		candidates := make([]candidate, len(groups[g]))
+		for j, i := range groups[g] {
+			candidates[j] = batch[i].candidate
+		}
+		for j, result := range candidates[0].fresh.recheck(ctx, candidates) {
+			results[groups[g][j]] = result
+		}
+	})
 }
 
 // cameBack reports whether something was missing at the first reading and is there at the

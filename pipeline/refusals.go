@@ -141,6 +141,15 @@ func (r *refusals) refused(of candidate, err error) report.Event {
 	return nil
 }
 
+// reopen takes back that deletions were ended in a project or in the run: they were refused for another
+// reason, which has passed.
+func (r *refusals) reopen(project int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run = streak{}
+	delete(r.in, project)
+}
+
 // end returns what is to be told at the end of a run of which nothing was deleted: all that it tried
 // was of too few projects to say so before.
 func (r *refusals) end() report.Event {

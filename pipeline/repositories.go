@@ -54,6 +54,7 @@ type projectRepository struct {
 type sharedListing struct {
 	*repository
 	cache   *flight.Cache[listed]
+	outages *outages
 	deleted names        // that the run has sent deletions for
 	slow    atomic.Int32 // how often in a row listing it again took longer than its grounds would be fresh
 	weighed bool         // the canary has counted it
@@ -80,8 +81,8 @@ func (n *names) has(name string) bool {
 	return n.set[name]
 }
 
-func newSharedListing(r *repository) *sharedListing {
-	return &sharedListing{repository: r, cache: flight.NewCache[listed](1)}
+func newSharedListing(r *repository, outages *outages) *sharedListing {
+	return &sharedListing{repository: r, outages: outages, cache: flight.NewCache[listed](1)}
 }
 
 // listed is a listing, or what an incomplete one has and its error.
@@ -95,7 +96,11 @@ type listed struct {
 // for every tag of the cache repository would take hours where the listing times out.
 func (s *sharedListing) get(ctx context.Context, src source) (listing, error) {
 	l, err := s.cache.Get(ctx, "", flight.Never, func(ctx context.Context) (listed, error) {
-		tags, err := src.list(ctx, s.repository)
+		var tags listing
+		err := s.outages.ask(ctx, func() (err error) {
+			tags, err = src.list(ctx, s.repository)
+			return err
+		})
 		if ctx.Err() != nil || gitlabapi.Held(err) { // it costs nothing to ask again
 			return listed{tags, err}, err
 		}
@@ -237,7 +242,7 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 		name, cache := r.counterpartOf(listed.Name)
 		if counterpart := byName[name]; cache && counterpart != nil {
 			if counterpart.shared == nil {
-				counterpart.shared = newSharedListing(counterpart.repository)
+				counterpart.shared = newSharedListing(counterpart.repository, r.outages)
 			}
 			member.counterpart = counterpart.shared
 		}

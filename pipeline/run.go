@@ -118,6 +118,7 @@ type run struct {
 	// rechecking is held by the deleter that reads the grounds of its candidates again.
 	rechecking *semaphore.Weighted
 	refusals   refusals
+	outages    *outages
 	// aside are repositories that are asked for again when all others are done.
 	aside aside
 }
@@ -139,6 +140,7 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 	if options.Rules.Uses("project.topics") {
 		r.client = client.WithTopics()
 	}
+	r.outages = &outages{canary: &r.canary}
 	r.sources = newSources(client, options, r.tell)
 	return r
 }
@@ -187,7 +189,7 @@ func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, 
 // any more.
 func endsRun(err error) bool {
 	return errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrInsufficientScope) ||
-		errors.Is(err, registry.ErrDenied)
+		errors.Is(err, registry.ErrDenied) || errors.Is(err, ErrOutage)
 }
 
 // runError returns the error if it ends the run, and nil if it is one item's alone.
@@ -204,7 +206,7 @@ type endedError struct{ cause error }
 
 // Error implements error.
 func (e *endedError) Error() string {
-	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied} {
+	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied, ErrOutage} {
 		if errors.Is(e.cause, class) {
 			return "left, as the run ended: " + class.Error()
 		}

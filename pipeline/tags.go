@@ -68,6 +68,7 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 	if err != nil {
 		r.tell(report.Unreadable{Name: p.Path, Project: p.projectPath, RepositoryID: p.ID, Err: err})
 	} else {
+		r.outages.remember(s)
 		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(s.tags)})
 	}
 	for _, listed := range s.tags {
@@ -102,7 +103,10 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 	if p.shared != nil {
 		tags, err = p.shared.get(ctx, choice.source)
 	} else {
-		tags, err = choice.source.list(ctx, p.repository)
+		err = r.outages.ask(ctx, func() error {
+			tags, err = choice.source.list(ctx, p.repository)
+			return err
+		})
 	}
 	switch {
 	case errors.Is(err, registry.ErrRepositoryNotFound):
