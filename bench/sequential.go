@@ -23,8 +23,10 @@ type sequential struct {
 	// database says that the registry has its metadata database: there each cache without image
 	// goes, with or without a date, as the program has it.
 	database bool
-	tags     int
-	deleted  int
+	// dryRun, if not nil, is told what would be deleted, and nothing is.
+	dryRun  func(repository, tag string)
+	tags    int
+	deleted int
 }
 
 // runSequential walks an instance and prints how many tags it saw and deleted, as JSON with
@@ -111,6 +113,10 @@ func (s *sequential) tag(ctx context.Context, repository gitlabapi.Repository, n
 		return nil
 	}
 	s.deleted++
+	if s.dryRun != nil {
+		s.dryRun(repository.Path, name)
+		return nil
+	}
 	return s.client.DeleteTag(ctx, ctx, repository, name)
 }
 
