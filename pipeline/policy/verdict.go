@@ -46,9 +46,11 @@ type Decision struct {
 	Need Name
 }
 
-// reserved are the reasons that no rule may have as its name: they would say two things.
+// reserved are the reasons that no rule may have as its name: they would say two things. The last
+// are those of package report.
 var reserved = []Reason{
 	NoRule, NoTagName,
 	DetailsUnknown, CounterpartUnknown, BranchUnknown,
 	ListingIncomplete, EvidenceDisagrees, OutageSuspected,
+	"deletions-stopped", "delete-forbidden", "delete-failed",
 }
