@@ -308,6 +308,11 @@ func TestEveryRecipeIsTested(t *testing.T) {
 		if len(rules) < 3 || rules[0].Name != nameProtected || rules[1].Name != tooYoung {
 			t.Errorf("%s does not begin by what stays", block[1])
 		}
+		for _, rule := range rules {
+			if rule.Description == "" {
+				t.Errorf("%s does not say in words what %s is about", block[1], rule.Name)
+			}
+		}
 		for i, standard := range policy.Default().Rules()[:2] {
 			if rules[i].Condition != standard.Condition {
 				t.Errorf("%s has %q for %q", block[1], rules[i].Condition, standard.Condition)

@@ -27,7 +27,7 @@ func writeExplanation(out *bytes.Buffer, x *pipeline.Explanation, config *Config
 	}
 	if x.Full.Action != x.Verdict.Action {
 		out.WriteString("\n")
-		writeWrapped(out, "  ", 2, "With its manifest read, the rules have it otherwise: "+outcomeWords(x.Full)+": "+x.FullDescription+" A run takes the tags of a cache repository for build caches "+
+		writeWrapped(out, "  ", 2, "With its manifest read, the rules have it otherwise: "+verdictWords(x.Full, x.FullDescription)+" A run takes the tags of a cache repository for build caches "+
 			"until it deletes; then it reads one in twenty of them, and all as soon as one is something else.")
 	}
 	out.WriteString("\n")
@@ -48,7 +48,7 @@ func writeExplanation(out *bytes.Buffer, x *pipeline.Explanation, config *Config
 func headline(x *pipeline.Explanation) string {
 	switch x.Skipped {
 	case "":
-		return outcomeWords(x.Verdict) + ": " + x.Description
+		return verdictWords(x.Verdict, x.Description)
 	case report.ProjectArchived:
 		return "stays: a run passes archived projects by."
 	case report.RegistryDisabled:
@@ -56,6 +56,11 @@ func headline(x *pipeline.Explanation) string {
 	default:
 		return "stays: a run passes repositories by that GitLab is deleting."
 	}
+}
+
+// verdictWords says what becomes of a tag, by which reason, and what that means.
+func verdictWords(verdict policy.Verdict, description string) string {
+	return fmt.Sprintf("%s: %s. %s", outcomeWords(verdict), verdict.Reason, description)
 }
 
 func outcomeWords(verdict policy.Verdict) string {
@@ -69,33 +74,11 @@ func outcomeWords(verdict policy.Verdict) string {
 	}
 }
 
-// factLabels are what facts are called where the last part of their name does not say enough.
-var factLabels = map[policy.Name]string{
-	policy.FactIsCache:     "build cache",
-	"repository.is_cache":  "cache repository",
-	policy.FactHasDetails:  "details in GitLab",
-	policy.FactDated:       "dated in GitLab",
-	policy.FactDatabase:    "metadata database",
-	policy.FactProtected:   "protected by GitLab",
-	policy.FactCounterpart: "counterpart",
-}
-
-func factLabel(name policy.Name) string {
-	if label, ok := factLabels[name]; ok {
-		return label
-	}
-	_, field, ok := strings.Cut(string(name), ".")
-	if !ok {
-		field = string(name)
-	}
-	return strings.ReplaceAll(field, "_", " ")
-}
-
-// writeFacts prints each fact, its value, and where it comes from.
+// writeFacts prints each fact by the name that rules have for it, its value, and where it comes from.
 func writeFacts(out *bytes.Buffer, x *pipeline.Explanation) {
 	labelWidth, valueWidth := 0, 0
 	for _, fact := range x.Facts {
-		labelWidth = max(labelWidth, len(factLabel(fact.Name)))
+		labelWidth = max(labelWidth, len(fact.Name))
 		valueWidth = max(valueWidth, min(utf8.RuneCountInString(factValue(fact)), 18))
 	}
 	shown := make(map[string]bool) // errors, several facts may have the same
@@ -111,21 +94,16 @@ func writeFacts(out *bytes.Buffer, x *pipeline.Explanation) {
 			where = strings.TrimPrefix(where+"; "+fact.Err.Error(), "; ")
 			shown[fact.Err.Error()] = true
 		}
-		begin := fmt.Sprintf("  %-*s  %-*s  ", labelWidth, factLabel(fact.Name), valueWidth, factValue(fact))
+		begin := fmt.Sprintf("  %-*s  %-*s  ", labelWidth, fact.Name, valueWidth, factValue(fact))
 		writeWrapped(out, begin, labelWidth+valueWidth+6, where)
 	}
 }
 
-// factValue returns a fact's value in words.
+// factValue returns a fact's value in words, as rules write it where they can.
 func factValue(fact pipeline.ExplainedFact) string {
-	if fact.State == pipeline.FactAbsent {
-		return "none"
-	}
 	switch value := fact.Value.(type) {
 	case nil:
 		return string(fact.State)
-	case bool:
-		return yesOrNo(value)
 	case time.Duration:
 		return ageWords(value)
 	case int64:
@@ -135,13 +113,6 @@ func factValue(fact pipeline.ExplainedFact) string {
 	default:
 		return fmt.Sprint(value)
 	}
-}
-
-func yesOrNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // ageWords writes an age in the largest unit of which it has two or more.
@@ -175,7 +146,7 @@ func writeRules(out *bytes.Buffer, x *pipeline.Explanation) {
 	for _, step := range x.Rules {
 		begin := fmt.Sprintf("  %-*s  %-7s  ", width, step.Name, resultWord(step))
 		remark := stepRemark(step)
-		if remark != "" && step.Result != policy.IsUnknown {
+		if remark != "" && step.Result != policy.IsUnknown && step.Result != policy.HoldsNot {
 			remark += above
 		}
 		writeWrapped(out, begin, width+13, remark)
@@ -207,7 +178,7 @@ func stepRemark(step policy.Step) string {
 	case policy.IsUnknown:
 		var names []string
 		for _, name := range step.Unknown {
-			names = append(names, factLabel(name))
+			names = append(names, string(name))
 		}
 		return "for want of: " + strings.Join(names, ", ")
 	case policy.Fails:
@@ -215,9 +186,12 @@ func stepRemark(step policy.Step) string {
 			return step.Failure + ", so that it does not delete"
 		}
 		return step.Failure + ", so that it keeps"
-	default:
-		return ""
+	case policy.HoldsNot:
+		if step.False != "" {
+			return step.False + " is false"
+		}
 	}
+	return ""
 }
 
 // writeWrapped prints a text after what its first line begins with, and further lines with a

@@ -29,7 +29,7 @@ func TestAgeWords(t *testing.T) {
 // TestExplanationHidesNothing: a server's names and errors neither steer a terminal nor make lines
 // of their own, wherever they are shown.
 func TestExplanationHidesNothing(t *testing.T) {
-	const evil = "\n\x1b[31mevil\u202e\n  kind  yes"
+	const evil = "\n\x1b[31mevil\u202e\n  tag.kind  true"
 	x := &pipeline.Explanation{
 		Repository: evil, Tag: evil, Doubt: errors.New(evil),
 		Verdict: policy.Verdict{Action: policy.Undecided}, Description: evil,
@@ -43,7 +43,7 @@ func TestExplanationHidesNothing(t *testing.T) {
 	writeExplanation(&out, x, new(Config))
 	for line := range strings.Lines(out.String()) {
 		line = strings.TrimSuffix(line, "\n")
-		if strings.ContainsFunc(line, printable.Hidden) || strings.HasPrefix(line, "  kind  yes") {
+		if strings.ContainsFunc(line, printable.Hidden) || strings.HasPrefix(line, "  tag.kind  true") {
 			t.Errorf("%q", line)
 		}
 	}

@@ -73,6 +73,3 @@ func rulesFileError(name string) error {
 	}
 	return file.Close()
 }
-
-// hintForRules says why the file is none that can be read, without its name.
-func hintForRules(name string) string { return ": " + withoutPath(rulesFileError(name)) }

@@ -8,12 +8,14 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/internal/edits"
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -38,6 +40,18 @@ func (c *Config) rulesFile() (*policy.File, error) {
 		return nil, &problem{"RULES", "must be a file that can be read: " + withoutPath(err)}
 	}
 	return policy.Parse(c.Rules, text)
+}
+
+// hintForRules says why the file is none that can be read, without its name, and which set of rules
+// may have been meant.
+func hintForRules(name string) string {
+	hint := ": " + withoutPath(rulesFileError(name))
+	for _, set := range []string{defaultRules, originalRules} {
+		if edits.Between(strings.ToLower(name), set) <= 2 {
+			hint += "; did you mean " + set + "?"
+		}
+	}
+	return hint
 }
 
 // compileRules returns the rules that decide on tags, with the settings in them. What is wrong
@@ -92,7 +106,7 @@ var ruleFields = []string{
 // rulesCommand is the command that prints the rules in force, or says what is wrong with a file of
 // them. It sends no request. The token is known only to be kept out of what is printed.
 func rulesCommand(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
-	line, check, err := parseRules(args)
+	line, checked, err := parseRules(args)
 	if err != nil {
 		return usageError(stderr, err)
 	}
@@ -102,6 +116,10 @@ func rulesCommand(ctx context.Context, args []string, environment envconfig.Look
 	config, settings := new(Config), line.settings(environment)
 	token, _ := settings.Lookup("GITLAB_TOKEN")
 	redactor := redact.New(token)
+	if checked != "" && !isRules(checked) {
+		// The name of a file on the command line is shown, and that in RULES is not.
+		return usageError(redactor.Writer(stderr), fmt.Errorf("%s cannot be read: %s", printable.Escape(checked), withoutPath(rulesFileError(checked))))
+	}
 	if err := errors.Join(config.load(ctx, settings, ruleFields)...); err != nil {
 		return usageError(redactor.Writer(stderr), err)
 	}
@@ -112,14 +130,11 @@ func rulesCommand(ctx context.Context, args []string, environment envconfig.Look
 	if err != nil {
 		return usageError(redactor.Writer(stderr), err)
 	}
-	for _, problem := range config.unusedSettings(rules, settings) {
-		_ = usageError(redactor.Writer(stderr), problem)
-	}
-	if text := config.unprotected(rules); text != "" {
-		_ = usageError(redactor.Writer(stderr), errors.New(text))
+	for _, text := range config.rulesWarnings(rules, settings) {
+		_ = usageError(redactor.Writer(stderr), errors.New("warning: "+text))
 	}
 	text := printedRules(rules.File())
-	if check {
+	if checked != "" {
 		text = fmt.Sprintf("%s: %s, no mistakes\n", config.Rules, rulesCount(len(rules.File().Rules())))
 	}
 	out := redactor.Writer(stdout)
@@ -127,23 +142,37 @@ func rulesCommand(ctx context.Context, args []string, environment envconfig.Look
 	return codeOf(errors.Join(err, out.Flush()))
 }
 
+// errNoFile says that there is nothing to check. What stands there instead is not shown.
+var errNoFile = errors.New("--check needs the name of a file")
+
 // parseRules reads the command line of rules. A file to be checked takes the place of RULES.
-func parseRules(args []string) (line *commandLine, check bool, err error) {
+func parseRules(args []string) (line *commandLine, checked string, err error) {
 	line = &commandLine{variables: make(map[string]string)}
+	// To package flag, what follows --check is its file, whatever it is.
+	for i, arg := range args {
+		isCheck := arg == "--check" || arg == "-check"
+		switch {
+		case isCheck && i+1 < len(args) && slices.Contains([]string{"-h", "-help", "--help", "--h"}, args[i+1]):
+			line.help = true
+			return line, "", nil
+		case isCheck && (i+1 == len(args) || args[i+1] == "" || strings.HasPrefix(args[i+1], "-")), arg == "--check=", arg == "-check=":
+			return nil, "", errNoFile
+		}
+	}
 	flags := flag.NewFlagSet("registry-gc rules", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.Func("rules", "the rules that are printed", line.setter("RULES"))
 	flags.Func("check", "a file to be checked", func(file string) error {
-		check = true
+		checked = file
 		return line.setter("RULES")(file)
 	})
 	switch words, err := line.parseMixed(flags, args); {
 	case err != nil:
-		return nil, false, err
+		return nil, "", err
 	case len(words) > 0:
-		return nil, false, errors.New("rules takes no argument; a file is checked by registry-gc rules --check FILE")
+		return nil, "", errors.New("rules takes no argument; a file is checked by registry-gc rules --check FILE")
 	}
-	return line, check, nil
+	return line, checked, nil
 }
 
 // writeMistakes prints each mistake on a line that begins with where it is, as compilers do.
@@ -175,6 +204,25 @@ func printedRules(file *policy.File) string {
 		b.WriteString("\n")
 	}
 	return b.String()
+}
+
+// rulesWarnings says what rules do that may not be meant, before any tag shows it.
+func (c *Config) rulesWarnings(rules *policy.Rules, lookuper envconfig.Lookuper) (warnings []string) {
+	for _, problem := range c.unusedSettings(rules, lookuper) {
+		warnings = append(warnings, problem.Error())
+	}
+	if text := c.unprotected(rules); text != "" {
+		warnings = append(warnings, text)
+	}
+	for _, rule := range rules.Unconditional() {
+		warnings = append(warnings, fmt.Sprintf("the rule %s (%s:%d) has no condition: it deletes every tag that no rule above it keeps", rule.Name, rule.File, rule.Line))
+	}
+	if _, set := lookuper.Lookup("IN_USE"); !set {
+		for _, rule := range rules.Asking(policy.FactInUse) {
+			warnings = append(warnings, fmt.Sprintf("the rule %s (%s:%d) asks for tag.in_use, and IN_USE is not set: nothing is in use", rule.Name, rule.File, rule.Line))
+		}
+	}
+	return warnings
 }
 
 // unprotected says which tags are protected by settings and not by the rules, as none asks for

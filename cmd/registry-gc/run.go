@@ -72,10 +72,7 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	beforeExit.Store(&tidyUp)
 
 	warnOfMistyped(job.log, mistyped)
-	for _, problem := range config.unusedSettings(rules, settings) {
-		job.log.Warn(problem.Error())
-	}
-	if text := config.unprotected(rules); text != "" {
+	for _, text := range config.rulesWarnings(rules, settings) {
 		job.log.Warn(text)
 	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {

@@ -24,13 +24,20 @@ func (c *compiler) check(written written) *cel.Ast {
 		k.issue(issues.Errors()[0])
 		return nil
 	}
-	k.expressions = make(map[int64]ast.Expr)
-	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) { k.expressions[e.ID()] = e }))
+	k.expressions, k.words = make(map[int64]ast.Expr), make(map[int64]bool)
+	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		k.expressions[e.ID()] = e
+		k.findWords(e)
+	}))
 	before := len(c.mistakes)
 	checked, issues := c.env.Check(parsed)
 	if issues.Err() != nil {
+		bare := slices.ContainsFunc(issues.Errors(), func(issue *cel.Error) bool { return k.words[issue.ExprID] })
 		for _, issue := range issues.Errors() {
-			k.issue(issue)
+			// Of feature-1 without quotes it is also said that it is no text.
+			if !bare || !noOverload.MatchString(issue.Message) {
+				k.issue(issue)
+			}
 		}
 		return nil
 	}
@@ -53,6 +60,7 @@ type check struct {
 	*compiler
 	written     written
 	expressions map[int64]ast.Expr // by their numbers
+	words       map[int64]bool     // names where a text is meant, as in tag.name == main
 	ast         *ast.AST           // once it has types
 	bare        []ast.Expr         // objects of which no field is taken
 }
@@ -83,21 +91,23 @@ func (k *check) issue(issue *cel.Error) {
 		text, hint = k.unknownName(found[1], e)
 		word, _, _ := strings.Cut(found[1], ".")
 		column = k.before(word, line, column)
+		if k.words[issue.ExprID] {
+			hint = "text goes in quotes: '" + k.wordAt(line, column) + "'"
+		}
 	} else if found := undefined.FindStringSubmatch(text); found != nil {
 		text, hint = k.unknownField(found[1], e)
 		column = k.behind("."+found[1], line, column)
 	} else if found := noOverload.FindStringSubmatch(text); found != nil {
 		text = fmt.Sprintf("%s cannot be applied to %s", operator(found[1]), found[2])
-		if strings.Contains(found[2], "duration") {
+		if strings.Contains(found[2], "duration") || found[1] == "duration" {
 			hint = "durations are written as days(30) or duration('36h')"
 		}
-	} else if after, isSyntax := strings.CutPrefix(text, "Syntax error: "); isSyntax {
-		text = "the condition cannot be read: " + after
-		if found := unexpected.FindStringSubmatch(after); found != nil && found[1] == "<EOF>" {
-			text = "the condition ends too early"
-		} else if found != nil {
-			text = fmt.Sprintf("the condition cannot be read: %s is not expected here", found[1])
+		if found[1] == "days" {
+			column = k.before(found[1], line, column)
+			text, hint = "days() takes a whole number of days", "as in days(30); less than a day is written duration('12h')"
 		}
+	} else if after, isSyntax := strings.CutPrefix(text, "Syntax error: "); isSyntax {
+		text, hint, column = k.syntax(after, line, column)
 	} else if text == "invalid argument to has() macro" {
 		text, hint = "has() cannot be asked that", "it takes a field, as in has(tag.age)"
 	}
@@ -147,7 +157,9 @@ func (k *check) unknownName(name string, e ast.Expr) (text, hint string) {
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(k.env.Functions())), func(name string) bool {
 			return !isWord(name)
 		})
-		if closest := closestTo(name, names); closest != "" {
+		if sign := signs[strings.ToLower(name)]; sign != "" {
+			hint = "write " + sign + " for it"
+		} else if closest := closestTo(name, names); closest != "" {
 			hint = "did you mean " + closest + "()?"
 		}
 		return fmt.Sprintf("there is no function %s()", name), hint
@@ -172,6 +184,9 @@ func (k *check) unknownField(field string, e ast.Expr) (text, hint string) {
 	object := e.AsSelect().Operand().AsIdent()
 	text = fmt.Sprintf("%s has no field %s", object, field)
 	own := fieldsOf(object)
+	if slices.Contains(fieldsOf(""), field) {
+		return text, "did you mean " + field + "?"
+	}
 	if closest := closestTo(field, own); closest != "" {
 		return text, fmt.Sprintf("did you mean %s.%s?", object, closest)
 	}
@@ -209,9 +224,6 @@ func typeName(t *types.Type) string {
 
 // expression looks at one expression of a condition that has its types.
 func (k *check) expression(e ast.Expr) {
-	if t, _ := termIn(k.ast, e); t != nil {
-		k.rules.uses[string(t.name)] = true
-	}
 	switch e.Kind() {
 	case ast.ComprehensionKind:
 		for _, name := range []string{e.AsComprehension().IterVar(), e.AsComprehension().IterVar2()} {
@@ -249,6 +261,8 @@ func (k *check) call(call ast.CallExpr) {
 	switch call.FunctionName() {
 	case "matches":
 		k.pattern(args[len(args)-1])
+	case "duration":
+		k.duration(args[0])
 	case operators.Equals, operators.NotEquals:
 		k.possible(args[0], args[1])
 		k.possible(args[1], args[0])
@@ -269,7 +283,7 @@ func (k *check) pattern(e ast.Expr) {
 		return
 	}
 	if _, err := regexp.Compile(text); err != nil {
-		k.atExpression(e, patternError(err), "")
+		k.atExpression(e, patternError(err), globHint(text))
 	}
 }
 

@@ -18,6 +18,9 @@ type Rules struct {
 	file  *File
 	rules []*rule
 	uses  map[string]bool
+	// env and settings are what the rules were compiled with; parts of them are, to explain.
+	env      *cel.Env
+	settings map[Name]expression
 }
 
 // A rule is one that can be evaluated.
@@ -30,6 +33,7 @@ type rule struct {
 	// of then.
 	limited bool
 	facts   set
+	terms   []Name // that the condition speaks of as it is written
 }
 
 // Compile compiles the rules of a file, below those that stand above any file: see [Guards].
@@ -43,7 +47,8 @@ func Compile(file *File, settings Settings) (*Rules, error) {
 	if _, err := regexp.Compile(settings.ProtectedTagsRegex); err != nil {
 		return nil, fmt.Errorf("settings.protected_tags_regex: %s", patternError(err))
 	}
-	c := &compiler{env: env, settings: settings.expressions(), rules: &Rules{file: file, uses: make(map[string]bool)}}
+	c := &compiler{env: env, settings: settings.expressions()}
+	c.rules = &Rules{file: file, uses: make(map[string]bool), env: env, settings: c.settings}
 	for _, rule := range slices.Concat(Guards().rules, file.rules) {
 		c.compile(rule)
 	}
@@ -59,6 +64,29 @@ func (r *Rules) File() *File { return r.file }
 // Uses reports whether a condition speaks of a term, such as settings.min_age, tag.rank or
 // branch, whether or not that has a part in any decision.
 func (r *Rules) Uses(name string) bool { return r.uses[name] }
+
+// Asking returns the rules of the file, without those that stand above it, that speak of a term.
+func (r *Rules) Asking(name Name) []Rule {
+	return r.own(func(rule *rule) bool { return slices.Contains(rule.terms, name) })
+}
+
+// Unconditional returns the rules of the file that delete whatever comes to them, as they speak of
+// nothing: what no rule above them decides.
+func (r *Rules) Unconditional() []Rule {
+	return r.own(func(rule *rule) bool {
+		return rule.Action == Delete && rule.program == nil && rule.always && len(rule.terms) == 0
+	})
+}
+
+// own returns rules of the file.
+func (r *Rules) own(which func(*rule) bool) (own []Rule) {
+	for _, rule := range r.rules[len(Guards().rules):] {
+		if which(rule) {
+			own = append(own, rule.Rule)
+		}
+	}
+	return own
+}
 
 // A compiler collects compiled rules and what is wrong with others.
 type compiler struct {
@@ -80,7 +108,10 @@ func (c *compiler) compile(written written) {
 		c.mistakes = append(c.mistakes, written.place.mistake(1, 0, foldingError(err), ""))
 		return
 	}
-	r := &rule{Rule: written.Rule}
+	r := &rule{Rule: written.Rule, terms: termsIn(checked.NativeRep())}
+	for _, name := range r.terms {
+		c.rules.uses[string(name)] = true
+	}
 	if constant := folded.NativeRep().Expr(); constant.Kind() == ast.LiteralKind {
 		r.always = constant.AsLiteral() == types.True
 	} else if err := c.plan(r, folded); err != nil {
@@ -121,6 +152,16 @@ func (c *compiler) plan(r *rule, folded *cel.Ast) error {
 	}
 	r.program, err = c.env.Program(folded, options...)
 	return err
+}
+
+// termsIn returns the terms that a checked condition speaks of.
+func termsIn(a *ast.AST) (terms []Name) {
+	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if t, _ := termIn(a, e); t != nil && !slices.Contains(terms, t.name) {
+			terms = append(terms, t.name)
+		}
+	}))
+	return terms
 }
 
 // factsIn returns the facts that may be unknown in a condition.

@@ -110,9 +110,9 @@ func TestNeedBeside(t *testing.T) {
 	}
 }
 
-// TestGuardsStandAbove rules that delete everything, whatever these are called.
+// TestGuardsStandAbove rules that delete everything.
 func TestGuardsStandAbove(t *testing.T) {
-	rules := compile(t, "rules:\n- name: in-use\n  delete: true\n", settings)
+	rules := compile(t, "rules:\n- name: everything\n  delete: true\n", settings)
 	for reason, change := range map[policy.Reason]func(*policy.Facts){
 		"protected-in-gitlab": func(f *policy.Facts) { f.Tag.Protected = policy.Known(true) },
 		"in-use":              func(f *policy.Facts) { f.Tag.InUse = policy.Known(true) },
@@ -125,7 +125,7 @@ func TestGuardsStandAbove(t *testing.T) {
 		}
 	}
 	f := cacheFacts()
-	if got := rules.Decide(&f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "in-use"}) {
+	if got := rules.Decide(&f).Verdict; got != (policy.Verdict{Action: policy.Delete, Reason: "everything"}) {
 		t.Errorf("%v", got)
 	}
 	f.Tag.InUse = policy.Unknown[bool]()
@@ -245,5 +245,61 @@ func TestExplain(t *testing.T) {
 	}
 	if got := rules.Describe("d"); got != "tag.rank > 3" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestExplainsWhatIsFalse: of a chain the first part that is false is said, as it is written.
+func TestExplainsWhatIsFalse(t *testing.T) {
+	for condition, want := range map[string]string{
+		"!registry.database && tag.kind in settings.delete_kinds && tag.dated": "!registry.database",
+		"has(tag.age) && tag.age > days(99) && tag.dated":                      "tag.age > days(99)",
+		"tag.kind in settings.delete_kinds && (tag.dated || tag.broken)":       "tag.kind in settings.delete_kinds",
+		"has(tag.rank) && tag.rank > 3":                                        "has(tag.rank)",
+		"tag.rank > 3 && tag.broken":                                           "tag.broken", // the first fails
+		`"&&)" != r'\' && '\'&&' == "x"`:                                       `'\'&&' == "x"`,
+		"repository.is_cache && // a && b\n  '''it's'''.matches('^[&&]')":      "'''it's'''.matches('^[&&]')",
+		"tag.name == 'a' && tag.dated || tag.broken":                           "",
+		"tag.is_cache ? false && true : true":                                  "",
+		"(tag.dated && tag.broken)":                                            "",
+		"tag.dated":                                                            "",
+	} {
+		f := cacheFacts()
+		rules := compile(t, "rules:\n- name: a\n  delete: |\n    "+strings.ReplaceAll(condition, "\n", "\n    ")+"\n", settings)
+		steps := rules.Explain(&f)
+		step := steps[len(steps)-1]
+		if step.Result != policy.HoldsNot && step.Result != policy.Fails {
+			t.Fatalf("%s %s", condition, step.Result)
+		}
+		if got := strings.TrimPrefix(step.False, "// a && b\n  "); got != want {
+			t.Errorf("%s: %q; want %q", condition, got, want)
+		}
+	}
+}
+
+// TestNotedRules are those that delete whatever comes, and those that speak of a term; the guards,
+// which speak of some, are not among them.
+func TestNotedRules(t *testing.T) {
+	rules := compile(t, `rules:
+- {name: asks, keep: tag.dated && tag.in_use}
+- {name: kept, keep: true}
+- {name: by-setting, delete: settings.orphans != 'off'}
+- {name: never, delete: 1 > 2}
+- {name: always, delete: 2 > 1}
+- {name: all, delete: true}
+`, settings)
+	names := func(rules []policy.Rule) (names []string) {
+		for _, rule := range rules {
+			names = append(names, string(rule.Name))
+		}
+		return names
+	}
+	if got := names(rules.Asking(policy.FactInUse)); !slices.Equal(got, []string{"asks"}) {
+		t.Errorf("%q ask", got)
+	}
+	if got := names(rules.Asking(policy.FactProtected)); got != nil {
+		t.Errorf("%q ask", got)
+	}
+	if got := names(rules.Unconditional()); !slices.Equal(got, []string{"always", "all"}) {
+		t.Errorf("%q delete all", got)
 	}
 }

@@ -17,6 +17,8 @@ const (
 type Step struct {
 	Rule
 	Result Result
+	// False is the first false part of a condition that does not hold and has parts, joined by &&.
+	False string
 	// Unknown has the facts without which the result is unknown, the cheapest first.
 	Unknown []Name
 	// Failure says why the condition fails. A keep that fails keeps, and a delete that fails
@@ -39,6 +41,8 @@ func (r *Rules) Explain(f *Facts) []Step {
 			steps[i].Result, steps[i].Unknown = IsUnknown, result.unknown.names()
 		case result.value:
 			steps[i].Result = Holds
+		default:
+			steps[i].False = r.falsePart(rule, e)
 		}
 	}
 	return steps
@@ -55,14 +59,18 @@ func (r *Rules) All() []Rule {
 
 // constants explains the reasons that are no rule's.
 var constants = map[Reason]string{
-	NoRule:             "No rule is about the tag.",
-	DetailsUnknown:     "What the tag is could not be found out.",
-	CounterpartUnknown: "Whether the image that the build cache belongs to is still there could not be found out.",
-	BranchUnknown:      "Whether there is still a branch or Git tag of that name could not be found out.",
-	ListingIncomplete:  "The tags of the repository could not all be listed.",
-	EvidenceDisagrees:  "GitLab and the registry contradict each other about the tag.",
-	OutageSuspected:    "So much seems to be gone that the registry may just not have answered as it should.",
+	NoRule:             "No rule deletes it.",
+	NoTagName:          "No tag can have this name: it is a stray entry of the registry's storage.",
+	DetailsUnknown:     "What it is could not be found out.",
+	CounterpartUnknown: "Whether its image is there could not be found out.",
+	BranchUnknown:      "Whether its branch is there could not be found out.",
+	ListingIncomplete:  "The list of its repository's tags broke off.",
+	EvidenceDisagrees:  "Two answers about it contradict each other.",
+	OutageSuspected:    "The registry behind GitLab seems to be failing.",
 }
+
+// Words explains a reason that is no rule's, in reports as well; empty for others.
+func Words(reason Reason) string { return constants[reason] }
 
 // Describe returns the explanation of a reason: the description of the rule with that name, or
 // else its condition.

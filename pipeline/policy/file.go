@@ -57,12 +57,16 @@ var (
 	ruleKeys = []string{"name", "description", string(Keep), string(Delete)}
 )
 
-// Parse reads a file of rules. All mistakes of its form are returned together, as [Mistakes];
-// those of conditions are found by [Compile].
-func Parse(name string, text []byte) (*File, error) {
+// Parse reads a file of rules. All mistakes of its form are returned together, as [Mistakes], and
+// with them those of the conditions that could be read; in a file of good form [Compile] finds these.
+func Parse(name string, text []byte) (*File, error) { return parse(name, text, Guards().rules) }
+
+// parse is [Parse] with the rules that stand above the file.
+func parse(name string, text []byte, above []written) (*File, error) {
 	p := &parser{
 		file:  &File{Name: name, Text: string(text)},
 		lines: strings.Split(string(text), "\n"),
+		above: above,
 	}
 	if list := p.list(); list != nil {
 		for _, node := range list.Content {
@@ -72,17 +76,34 @@ func Parse(name string, text []byte) (*File, error) {
 			p.mistake(list, "there are no rules", "")
 		}
 	}
-	if err := p.mistakes.err(); err != nil {
-		return nil, err
+	if len(p.mistakes) > 0 {
+		return nil, p.withConditions()
 	}
 	return p.file, nil
 }
 
 // A parser collects what a file says and what is wrong with it.
 type parser struct {
-	file     *File
-	lines    []string
-	mistakes Mistakes
+	file  *File
+	lines []string
+	above []written // the rules that stand above the file
+	// conditions has those of all rules, also of such as are left out of the file.
+	conditions []written
+	mistakes   Mistakes
+}
+
+// withConditions returns the mistakes with those of conditions among them: who mends a name should
+// not be told of the next mistake only then.
+func (p *parser) withConditions() error {
+	env, err := environment()
+	if err != nil {
+		return p.mistakes.err()
+	}
+	c := &compiler{env: env}
+	for _, condition := range p.conditions {
+		c.check(condition)
+	}
+	return append(p.mistakes, c.mistakes...).err()
 }
 
 func (p *parser) mistake(node *yaml.Node, text, hint string) {
@@ -141,9 +162,15 @@ var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 func (p *parser) syntax(err error) {
 	found := yamlLine.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(found[1])
+	if p.misquoted() {
+		return
+	}
 	text, hint := strings.TrimPrefix(err.Error(), found[0]), ""
-	if strings.HasPrefix(text, "mapping values are not allowed") {
+	switch {
+	case strings.HasPrefix(text, "mapping values are not allowed"):
 		hint = "a text with a colon and a space in it has to be in quotes"
+	case strings.HasSuffix(text, "unknown escape character"):
+		hint = `in "…" YAML has escapes of its own: put the condition on the line below >-`
 	}
 	p.mistake(&yaml.Node{Line: line}, "no valid YAML: "+text, hint)
 }
@@ -195,6 +222,10 @@ func (p *parser) key(rule *written, key, value *yaml.Node) {
 		value = value.Alias
 	}
 	isCondition := key.Value == string(Keep) || key.Value == string(Delete)
+	if isCondition && p.isNegation(value) {
+		p.mistake(value, negationText, negationHint)
+		return
+	}
 	// A condition that is always true is a boolean to YAML.
 	if value.Kind != yaml.ScalarNode || value.Tag != "!!str" && !(isCondition && value.Tag == "!!bool") && !(key.Value == "name" && value.Tag == "!!int") {
 		p.mistake(value, fmt.Sprintf("%s is %s", key.Value, kindOf(value)), "it has to be a text")
@@ -209,6 +240,7 @@ func (p *parser) key(rule *written, key, value *yaml.Node) {
 			rule.Condition = strings.ToLower(value.Value)
 		}
 		rule.place = newPlace(p.file.Name, p.lines, value)
+		p.conditions = append(p.conditions, *rule)
 	case key.Value == "name":
 		p.name(value)
 		rule.Name = Reason(value.Value)
@@ -225,6 +257,9 @@ func (p *parser) name(node *yaml.Node) {
 	}
 	if slices.Contains(reserved, name) {
 		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "it is a reason of the program's own")
+	}
+	if slices.ContainsFunc(p.above, func(rule written) bool { return rule.Name == name }) {
+		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "it is the name of a rule that stands above any file")
 	}
 	if i := slices.IndexFunc(p.file.rules, func(rule written) bool { return rule.Name == name }); i >= 0 {
 		p.mistake(node, fmt.Sprintf("a second rule has the name %q", name), fmt.Sprintf("the first is in line %d", p.file.rules[i].Line))

@@ -13,9 +13,9 @@ var (
 	//go:embed original.yaml
 	originalText []byte
 
-	guards       = sync.OnceValue(func() *File { return mustParse("guards", guardsText) })
-	defaultRules = sync.OnceValue(func() *File { return mustParse("default", defaultText) })
-	original     = sync.OnceValue(func() *File { return mustParse("original", originalText) })
+	guards       = sync.OnceValue(func() *File { return must(parse("guards", guardsText, nil)) })
+	defaultRules = sync.OnceValue(func() *File { return must(Parse("default", defaultText)) })
+	original     = sync.OnceValue(func() *File { return must(Parse("original", originalText)) })
 )
 
 // Guards are the rules that stand above those of any file.
@@ -27,9 +27,8 @@ func Default() *File { return defaultRules() }
 // Original are the rules of the script that came before the program.
 func Original() *File { return original() }
 
-// mustParse parses a file that is part of the program.
-func mustParse(name string, text []byte) *File {
-	file, err := Parse(name, text)
+// must returns a file that is part of the program.
+func must(file *File, err error) *File {
 	if err != nil {
 		panic(err)
 	}

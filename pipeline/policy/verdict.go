@@ -65,9 +65,11 @@ func (d Decision) NeedBeside(failed ...Name) Name {
 	return ""
 }
 
-// reserved are the reasons that no rule may have as its name: they would say two things.
+// reserved are the reasons that no rule may have as its name: they would say two things. The last
+// are those of package report.
 var reserved = []Reason{
 	NoRule, NoTagName,
 	DetailsUnknown, CounterpartUnknown, BranchUnknown,
 	ListingIncomplete, EvidenceDisagrees, OutageSuspected,
+	"deletions-stopped", "delete-forbidden", "delete-failed",
 }

@@ -49,14 +49,14 @@ const (
 
 // explanations are the reasons that are no rule's name, in the order in which people are shown them.
 var explanations = []Explanation{
-	{policy.NoRule, Kept, "No rule deletes it."},
-	{policy.NoTagName, Kept, "No tag can have this name: it is a stray entry of the registry's storage."},
-	{policy.DetailsUnknown, Undecided, "What it is could not be found out."},
-	{policy.CounterpartUnknown, Undecided, "Whether its image is there could not be found out."},
-	{policy.BranchUnknown, Undecided, "Whether its branch is there could not be found out."},
-	{policy.ListingIncomplete, Undecided, "The list of its repository's tags broke off."},
-	{policy.EvidenceDisagrees, Undecided, "Two answers about it contradict each other."},
-	{policy.OutageSuspected, Undecided, "The registry behind GitLab seems to be failing."},
+	{policy.NoRule, Kept, policy.Words(policy.NoRule)},
+	{policy.NoTagName, Kept, policy.Words(policy.NoTagName)},
+	{policy.DetailsUnknown, Undecided, policy.Words(policy.DetailsUnknown)},
+	{policy.CounterpartUnknown, Undecided, policy.Words(policy.CounterpartUnknown)},
+	{policy.BranchUnknown, Undecided, policy.Words(policy.BranchUnknown)},
+	{policy.ListingIncomplete, Undecided, policy.Words(policy.ListingIncomplete)},
+	{policy.EvidenceDisagrees, Undecided, policy.Words(policy.EvidenceDisagrees)},
+	{policy.OutageSuspected, Undecided, policy.Words(policy.OutageSuspected)},
 	{DeletionsStopped, Undecided, "Other deletions were refused, so that its own was not sent."},
 	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it."},
 	{DeleteFailed, Failed, "Its deletion was refused with an error, or not answered."},
