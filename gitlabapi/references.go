@@ -48,15 +48,20 @@ func (r References) Has(name string) bool { return len(r.names) == 0 || r.names[
 func (r References) HasSlug(slug string) bool { return len(r.names) == 0 || r.slugs[slug] }
 
 // Named reports whether a tag of an image is named after a branch or Git tag: it has its name or its
-// slug, or begins with that and goes on behind a dash, a dot or an underscore, such as
-// feature-1-cache, main-amd64 and main-1a2b3c4d.
+// slug, whatever stands for a slug's dashes and in whatever case, or begins with that and goes on behind
+// a dash, a dot or an underscore, such as feature-1-cache, main-amd64 and main-1a2b3c4d.
 func (r References) Named(tag string) bool {
 	for end, letter := range tag {
-		if end > 0 && strings.ContainsRune("-._", letter) && (r.Has(tag[:end]) || r.HasSlug(tag[:end])) {
+		if end > 0 && strings.ContainsRune("-._", letter) && r.stands(tag[:end]) {
 			return true
 		}
 	}
-	return r.Has(tag) || r.HasSlug(tag)
+	return r.stands(tag)
+}
+
+// stands reports whether a name stands for a branch or Git tag.
+func (r References) stands(name string) bool {
+	return r.Has(name) || r.HasSlug(name) || r.HasSlug(Slug(name))
 }
 
 // References lists the branches and Git tags of a project: as Git does, which takes one request,

@@ -145,7 +145,7 @@ func TestNamed(t *testing.T) {
 		"main": true, "main-amd64": true, "main.cache": true, "main_1a2b3c4d": true, "main-": true,
 		"fix-1": true, "fix-1-cache": true, "fix-1-a-b": true, long[:63] + "-cache": true,
 		"mainline": false, "amd64-main": false, "fix": false, "fix-12": false, "fix-12-cache": false,
-		"Main": false, "_x": false, "-x": false,
+		"Main": true, "_x": false, "-x": false,
 	} {
 		if got := r.Named(tag); got != want {
 			t.Errorf("%q: %t, want %t", tag, got, want)

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"time"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -58,9 +60,9 @@ func (r *run) planned(d decision) candidate {
 			c.orphan, c.blank = d.projectRepository, d.blank
 		}
 	}
-	if d.finding.lacksDate() {
+	if d.finding.lacksDate() { // by which it has no age and no rank either
 		facts := d.facts
-		facts.Tag.Dated = policy.Unknown[bool]()
+		facts.Tag.Dated, facts.Tag.Age, facts.Tag.Rank = policy.Unknown[bool](), policy.Unknown[time.Duration](), policy.Unknown[int]()
 		c.restsOnDate = !goes(facts)
 	}
 	if d.finding.presumed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -16,7 +17,7 @@ import (
 // knownFacts returns the facts of a tag that cost nothing, but for those of its source.
 func (r *run) knownFacts(t tag) policy.Facts {
 	facts := policy.Facts{
-		Tag:        policy.Tag{Name: t.name, Protected: policy.Known(t.project.protection.Protects(t.name))},
+		Tag:        policy.Tag{Name: t.name, Protected: protectedBy(t.project.protection, t.name)},
 		Repository: policy.Repository{Name: t.Name, Path: t.Path, IsCache: t.isCache, NamingDiffers: policy.Absent[bool]()},
 		Project:    policy.Project{Path: t.projectPath, Topics: t.project.topics()},
 	}
@@ -36,6 +37,16 @@ func (r *run) knownFacts(t tag) policy.Facts {
 		facts.Repository.NamingDiffers = policy.Unknown[bool]()
 	}
 	return facts
+}
+
+// protectedBy says whether the rules of a project protect a tag; unknown where they could not be read.
+// Where there are none to be seen, none protects it.
+func protectedBy(protection gitlabapi.Protection, tag string) policy.Fact[bool] {
+	why := protection.Unknown()
+	if why != nil && !errors.Is(why, gitlabapi.ErrNoProtection) && !errors.Is(why, gitlabapi.ErrProtectionHidden) {
+		return policy.Unknown[bool]()
+	}
+	return policy.Known(protection.Protects(tag))
 }
 
 // putFinding puts what a source has found of a listed tag into the facts, and what follows from it.
@@ -88,6 +99,9 @@ func (r *run) findFact(ctx context.Context, d *decision, need policy.Name) error
 		r.putFinding(&d.facts, d.listedTag, d.finding)
 	case policy.FactInUse:
 		err = r.findInUse(ctx, d)
+	case policy.FactProtected:
+		err = d.project.protection.Unknown()
+	case policy.FactTopics, policy.FactDatabase: // which are known from the beginning, or not at all
 	default:
 		d.asked = true
 		d.finding, err = d.source.find(ctx, d.repository, d.listedTag, d.finding, need)

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/internal/flight"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -24,12 +24,13 @@ type ranking struct {
 
 // rank returns a tag's rank, and what is known of the tag.
 func (d *decision) rank(ctx context.Context, workers int) (policy.Fact[int], finding, error) {
-	ranked, err := d.ranked.Get(ctx, "", flight.Never, func(ctx context.Context) (ranking, error) {
+	reading, err := read(ctx, d.ranked, false, func(ctx context.Context) (ranking, error) {
 		return d.scannedRepository.rankTags(ctx, workers)
 	})
 	if err != nil {
 		return policy.Unknown[int](), d.finding, err
 	}
+	ranked := reading.value
 	place, _ := d.tags.place(d.name)
 	if ranked.findings != nil {
 		d.asked = true
@@ -66,11 +67,15 @@ func (s *scannedRepository) rankTags(ctx context.Context, workers int) (ranking,
 	parallel(len(ask), workers, func(i int) {
 		place := ask[i]
 		f, err := s.source.find(ctx, s.repository, s.tags[place], finding{}, policy.FactAge)
-		if errors.Is(err, errNoSuchTag) {
-			err = nil // a stray entry of the listing
-		}
-		r.findings[place], errs[i] = f, err
+		r.findings[place] = f
 		made[place], _ = f.made.Get()
+		switch {
+		case errors.Is(err, errNoSuchTag): // a stray entry of the listing
+		case err == nil && f.made.IsUnknown():
+			errs[i] = fmt.Errorf("%w: the age of %s", errCannotBeHad, s.tags[place].name)
+		default:
+			errs[i] = err
+		}
 	})
 	if err := errors.Join(errs...); err != nil {
 		return ranking{}, err
@@ -104,7 +109,7 @@ func notRanked(context.Context) (ranking, error) {
 // it would make them older.
 func (s *scannedRepository) rankAgain(ctx context.Context, name string) (policy.Fact[int], time.Time, error) {
 	again, err := read(ctx, s.rankedAgain, true, func(ctx context.Context) (ranking, error) {
-		first, err := s.ranked.Get(ctx, "", flight.Never, notRanked)
+		first, err := read(ctx, s.ranked, false, notRanked)
 		if err != nil {
 			return ranking{}, err
 		}
@@ -114,7 +119,7 @@ func (s *scannedRepository) rankAgain(ctx context.Context, name string) (policy.
 		}
 		r := ranking{ranks: make([]int32, len(s.tags))}
 		var rank int32
-		for _, place := range first.newest {
+		for _, place := range first.value.newest {
 			if now.has(s.tags[place].name) {
 				rank++
 				r.ranks[place] = rank
@@ -127,7 +132,7 @@ func (s *scannedRepository) rankAgain(ctx context.Context, name string) (policy.
 	}
 	place, _ := s.tags.place(name)
 	rank := again.value.of(place)
-	if first, err := s.ranked.Get(ctx, "", flight.Never, notRanked); err != nil || rank.IsAbsent() && first.of(place).IsKnown() {
+	if first, err := read(ctx, s.ranked, false, notRanked); err != nil || rank.IsAbsent() && first.value.of(place).IsKnown() {
 		return policy.Unknown[int](), again.began, cmp.Or(err, errGone) // or the list is not whole
 	}
 	return rank, again.began, nil

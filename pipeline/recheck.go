@@ -7,11 +7,13 @@ import (
 	"slices"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// recheck reads the grounds of candidates again and decides again on what it finds. Only the
-// same verdict is carried out; every other result keeps the tag, and is reported. Before and after
+// recheck reads the grounds of candidates again and decides again on what it finds. Only what is to
+// go again does; every other result keeps the tag, and is reported. Before and after
 // that the canary is asked, for what looks the same in an outage: an outage during the first
 // reading either is found now, or is over, and what is read now is right. It also returns the
 // time just before the first request for the grounds.
@@ -41,8 +43,9 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 			results[i].err = outage
 		}
 	}
+	protections := d.readProtections(ctx, batch)
 	for i, a := range batch {
-		verdict, since, doubt := d.decideAgain(ctx, a.candidate, results[i])
+		verdict, since, doubt := d.decideAgain(ctx, a.candidate, results[i], protections)
 		if since.Before(began) {
 			began = since
 		}
@@ -63,6 +66,7 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 		}
 		switch {
 		case verdict.Action == policy.Delete:
+			a.verdict = verdict // another rule may be the first that holds by now
 			ready = append(ready, a)
 			continue
 		case verdict.Action == policy.Undecided && a.sent:
@@ -75,6 +79,28 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 		}
 	}
 	return ready, began, err
+}
+
+// readProtections reads again which tags the candidates' projects protect by their rules, in one request
+// for all of them. Only a registry with its metadata database has such rules, and what an instance does
+// not show was told before.
+func (d *deleter) readProtections(ctx context.Context, batch []attempt) map[int64]gitlabapi.Protection {
+	var projects []gitlabapi.Project
+	asked := make(map[int64]bool)
+	for _, a := range batch {
+		if !asked[a.ProjectID] && a.regime == registry.Database && a.project.protection.Unknown() == nil {
+			asked[a.ProjectID] = true
+			projects = append(projects, a.project.Project)
+		}
+	}
+	if len(projects) == 0 {
+		return nil
+	}
+	protections := make(map[int64]gitlabapi.Protection)
+	for i, protection := range d.client.Recheck().ProtectionsOf(ctx, projects) {
+		protections[projects[i].ID] = protection
+	}
+	return protections
 }
 
 // readAgain has the grounds of the candidates read by their sources, those of each repository together.
@@ -151,12 +177,17 @@ func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (
 
 // decideAgain returns the verdict on a candidate after its grounds have been read again, since
 // when they are known, and why it is not the same.
-func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked) (policy.Verdict, time.Time, error) {
+func (d *deleter) decideAgain(ctx context.Context, c candidate, now rechecked, protections map[int64]gitlabapi.Protection) (policy.Verdict, time.Time, error) {
 	since := time.Now()
 	if ctx.Err() != nil {
 		return notConfirmed, since, whyLeft(ctx)
 	}
 	facts, since, err := d.readFactsAgain(ctx, c, now)
+	if protection, read := protections[c.ProjectID]; read {
+		if facts.Tag.Protected = protectedBy(protection, c.tag); facts.Tag.Protected.IsUnknown() {
+			err = cmp.Or(err, protection.Unknown())
+		}
+	}
 	if now.since.Before(since) && !now.since.IsZero() {
 		since = now.since
 	}

@@ -24,6 +24,7 @@ var (
 	errReadingsDiffer = errors.New("readings of the counterpart's listing differ")
 	errListsNothing   = errors.New("the repository, which has tags, lists none: the registry may be failing")
 	errListsNoMore    = errors.New("the counterpart repository, which had tags, lists none any more: the registry may be failing")
+	errListsMore      = errors.New("the counterpart repository, which listed nothing at first, lists tags now: the registry may be failing")
 	errListsSlowly    = errors.New("listing the counterpart repository takes longer than ten seconds, so that it does not show what is missing")
 	errAppeared       = errors.New("a counterpart repository has appeared")
 	errNotListed      = errors.New("the repository itself is missing from its project's listing")
@@ -89,6 +90,8 @@ func (a api) relist(ctx context.Context, cache *projectRepository, src source) (
 	switch {
 	case err != nil:
 		return nil, err
+	case len(first) == 0 && len(tags) > 0:
+		return nil, errListsMore // what was decided on its names rests on nothing
 	case len(tags) > 0 && tags.covers(first, &counterpart.deleted):
 		return tags, nil
 	case len(tags) == 0 && !tags.covers(first, &counterpart.deleted):

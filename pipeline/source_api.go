@@ -57,7 +57,8 @@ func (s apiLegacy) find(ctx context.Context, r *repository, t listedTag, known f
 
 // withoutKinds returns a finding as GitLab's word alone has it.
 func withoutKinds(r *repository, f finding) finding {
-	f.kind, f.broken, f.isCache = policy.Absent[manifest.Kind](), policy.Absent[bool](), policy.Known(r.isCache)
+	f.kind, f.broken = policy.Absent[manifest.Kind](), policy.Absent[bool]()
+	f.isCache, f.presumed = policy.Known(r.isCache), r.isCache
 	return f
 }
 
@@ -79,7 +80,9 @@ func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, 
 		return f, err
 	}
 	f.hasDetails, f.digest, f.size = policy.Known(true), answer.Digest, sizeOf(answer.Bytes)
-	if t.dated || !answer.IsIndex() {
+	switch {
+	case a.regime == registry.Database && !answer.Dated: // each tag has a date there
+	case t.dated || !answer.IsIndex():
 		f.dated, f.made = policy.Known(t.dated || answer.Dated), madeAt(answer.CreatedAt)
 	}
 	return f, nil

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -52,9 +54,9 @@ func (s registryDatabase) find(ctx context.Context, r *repository, t listedTag, 
 func listedFinding(r *repository, t listedTag) finding {
 	f := finding{
 		hasDetails: policy.Known(true), broken: policy.Known(false), dated: policy.Known(true),
-		made: policy.Absent[time.Time](), size: sizeOf(t.bytes),
+		size: sizeOf(t.bytes),
 	}
-	if t.pushed != 0 {
+	if t.pushed != 0 { // each tag has a date here: one that is not shown is not known
 		f.made = madeAt(time.Unix(t.pushed, 0))
 	}
 	if r.isCache && !t.isIndex {
@@ -150,7 +152,7 @@ func (k *kindSample) found() {
 }
 
 // sampleKinds looks at some of the candidates that are presumed to be build caches: at one at
-// least, and one in twenty. As soon as one is something else, all of the repository's are looked
+// least, and one in twenty, those first whose size is unlike that of the others. As soon as one is something else, all of the repository's are looked
 // at: a name such as session.cache says nothing of what is in it.
 func (s registryDatabase) sampleKinds(ctx context.Context, candidates []candidate, results []rechecked) {
 	var presumed []int
@@ -161,6 +163,7 @@ func (s registryDatabase) sampleKinds(ctx context.Context, candidates []candidat
 			presumed = append(presumed, i)
 		}
 	}
+	unlikeFirst(presumed, func(i int) int64 { return candidates[i].listed.bytes })
 	sample := &candidates[0].kinds
 	look := func(chosen []int) {
 		parallel(len(chosen), s.workers, func(i int) {
@@ -180,6 +183,19 @@ func (s registryDatabase) sampleKinds(ctx context.Context, candidates []candidat
 		look(presumed[:n])
 		presumed = presumed[n:]
 	}
+}
+
+// unlikeFirst sorts what has sizes by how much these differ from the one in the middle: what does not
+// belong to the others is among the first.
+func unlikeFirst(all []int, size func(int) int64) {
+	if len(all) == 0 {
+		return
+	}
+	bySize := slices.Clone(all)
+	slices.SortFunc(bySize, func(a, b int) int { return cmp.Compare(size(a), size(b)) })
+	middle := math.Log2(float64(size(bySize[len(all)/2]) + 1))
+	differs := func(i int) float64 { return math.Abs(math.Log2(float64(size(i)+1)) - middle) }
+	slices.SortStableFunc(all, func(a, b int) int { return cmp.Compare(differs(b), differs(a)) })
 }
 
 // A listingPart is the part of a listing, read afresh, in which candidates are.
@@ -255,6 +271,9 @@ func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []
 	case cache.counterpart == nil:
 		return nil, s.recheckCounterparts(ctx, candidates, s)
 	}
+	if first, err := cache.counterpart.get(ctx, s); err == nil && len(first) == 0 {
+		return nil, s.recheckCounterparts(ctx, candidates, s)
+	}
 	counterpart := cache.counterpart.repository
 	known = make(map[string]policy.Counterpart)
 	left := len(part.landmarks)
@@ -293,7 +312,7 @@ func (s registryDatabase) readCounterpartPart(ctx context.Context, candidates []
 // recheckCounterpart says whether an orphan's counterpart is still missing. What the listing does
 // not show, the registry is asked for; its 404 says all, as no tag is without a manifest here.
 func (s registryDatabase) recheckCounterpart(ctx context.Context, c candidate, known policy.Counterpart, check counterpartCheck) (policy.Fact[policy.Counterpart], error) {
-	if c.orphan.counterpart == nil {
+	if c.orphan.counterpart == nil || check.err != nil {
 		return check.of(c.tag), check.err
 	}
 	if known != "" {
@@ -314,15 +333,24 @@ func (s registryDatabase) recheckCounterpart(ctx context.Context, c candidate, k
 // rowOf returns a tag's row, if it is in the page that begins before it. The row says when the tag
 // was pushed, which a manifest does not.
 func (s registryDatabase) rowOf(ctx context.Context, c candidate) (registry.TagRow, error) {
-	for rows, err := range s.at(c.repository).TagRows(ctx, c.Path, c.tag[:len(c.tag)-1]) {
+	pages := 0
+	for rows, err := range s.at(c.repository).TagRow(ctx, c.Path, c.tag) {
 		i := slices.IndexFunc(rows, func(row registry.TagRow) bool { return row.Name == c.tag })
-		if err != nil || i < 0 {
+		switch pages++; {
+		case err != nil:
 			return registry.TagRow{}, err
+		case i >= 0:
+			return rows[i], nil
+		case pages == maxRowPages:
+			return registry.TagRow{}, nil
 		}
-		return rows[i], nil
 	}
 	return registry.TagRow{}, nil
 }
+
+// maxRowPages is how many pages are read for the row of one tag where the registry cannot be asked for
+// that alone.
+const maxRowPages = 10
 
 // recheckTag makes sure that a tag is still what it was, by its row or, without one, by asking for it:
 // a listing does not show that a tag is gone.
@@ -342,6 +370,7 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 			return finding{}, err
 		}
 		row.Digest, row.Bytes = head.Digest, c.listed.bytes
+		c.finding.made = policy.Unknown[time.Time]() // it may have been pushed again with the same digest
 	}
 	if hashDigest(row.Digest) != c.listed.digestHash {
 		return finding{}, errPushedAgain
@@ -349,7 +378,7 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 	f := c.finding // what is in a manifest, its digest settles
 	f.digest, f.size = row.Digest, sizeOf(row.Bytes)
 	if !row.PublishedAt.IsZero() {
-		f.made = madeAt(row.PublishedAt) // it may have been pushed again with the same digest
+		f.made = madeAt(row.PublishedAt)
 	}
 	return f, nil
 }

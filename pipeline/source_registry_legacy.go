@@ -103,7 +103,10 @@ func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag
 	if dated, _ := f.dated.Get(); err != nil || !dated {
 		return known, cmp.Or(err, errDateElsewhere)
 	}
-	known.dated, known.made = f.dated, f.made
+	known.dated = f.dated
+	if !known.manifest.IsIndex() {
+		known.made = f.made // of a list it is the date of one image of several
+	}
 	return known, nil
 }
 

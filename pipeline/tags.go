@@ -24,7 +24,7 @@ type scannedRepository struct {
 	compareNames  sync.Once
 	namingDiffers bool // see run.comparesNames
 
-	ranked      *flight.Cache[ranking]
+	ranked      *flight.Cache[reading[ranking]]
 	rankedAgain *flight.Cache[reading[ranking]]
 	// readForRanks are the findings of all tags, by place in the listing, once ranks have taken a
 	// reading of each.
@@ -119,7 +119,7 @@ func (r *run) listTags(ctx context.Context, p *projectRepository) (*scannedRepos
 	}
 	return &scannedRepository{
 		projectRepository: p, sourceChoice: choice, tags: tags, size: tags.size(), err: err,
-		ranked: flight.NewCache[ranking](1), rankedAgain: flight.NewCache[reading[ranking]](1),
+		ranked: flight.NewCache[reading[ranking]](1), rankedAgain: flight.NewCache[reading[ranking]](1),
 	}, err
 }
 

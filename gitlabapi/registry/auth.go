@@ -163,7 +163,7 @@ func (r *Registry) fetchToken(ctx context.Context, repositories []string) (t tok
 			switch {
 			case e.Status == http.StatusUnauthorized:
 				e.Classes = append(e.Classes, ErrDenied)
-			case e.Status == http.StatusForbidden && e.Message != "": // a proxy's page has none
+			case e.Status == http.StatusForbidden && !throttle.IsHTML(resp) && e.Message != "":
 				e.Classes = append(e.Classes, ErrMayNotPull)
 			}
 			return e

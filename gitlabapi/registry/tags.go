@@ -74,13 +74,24 @@ const (
 // changes meanwhile. The first error is the last thing that it yields, and means that the
 // listing was not whole; its classes are those of [Registry.Tags].
 func (r *Registry) TagRows(ctx context.Context, path, after string) iter.Seq2[[]TagRow, error] {
+	return r.rows(path, after).pages(ctx)
+}
+
+// TagRow is like [Registry.TagRows] for the row of a single tag: registries from v4.7 on send no other,
+// older ones the pages in which it is.
+func (r *Registry) TagRow(ctx context.Context, path, tag string) iter.Seq2[[]TagRow, error] {
+	list := r.rows(path, tag[:len(tag)-1]) // what it begins with comes before it
+	list.exact = tag
+	return list.pages(ctx)
+}
+
+func (r *Registry) rows(path, after string) listing[TagRow] {
 	mediaTypes := make(map[string]string)
-	list := listing[TagRow]{
+	return listing[TagRow]{
 		registry: r, repository: path, path: "/gitlab/v1/repositories/" + path + "/tags/list/", paged: true, after: after,
 		decode: func(body []byte) ([]TagRow, error) { return decodeTagRows(mediaTypes, body) },
 		name:   func(row TagRow) string { return row.Name },
 	}
-	return list.pages(ctx)
 }
 
 // A listing walks the pages of one of the registry's lists of tags.
@@ -90,6 +101,7 @@ type listing[T any] struct {
 	path       string
 	paged      bool // the list has no page longer than PageSize
 	after      string
+	exact      string // the only name that is wanted; "" for all
 	maxBody    int64 // 0 for the usual
 	decode     func(body []byte) ([]T, error)
 	name       func(T) string
@@ -111,6 +123,9 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[[]T, error] {
 		q := request{
 			method: http.MethodGet, repository: l.repository, path: l.path, options: throttle.Request{MaxBody: l.maxBody},
 			query: pageAfter(l.after),
+		}
+		if l.exact != "" {
+			q.query += "&" + url.Values{"name_exact": {l.exact}}.Encode()
 		}
 		tags := 0
 		for seen := (throttle.SeenPages{}); ; {

@@ -65,7 +65,7 @@ func Parse(name string, text []byte) (*File, error) { return parse(name, text, G
 func parse(name string, text []byte, above []written) (*File, error) {
 	p := &parser{
 		file:  &File{Name: name, Text: string(text)},
-		lines: strings.Split(string(text), "\n"),
+		lines: lineBreak.Split(string(text), -1),
 		above: above,
 	}
 	if list := p.list(); list != nil {
@@ -81,6 +81,9 @@ func parse(name string, text []byte, above []written) (*File, error) {
 	}
 	return p.file, nil
 }
+
+// lineBreak is what YAML takes for the end of a line.
+var lineBreak = regexp.MustCompile(`\r\n|[\n\r\x{85}\x{2028}\x{2029}]`)
 
 // A parser collects what a file says and what is wrong with it.
 type parser struct {
@@ -268,6 +271,9 @@ func (p *parser) name(node *yaml.Node) {
 
 // commentAbove returns the lines of comment that end right above a line.
 func (p *parser) commentAbove(line int) string {
+	if line > len(p.lines) {
+		return "" // YAML has more line breaks than are known here
+	}
 	first := line - 1
 	for first > 0 && strings.HasPrefix(strings.TrimSpace(p.lines[first-1]), "#") {
 		first--
