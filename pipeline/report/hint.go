@@ -72,8 +72,8 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	}
 	if n := s.Reasons[policy.BranchUnknown]; n > 0 {
 		hint(fmt.Sprintf("Tags that are undecided as the branches of their projects could not be listed: %d. The token's", n),
-			"user needs to read code there (Reporter, and scope api or read_repository); a project without",
-			"any branch keeps all. The log has a warning for each project.")
+			"user needs to read code there (Reporter); in a project without any branch it is the same, and",
+			"rules are to leave that out by project.path. The log has a warning for each project.")
 	}
 	// Images that can still be pulled are the tags that may be missed.
 	if words := dead.total.imageWords(); words != "" {
