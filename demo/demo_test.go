@@ -49,13 +49,16 @@ func TestCheckSame(t *testing.T) {
 	expect(t, checkSame(without("dead:"), whole), "a/b.cache:old is new")
 }
 
-// TestWriteWorld: a name that is too long for a terminal is cut, and nothing else changes.
+// TestWriteWorld: a name that is too long for a terminal is cut, and kinds and reasons are in the program's words.
 func TestWriteWorld(t *testing.T) {
 	var out strings.Builder
-	writeWorld(&out, "REPOSITORY  TAG  KIND  TRUTH\na/b  sha256-0123456789abcdef0123456789  image  stays: referrer\na/b  main  image  stays: protected\n")
-	want := "REPOSITORY  TAG                       KIND   TRUTH\n" +
-		"a/b         sha256-0123456789abcdef…  image  stays: referrer\n" +
-		"a/b         main                      image  stays: protected\n"
+	writeWorld(&out, "REPOSITORY  TAG  KIND  TRUTH\na/b  sha256-0123456789abcdef0123456789  image  stays: referrer\na/b  main  docker-image  stays: protected\na/b  1  docker-list  stays: no-rule\na/b  2  image  stays: no-rule\na/b  3  cache-list  dead: undatable\n")
+	want := "REPOSITORY  TAG                       KIND         WHY IT STAYS\n" +
+		"a/b         sha256-0123456789abcdef…  image        referrer\n" +
+		"a/b         main                      image        protected\n" +
+		"a/b         1                         multi-arch   multi-arch\n" +
+		"a/b         2                         image        no-rule\n" +
+		"a/b         3                         cache-index  dead: undatable\n"
 	if out.String() != want {
 		t.Errorf("%s", out.String())
 	}

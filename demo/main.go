@@ -130,6 +130,9 @@ func runTwice(ctx context.Context, to *screen, dir string, standin *standin) err
 	if err != nil {
 		return err
 	}
+	to.printf("The last column has the reasons that the summary explains above, as the stand-in knows them itself.\n" +
+		"out-of-reach is what no run looks at: an archived project, one without a registry, a repository\n" +
+		"that GitLab is deleting.\n\n")
 	writeWorld(to, table)
 	after := parseWorld(table)
 	if err := checkLeft(before, after); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,19 +91,32 @@ func readReports(dir string) (*reports, error) {
 // longestTag is how many characters of a tag's name the demo shows.
 const longestTag = 24
 
-// writeWorld prints the stand-in's table, with long names of tags cut short, so that lines stay
-// as long as a terminal is wide.
+// The stand-in says how a tag was pushed, and the program what its manifest is.
+var programKinds = map[string]string{
+	"docker-image": "image", "docker-list": "multi-arch", "cache-list": "cache-index", "manifest-missing": "missing-manifest",
+}
+
+// writeWorld prints the stand-in's table in the program's words, with long names of tags cut short, so
+// that lines stay as long as a terminal is wide. Where no rule deletes an image for several platforms the
+// program has a word of its own for it.
 func writeWorld(w io.Writer, table string) {
 	lines := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for row := range strings.Lines(table) {
+	fmt.Fprintln(lines, "REPOSITORY\tTAG\tKIND\tWHY IT STAYS")
+	_, rows, _ := strings.Cut(table, "\n")
+	for row := range strings.Lines(rows) {
 		fields := strings.Fields(row)
 		if len(fields) < 4 {
 			continue
 		}
-		if len(fields[1]) > longestTag {
-			fields[1] = fields[1][:longestTag-1] + "…"
+		repository, tag, kind, why := fields[0], fields[1], fields[2], strings.Join(fields[3:], " ")
+		if len(tag) > longestTag {
+			tag = tag[:longestTag-1] + "…"
 		}
-		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\n", fields[0], fields[1], fields[2], strings.Join(fields[3:], " "))
+		kind = cmp.Or(programKinds[kind], kind)
+		if why = strings.TrimPrefix(why, "stays: "); kind == "multi-arch" && why == "no-rule" {
+			why = kind
+		}
+		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\n", repository, tag, kind, why)
 	}
 	lines.Flush()
 }

@@ -1,14 +1,24 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
+	"sync/atomic"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // An Exclude is what is left alone of a scope: groups, projects and repositories by their
 // paths. The zero value is nothing. It is not changed once it is made.
-type Exclude struct{ paths []*regexp.Regexp }
+type Exclude struct{ patterns []pathPattern }
+
+// A pathPattern is a pattern of paths, as it was written and as what it stands for.
+type pathPattern struct {
+	text  string
+	paths *regexp.Regexp
+}
 
 // A PatternError says that a pattern can match no path that GitLab gives.
 type PatternError struct{ Pattern, Problem string }
@@ -36,7 +46,7 @@ func ParseExclude(patterns []string) (Exclude, error) {
 		case onlyDigits.MatchString(trimmed):
 			return Exclude{}, &PatternError{pattern, "seems to be an id; what is left alone is named by its path"}
 		}
-		exclude.paths = append(exclude.paths, regexp.MustCompile(expressionOf(trimmed)))
+		exclude.patterns = append(exclude.patterns, pathPattern{trimmed, regexp.MustCompile(expressionOf(trimmed))})
 	}
 	return exclude, nil
 }
@@ -69,10 +79,76 @@ func expressionOf(pattern string) string {
 // Has reports whether the path of a project or a repository, or a group above it, is left
 // alone.
 func (e Exclude) Has(path string) bool {
-	for _, excluded := range e.paths {
-		if excluded.MatchString(path) {
+	for _, pattern := range e.patterns {
+		if pattern.paths.MatchString(path) {
 			return true
 		}
 	}
 	return false
+}
+
+// An exclusion is what a run leaves alone, with which of its patterns have matched something: one that
+// never does is mistyped, and what it was meant for is deleted.
+type exclusion struct {
+	Exclude
+	found []atomic.Bool // by pattern
+}
+
+func newExclusion(exclude Exclude) *exclusion {
+	return &exclusion{exclude, make([]atomic.Bool, len(exclude.patterns))}
+}
+
+// has is [Exclude.Has], and remembers each pattern that matches, not the first alone.
+func (e *exclusion) has(path string) bool {
+	has := false
+	for i, pattern := range e.patterns {
+		if pattern.paths.MatchString(path) {
+			e.found[i].Store(true)
+			has = true
+		}
+	}
+	return has
+}
+
+// passOver says that nothing below a project is looked at. What a pattern names there stays anyway.
+func (e *exclusion) passOver(project string) {
+	for i, pattern := range e.patterns {
+		if below := project + "/"; len(pattern.text) > len(below) && strings.EqualFold(pattern.text[:len(below)], below) {
+			e.found[i].Store(true)
+		}
+	}
+}
+
+// unmatched returns the patterns that have matched nothing.
+func (e *exclusion) unmatched() (patterns []string) {
+	for i, pattern := range e.patterns {
+		if !e.found[i].Load() {
+			patterns = append(patterns, pattern.text)
+		}
+	}
+	return patterns
+}
+
+// tellUnmatched tells at the end of a walk what EXCLUDE and IN_USE name that was not found. A walk that
+// was cut short does not know.
+func (r *run) tellUnmatched(ctx context.Context) {
+	if ctx.Err() != nil || !r.progress.listed.Load() {
+		return
+	}
+	scope := r.options.Scope
+	part := len(scope.Groups) > 0 || len(scope.Projects) > 0 || scope.Shard.Count > 1 || r.unreadable.Load()
+	if patterns := r.exclude.unmatched(); patterns != nil {
+		r.tell(report.ExcludeUnmatched{Patterns: patterns, Part: part})
+	}
+	if r.options.InUse == nil {
+		return
+	}
+	event := report.InUseCounted{Part: part}
+	event.References, event.ByDigest, _ = r.options.InUse.Count()
+	for i := range r.inUseSeen {
+		if r.inUseSeen[i].Load() {
+			event.Seen++
+		}
+	}
+	r.tell(event)
 }

@@ -132,7 +132,7 @@ func (r *run) explain(ctx context.Context, name tagReference, send emit[*Explana
 		return err
 	}
 	x := &Explanation{Project: owner.Path, Repository: name.path, Tag: name.tag}
-	if skipped, ok := (&projectLister{run: r}).skip(owner).(report.Skipped); ok {
+	if skipped, ok := (&projectLister{run: r, exclude: newExclusion(Exclude{})}).skip(owner).(report.Skipped); ok {
 		x.Skipped = skipped.Why
 		send(x)
 		return nil

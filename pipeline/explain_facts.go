@@ -217,7 +217,7 @@ func (r *run) inUseWhere(d *decision) string {
 	switch listed := r.options.InUse != nil; {
 	case inUse && r.options.InUse.Names(d.Path, d.name):
 		return "IN_USE, which names it"
-	case inUse && (r.digestsInUse[d.digestHash] || r.digestsInUse[hashDigest(d.digest)]):
+	case inUse && (r.namesDigest(d.digestHash) || r.namesDigest(hashDigest(d.digest))):
 		return "IN_USE, which names its digest"
 	case inUse || r.options.InUseEnvironments && !listed:
 		return environments
@@ -228,6 +228,12 @@ func (r *run) inUseWhere(d *decision) string {
 	default:
 		return "IN_USE is not set"
 	}
+}
+
+// namesDigest reports whether a list of images in use has a digest.
+func (r *run) namesDigest(digestHash uint64) bool {
+	_, found := r.digestsInUse[digestHash]
+	return found
 }
 
 // counterpartWhere says where the counterpart was looked for. The listing has been read.

@@ -72,8 +72,16 @@ func (r *run) putFinding(facts *policy.Facts, t listedTag, f finding) {
 
 // inUse says what is known of a tag's use without asking the project's environments.
 func (r *run) inUse(facts *policy.Facts, digestHash uint64) policy.Fact[bool] {
+	number, named := r.options.InUse.Find(facts.Repository.Path, facts.Tag.Name)
+	if named {
+		r.inUseSeen[number].Store(true)
+	}
+	number, byDigest := r.digestsInUse[digestHash]
+	if byDigest {
+		r.inUseSeen[number].Store(true)
+	}
 	switch {
-	case r.options.InUse.Names(facts.Repository.Path, facts.Tag.Name) || r.digestsInUse[digestHash]:
+	case named || byDigest:
 		return policy.Known(true)
 	case len(r.digestsInUse) > 0 && digestHash == 0, r.options.InUseEnvironments:
 		return policy.Unknown[bool]()

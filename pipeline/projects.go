@@ -49,7 +49,7 @@ func (r *run) projectStage() stage[Scope, []*project] {
 }
 
 func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
-	l := &projectLister{run: r, send: send, exclude: scope.Exclude, shard: scope.Shard, seen: make(map[int64]bool)}
+	l := &projectLister{run: r, send: send, exclude: r.exclude, shard: scope.Shard, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true
 		if !scope.Membership && r.client.LacksAdminMode(ctx) {
@@ -120,7 +120,7 @@ func (r *run) unresolved(missing []*ScopeError, kind, name string, err error) []
 type projectLister struct {
 	run     *run
 	send    emit[[]*project]
-	exclude Exclude
+	exclude *exclusion
 	shard   Shard      // projects of other shards are left out without a word
 	page    []*project // to be sent together
 	// seen holds the ids of projects that several groups or names may lead to.
@@ -226,13 +226,18 @@ func (l *projectLister) flush() bool {
 // over or is known to have no repositories. It returns false when the run has been cut off.
 func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) bool {
 	l.found++
-	if l.seen[p.ID] || !l.shard.owns(p.ID) {
+	if l.seen[p.ID] {
+		return true
+	}
+	if !l.shard.owns(p.ID) {
+		l.exclude.has(p.Path) // what it names is there
 		return true
 	}
 	if !l.dense {
 		l.seen[p.ID] = true
 	}
 	if event := l.skip(p); event != nil {
+		l.exclude.passOver(p.Path)
 		l.run.progress.skipped()
 		l.run.tell(event)
 		return true
@@ -246,7 +251,7 @@ func (l *projectLister) add(p gitlabapi.Project, listed []gitlabapi.Repository) 
 // other.
 func (l *projectLister) skip(p gitlabapi.Project) report.Event {
 	switch {
-	case l.exclude.Has(p.Path):
+	case l.exclude.has(p.Path):
 		return report.Skipped{Name: p.Path, Why: report.Excluded, Asked: l.named}
 	case p.Archived:
 		return report.Skipped{Name: p.Path, Why: report.ProjectArchived, Asked: l.named}

@@ -329,3 +329,21 @@ func TestEveryRecipeIsTested(t *testing.T) {
 		t.Errorf("recipes (-page +tests):\n%s", diff)
 	}
 }
+
+// TestRecipesOnTheDemo: the stand-in's own world has what the recipes ask for, so that they can be tried
+// on it: each that has its like there deletes something, keeps something, and leaves nothing undecided.
+func TestRecipesOnTheDemo(t *testing.T) {
+	for _, name := range []string{"deleted-branches.yaml", "by-architecture.yaml", "by-group.yaml", "cleanup-policy.yaml", "deployed.yaml", "keep-newest.yaml", "older-than.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			tr := byRules(gitlabtest.DemoWorld(), recipe(t, name))
+			tr.options.DryRun, tr.options.InUseEnvironments = true, true
+			got := tr.run(t.Context(), t) // by the clock, which the world's ages go by
+			if got.err != nil || got.Deleted == 0 || got.Undecided+got.Failed+got.Unreadable > 0 || got.Tags != 67 {
+				t.Errorf("%d of %d tags go, reasons %v, error %v", got.Deleted, got.Tags, got.Reasons, got.err)
+			}
+			if name == "deployed.yaml" && got.Reasons["in-use"] == 0 {
+				t.Error("nothing is in use")
+			}
+		})
+	}
+}

@@ -246,7 +246,7 @@ func (r *run) link(p *project, groups map[string][]string) ([]*projectRepository
 			}
 			member.counterpart = counterpart.shared
 		}
-		if r.options.Scope.Exclude.Has(listed.Path) {
+		if r.exclude.has(listed.Path) {
 			r.tell(report.Skipped{Name: listed.Path, Why: report.Excluded})
 			continue
 		}

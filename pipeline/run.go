@@ -90,6 +90,7 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 		if event := r.refusals.end(); event != nil {
 			r.tell(event)
 		}
+		r.tellUnmatched(ctx)
 	})
 
 	for event := range events {
@@ -113,8 +114,12 @@ type run struct {
 	known, unknown atomic.Int64
 	// protectionUnknown tells that the instance does not say which tags its rules protect.
 	protectionUnknown sync.Once
-	// digestsInUse are the hashes of the digests in the user's lists.
-	digestsInUse map[uint64]bool
+	exclude           *exclusion
+	// digestsInUse are the hashes of the digests in the user's lists, with the numbers of their
+	// references.
+	digestsInUse map[uint64]int
+	inUseSeen    []atomic.Bool // by the number of a reference, whether a tag was listed that it names
+	unreadable   atomic.Bool   // something could not be read, so that not all was seen
 	// rechecking is held by the deleter that reads the grounds of its candidates again.
 	rechecking *semaphore.Weighted
 	refusals   refusals
@@ -132,11 +137,14 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 		progress:   cmp.Or(options.Progress, new(Progress)),
 		rechecking: semaphore.NewWeighted(1),
 
-		digestsInUse: make(map[uint64]bool),
+		exclude:      newExclusion(options.Scope.Exclude),
+		digestsInUse: make(map[uint64]int),
 	}
 	for digest := range options.InUse.Digests() {
-		r.digestsInUse[hashDigest(digest)] = true
+		r.digestsInUse[hashDigest(digest)], _ = options.InUse.FindDigest(digest)
 	}
+	_, _, limit := options.InUse.Count()
+	r.inUseSeen = make([]atomic.Bool, limit)
 	if options.Rules.Uses("project.topics") {
 		r.client = client.WithTopics()
 	}
@@ -147,7 +155,12 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 
 // tell hands an event to the handler. It waits until that is read, which Run does until all
 // stages have ended: what happened is told even when the run has been cut off.
-func (r *run) tell(event report.Event) { r.events <- event }
+func (r *run) tell(event report.Event) {
+	if _, ok := event.(report.Unreadable); ok {
+		r.unreadable.Store(true)
+	}
+	r.events <- event
+}
 
 // notConfirmed is the verdict on a tag whose grounds could not be read: the run was stopped,
 // or there was no answer.

@@ -151,7 +151,21 @@ func TestAddressInUse(t *testing.T) {
 	}
 	defer taken.Close()
 	err = run(t.Context(), []string{"--listen", taken.Addr().String()}, io.Discard, io.Discard)
-	if code := exitCode(err, io.Discard); code != 1 {
+	if code := exitCode(err, io.Discard); code != 1 || !strings.Contains(err.Error(), "-listen 127.0.0.1:0") {
 		t.Errorf("exit code %d: %v", code, err)
+	}
+}
+
+// TestPrintsACommand to try it with, on a line of its own, so that it can be copied whole.
+func TestPrintsACommand(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var stderr bytes.Buffer
+	if err := run(ctx, []string{"--listen", "127.0.0.1:0", "--token", "secret"}, io.Discard, &stderr); err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^GITLAB_URL=http://127\.0\.0\.1:\d+ GITLAB_TOKEN=secret go run \./cmd/registry-gc --dry-run$`)
+	if !line.MatchString(stderr.String()) {
+		t.Errorf("%s", stderr.String())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -24,7 +25,10 @@ const shutdownTimeout = 5 * time.Second
 func serve(ctx context.Context, c config, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	listener, err := net.Listen("tcp", c.listen)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listening: %w; -listen 127.0.0.1:0 picks a port that is free", err)
+	case err != nil:
 		return fmt.Errorf("listening: %w", err)
 	}
 	world := c.makeWorld()
@@ -39,8 +43,8 @@ func serve(ctx context.Context, c config, stderr io.Writer) error {
 		return err
 	}
 	// The program may not be built yet, and is on nobody's PATH then.
-	log.Info("serving until it is interrupted", "url", url, "world", c.world, "regime", c.regime,
-		"try_in_another_terminal", "GITLAB_URL="+url+" GITLAB_TOKEN="+c.token+" go run ./cmd/registry-gc --dry-run")
+	log.Info("serving until it is interrupted", "url", url, "world", c.world, "regime", c.regime)
+	_, _ = fmt.Fprintf(stderr, "\nTo try it in another terminal:\n\nGITLAB_URL=%s GITLAB_TOKEN=%s go run ./cmd/registry-gc --dry-run\n\n", url, c.token)
 	defer log.Info("stopped")
 	return serveUntil(ctx, server, listener)
 }

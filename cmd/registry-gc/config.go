@@ -34,20 +34,20 @@ type Config struct {
 	Projects           []string        `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
 	Exclude            []string        `env:"EXCLUDE" default:"none" must:"name a group, project or repository at least, by full path and not by id; * stands for any text in a name, ** for any names" is:"groups, projects and repositories that are left alone: full paths, comma-separated; * stands for any text in a name, ** for any names"`
 	Membership         string          `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns, such as ^$ that matches nothing, go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
+	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
 	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX" default:"none" must:"be a regular expression in RE2 syntax" is:"tags never touched, besides ^v.*\\..*\\..*: a regular expression (RE2) that matches anywhere unless anchored"`
 	ProtectDefaults    bool            `env:"PROTECT_DEFAULTS,default=true" must:"be true or false" is:"false: only PROTECTED_TAGS and PROTECTED_TAGS_REGEX are protected, and not latest, master, main and ^v.*\\..*\\..*"`
 	Rules              string          `env:"RULES,default=default" must:"be default, original, or a file that can be read" is:"which rules decide: default, original (those of the script that this program replaces, to the letter), or a file"`
 	InUse              []string        `env:"IN_USE" default:"none" must:"name a file at least, - or environments" is:"files with images in use, which stay: references with white space between them, as kubectl prints them; - for standard input; environments for what GitLab's environments have deployed; comma-separated"`
 	CacheSuffix        string          `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
-	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated on LEGACY, any on DATABASE)"`
+	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated where the registry has no metadata database, any where it has one)"`
 	Verify             string          `env:"VERIFY,default=registry" one_of:"registry,api" is:"whose word a deletion needs: registry (the registry's own; where it cannot be asked the run ends at once and says why) or api (GitLab's, asked again before a deletion; the registry never)"`
 	RegistryURL        string          `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
 	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which kinds of tag that GitLab cannot date go when they are old: attested-image and multi-arch are images that can be pulled, and go only when they are named here"`
 	ShardIndex         shardNumber     `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
 	ShardCount         shardNumber     `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
-	MinAge             duration        `env:"MIN_AGE,default=24h" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"what is younger stays, where its age is known"`
-	ImageAge           duration        `env:"IMAGE_AGE,default=30d" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"what GitLab cannot date, but the registry can, goes only when it is older: images with attestations, caches exported as an index"`
+	MinAge             duration        `env:"MIN_AGE,default=24h" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"what is younger stays, where its age is known; 0: nothing does"`
+	ImageAge           duration        `env:"IMAGE_AGE,default=30d" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"what GitLab cannot date, but the registry can, goes only when it is older: images with attestations, caches exported as an index; 0: at any age"`
 	MaxDeletions       limit           `env:"MAX_DELETIONS" default:"none" must:"be a number, at least 1" is:"if more tags would go, none does: the run goes on as a dry run, and ends with code 4"`
 	Concurrency        int             `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
 	RateLimit          float64         `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
@@ -310,11 +310,23 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 	}
 	if setToNothing(field, lookuper) {
 		must += "; it is set to nothing"
+	} else if find, ok := valueProblems[field.Name]; ok {
+		value, _ := lookuper.Lookup(name)
+		if text := find(value); text != "" {
+			return &problem{name, text}
+		}
 	} else if hint, ok := valueHints[field.Name]; ok {
 		value, _ := lookuper.Lookup(name)
 		must += hint(value)
 	}
 	return &problem{name, "must " + must}
+}
+
+// valueProblems say what exactly is wrong with a value, or nothing, in which case all that it must be is said.
+// Nor do they show what could be a secret.
+var valueProblems = map[string]func(value string) string{
+	"Exclude":       problemOfExclude,
+	"ProtectedTags": problemOfTags,
 }
 
 // valueHints say of a value what exactly is wrong with it. They show no part of it that
@@ -336,6 +348,38 @@ func hintForKinds(list string) string {
 		}
 	}
 	return ""
+}
+
+// A patternLike entry may be shown: short words or numbers and a star among them, as no access token has
+// one.
+var patternLike = regexp.MustCompile(`^\^?(?:[a-z]{1,12}|[0-9]{1,4})?(?:[-._*/](?:[a-z]{1,12}|[0-9]{1,4})?){1,5}\$?$`)
+
+// problemOfTags says of the first entry that no tag can be called what is wrong with it.
+func problemOfTags(list string) string {
+	for _, entry := range trimmed(strings.Split(list, ",")) {
+		what := "one of the names"
+		if strings.Contains(entry, "*") && patternLike.MatchString(entry) {
+			what = strconv.Quote(entry)
+		}
+		switch {
+		case !isNoTag(entry):
+		case strings.ContainsAny(entry, " \t\n;"):
+			return what + " has a blank or a semicolon in it; names are separated by commas"
+		case strings.ContainsAny(entry, "/:"):
+			return what + " has a slash or a colon in it; tags are named without their repository, and hold in all"
+		default:
+			return what + " is no tag name; patterns go into PROTECTED_TAGS_REGEX"
+		}
+	}
+	return ""
+}
+
+// problemOfExclude says that a tag cannot be excluded, where one seems to be named.
+func problemOfExclude(list string) string {
+	if !strings.Contains(list, ":") || strings.Contains(list, "://") {
+		return ""
+	}
+	return "one of the entries has a colon; a tag cannot be excluded, use PROTECTED_TAGS for its name"
 }
 
 // hintForPattern names the rule of regular expressions that is broken. The library's error

@@ -17,7 +17,9 @@
 //	2      bad configuration or usage
 //	3      done, but some tags are undecided or failed, something could not be
 //	       read, or MAX_RUNTIME was over
-//	4      a guard stopped the deletions: the registry seems to be failing
+//	4      a guard stopped the deletions: the registry seems to be failing, every
+//	       deletion is refused alike, or more tags would have gone than
+//	       MAX_DELETIONS allows
 //	128+n  interrupted by signal n (SIGHUP, SIGINT, SIGTERM); a second signal
 //	       ends the program at once
 package main

@@ -103,7 +103,7 @@ func advice(err error) string {
 	case errors.Is(err, throttle.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, throttle.ErrInsufficientScope):
-		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete, read_api at least for a dry run"
+		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete; for a dry run read_api and read_registry will do"
 	case untrusted:
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case answered && answer.Status >= http.StatusInternalServerError:

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/internal/edits"
 )
 
 // A commandLine has the flags that the program's predecessor had, each of which sets a
@@ -43,6 +45,9 @@ func flagError(flags *flag.FlagSet, args []string) error {
 		given = rest[0]
 	}
 	match := flagLike.FindStringSubmatch(given)
+	if flags.Lookup("dry-run") != nil && given != "--dry-run" && given != "-dry-run" && meansDryRun(given) {
+		return errors.New("there is a flag that is none: did you mean --dry-run?")
+	}
 	if match == nil || len(match[1]) > 20 {
 		return errors.New("there is a flag that is none" + help)
 	}
@@ -63,6 +68,12 @@ func flagError(flags *flag.FlagSet, args []string) error {
 	}
 }
 
+// meansDryRun reports whether a word is dry-run or nearly so. Who mistypes that is about to
+// delete.
+func meansDryRun(word string) bool {
+	return edits.Between(normalized(word), "DRYRUN") <= 2
+}
+
 // parseFlags reads the command line. Its errors do not repeat what was given, which may
 // be the token in the wrong place.
 func parseFlags(args []string) (*commandLine, error) {
@@ -80,6 +91,8 @@ func parseFlags(args []string) (*commandLine, error) {
 		line.help = true
 	case err != nil:
 		return nil, flagError(flags, args)
+	case flags.NArg() > 0 && meansDryRun(flags.Arg(0)):
+		return nil, errors.New("there is an argument that is no flag: did you mean --dry-run?")
 	case flags.NArg() > 0:
 		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
 	}
@@ -224,7 +237,8 @@ func writeExplainHelp(w io.Writer) error {
 
 explain shows what is known of one tag and where it comes from, what each rule makes of it,
 and what a run would do with it. It looks for all that the rules speak of, also what a run
-would not need to decide. It changes nothing: a token with scope read_api will do.
+would not need to decide. It changes nothing: a token with scopes read_api and
+read_registry will do.
 
 The variables of a run are obeyed; registry-gc --help lists them.
 
@@ -280,7 +294,8 @@ exit codes:
   2      bad configuration or usage
   3      done, but some tags are undecided or failed, something could not be read, or
          MAX_RUNTIME was over
-  4      a guard stopped the deletions: the registry seems to be failing
+  4      a guard stopped the deletions: the registry seems to be failing, every deletion is
+         refused alike, or more tags would have gone than MAX_DELETIONS allows
   128+n  interrupted by signal n
 
 `+mergeCodes)

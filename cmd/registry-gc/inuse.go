@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
+	"gitlab.com/registry-gc/registry-gc/internal/edits"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
 )
 
@@ -27,7 +30,7 @@ func (c *Config) readInUse(stdin io.Reader) (*inuse.List, error) {
 		}
 		list, err := readList(name, stdin)
 		if err != nil {
-			problems = append(problems, &problem{"IN_USE", err.Error()})
+			problems = append(problems, &problem{"IN_USE", err.Error() + hintForList(name, err)})
 		}
 		lists = append(lists, list)
 	}
@@ -35,6 +38,14 @@ func (c *Config) readInUse(stdin io.Reader) (*inuse.List, error) {
 		return nil, errors.Join(problems...)
 	}
 	return inuse.Join(lists...), nil
+}
+
+// hintForList says what may have been meant by a file that is not there.
+func hintForList(name string, err error) string {
+	if errors.Is(err, fs.ErrNotExist) && edits.Between(strings.ToLower(name), inUseEnvironments) <= 2 {
+		return "; did you mean environments?"
+	}
+	return ""
 }
 
 // readList reads a list from a file, or from standard input where that is called -.

@@ -75,10 +75,22 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	for _, text := range config.rulesWarnings(rules, settings) {
 		job.log.Warn(text)
 	}
+	if text := config.blind(rules); text != "" {
+		job.log.Warn(text)
+	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
 	}
 	return job.run(ctx)
+}
+
+// blind says what cannot be known by settings with which tags go for lacking GitLab's details while the
+// registry, which could tell what they are, is not asked.
+func (c *Config) blind(rules *policy.Rules) string {
+	if pipeline.Verify(c.Verify) != pipeline.VerifyAPI || !rules.Uses(string(policy.FactHasDetails)) {
+		return ""
+	}
+	return fmt.Sprintf("rules (RULES=%s) ask whether GitLab has details of a tag, and the registry is not asked (VERIFY=api): where it has no metadata database, tags that go for lacking details may be images that can be pulled", c.Rules)
 }
 
 // usageError prints each problem of a configuration on a line of its own.

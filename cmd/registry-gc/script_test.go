@@ -68,6 +68,9 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	"read-only": func() *gitlabtest.Server {
 		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api"))
 	},
+	"read-only-registry": func() *gitlabtest.Server {
+		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api", "read_registry"))
+	},
 	"no-scope": func() *gitlabtest.Server {
 		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_registry"))
 	},

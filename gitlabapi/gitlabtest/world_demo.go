@@ -52,6 +52,35 @@ var demoTags = []struct {
 	{"acme/labs/experiment", "app", KindManifestMissing, 900, "half-gone"},
 }
 
+// demoGit is what the projects of the demo's world have beside their registries, by which rules of one's
+// own decide: branches, Git tags and environments. None of the rules by default looks at it.
+var demoGit = []struct {
+	project           string
+	branches, gitTags string
+	topics            []string
+	environments      []Environment
+}{
+	{"acme/shop/storefront", "main feature/cart feature/search", "v1.0.0 v2.3.0 v2.3.1", []string{"shop"}, []Environment{
+		{Name: "production", Ref: "v2.3.1", SHA: demoCommit("v2.3.1"), Tag: true},
+		{Name: "staging", Ref: "main", SHA: demoCommit("main")},
+		{Name: "review/login", Ref: "feature/login", SHA: demoCommit("login")},
+		{Name: "review/banner", Ref: "feature/banner", SHA: demoCommit("banner"), Stopped: true},
+		{Name: "planned"},
+	}},
+	{"acme/shop/checkout", "main feature/queue", "v0.9.0", []string{"shop"}, []Environment{
+		{Name: "production", Ref: "load-test", SHA: demoCommit("load-test")},
+	}},
+	{"acme/platform/base-images", "main", "v1.19.0 v1.26.0", nil, nil},
+	{"acme/platform/charts", "main", "1.4.2 1.4.3 1.5.0-rc.1", nil, nil},
+	{"acme/platform/runner", "main build-6", "2.0 2.1", []string{"throwaway"}, nil},
+	{"acme/attic/old-site", "main", "", nil, nil},
+	{"acme/labs/prototype", "main", "", nil, nil},
+	{"acme/labs/experiment", "main", "", nil, nil},
+}
+
+// demoCommit is the commit that a name stands for.
+func demoCommit(name string) string { return objectOf("acme/" + name) }
+
 // demoDigest is what a tag of the demo's world is named after.
 const demoDigest = "sha256:4bf0c26a9d1f0e4d2f0e0f6c7c5b8d9a1e2f3a4b5c6d7e8f90a1b2c3d4e5f607"
 
@@ -75,6 +104,11 @@ func DemoWorld() *World {
 		for _, name := range strings.Fields(row.tags) {
 			r.AddTagAt(name, row.kind, now.AddDate(0, 0, -row.days))
 		}
+	}
+	for _, row := range demoGit {
+		p := w.Project(row.project)
+		p.Branches, p.GitTags = strings.Fields(row.branches), strings.Fields(row.gitTags)
+		p.Topics, p.Environments = row.topics, row.environments
 	}
 	w.Project("acme/attic/old-site").Archived = true
 	w.Project("acme/labs/prototype").RegistryDisabled = true

@@ -14,9 +14,12 @@ import (
 )
 
 // A List is what is in use. It is not changed once it is made; a nil one is empty.
+//
+// Each different reference in it has a number, by which it can be told which were found.
 type List struct {
-	names   map[name]struct{}
-	digests map[string]struct{}
+	names   map[name]int32
+	digests map[string]int32
+	size    int32 // above all numbers
 }
 
 // A name is a tag of the repository at a path.
@@ -66,7 +69,7 @@ func Parse(r io.Reader, source string) (*List, error) {
 		return nil, &Error{Name: source, Err: ErrTooLong}
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // which editors put before a text
-	list := &List{names: make(map[name]struct{}), digests: make(map[string]struct{})}
+	list := Join()
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -108,7 +111,7 @@ func (l *List) add(field []byte) bool {
 	}
 	text := transports.ReplaceAllString(string(field), "")
 	if bareDigest.MatchString(text) {
-		l.digests[strings.ToLower(text)] = struct{}{}
+		putIfNew(l.digests, strings.ToLower(text), l.number())
 		return true
 	}
 	match := reference.FindStringSubmatch(text)
@@ -116,38 +119,59 @@ func (l *List) add(field []byte) bool {
 		return false
 	}
 	first, path, tag, digest := match[1], match[2], match[3], strings.ToLower(match[4])
-	if digest != "" {
-		l.digests[digest] = struct{}{}
-	}
 	switch {
 	case tag != "":
 	case digest == "":
 		tag = "latest" // as container runtimes read it
 	default:
+		putIfNew(l.digests, digest, l.number())
 		return true
 	}
 	// Whether the first component is a host or a group, a reference does not tell, and the
 	// same registry may have several names: both readings count.
-	l.names[name{path, tag}] = struct{}{}
+	whole := name{path, tag}
 	if first != "" {
-		l.names[name{strings.ToLower(first) + "/" + path, tag}] = struct{}{}
+		whole.path = strings.ToLower(first) + "/" + path
+	}
+	number, known := l.names[whole]
+	if !known {
+		number = l.number()
+	}
+	putIfNew(l.names, whole, number)
+	putIfNew(l.names, name{path, tag}, number)
+	if digest != "" {
+		putIfNew(l.digests, digest, number)
 	}
 	return true
 }
 
+// number returns a number that no reference has.
+func (l *List) number() int32 {
+	l.size++
+	return l.size - 1
+}
+
+// putIfNew lets the first of several references that have a name or a digest in common stand for it.
+func putIfNew[K comparable](numbers map[K]int32, key K, number int32) {
+	if _, known := numbers[key]; !known {
+		numbers[key] = number
+	}
+}
+
 // Join returns a list of all that is in any of the lists.
 func Join(lists ...*List) *List {
-	joined := &List{names: make(map[name]struct{}), digests: make(map[string]struct{})}
+	joined := &List{names: make(map[name]int32), digests: make(map[string]int32)}
 	for _, l := range lists {
 		if l == nil {
 			continue
 		}
-		for n := range l.names {
-			joined.names[n] = struct{}{}
+		for n, number := range l.names {
+			putIfNew(joined.names, n, joined.size+number)
 		}
-		for d := range l.digests {
-			joined.digests[d] = struct{}{}
+		for d, number := range l.digests {
+			putIfNew(joined.digests, d, joined.size+number)
 		}
+		joined.size += l.size
 	}
 	return joined
 }
@@ -155,11 +179,43 @@ func Join(lists ...*List) *List {
 // Names reports whether the list has the tag, by its name, of the repository at the path,
 // such as group/app/web. On which host, it does not ask: a doubt keeps the tag.
 func (l *List) Names(path, tag string) bool {
-	if l == nil {
-		return false
-	}
-	_, found := l.names[name{path, tag}]
+	_, found := l.Find(path, tag)
 	return found
+}
+
+// Find returns the number of the reference that names the tag, as [List.Names] does.
+func (l *List) Find(path, tag string) (number int, found bool) {
+	if l == nil {
+		return 0, false
+	}
+	n, found := l.names[name{path, tag}]
+	return int(n), found
+}
+
+// FindDigest returns the number of the reference that has the digest.
+func (l *List) FindDigest(digest string) (number int, found bool) {
+	if l == nil {
+		return 0, false
+	}
+	n, found := l.digests[digest]
+	return int(n), found
+}
+
+// Count returns how many different references there are, and how many of them name a digest and no
+// tag. All their numbers are below limit.
+func (l *List) Count() (references, byDigest, limit int) {
+	if l == nil {
+		return 0, 0, 0
+	}
+	numbers := make(map[int32]bool)
+	for _, number := range l.names {
+		numbers[number] = true
+	}
+	named := len(numbers)
+	for _, number := range l.digests {
+		numbers[number] = true
+	}
+	return len(numbers), len(numbers) - named, int(l.size)
 }
 
 // Digests returns the digests that the list has. Each protects every tag of that digest, in

@@ -168,3 +168,44 @@ func FuzzParse(f *testing.F) {
 func has(l *List, digest string) bool { return slices.Contains(slices.Collect(l.Digests()), digest) }
 
 func hasAny(l *List) bool { return len(slices.Collect(l.Digests())) > 0 }
+
+// TestCount: how many different references there are, and that each is found by its own number.
+func TestCount(t *testing.T) {
+	for name, test := range map[string]struct {
+		text                 string
+		references, byDigest int
+	}{
+		"one":                    {"a/b:1", 1, 0},
+		"twice":                  {"a/b:1 a/b:1\na/b:1", 1, 0},
+		"two hosts":              {"x.example/a/b:1 y.example/a/b:1", 2, 0},
+		"two groups":             {"a/b:1 c/b:1", 2, 0},
+		"latest":                 {"a/b a/b:latest", 1, 0},
+		"digests":                {"a/b@" + digestA + " " + digestB, 2, 2},
+		"a digest in two places": {"a/b@" + digestA + " c/d@" + digestA, 1, 1},
+		"a tag with its digest":  {"a/b:1 a/b:1@" + digestA, 1, 0},
+		"a tag, then its digest": {"a/b:1@" + digestA + " a/b@" + digestA, 1, 0},
+	} {
+		list, err := Parse(strings.NewReader(test.text), "list")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, list := range map[string]*List{"": list, ", twice": Join(list, list)} {
+			references, byDigest, limit := list.Count()
+			if references != test.references || byDigest != test.byDigest || limit < references {
+				t.Errorf("%s%s: %d references, %d of them digests, numbers below %d", name, what, references, byDigest, limit)
+			}
+		}
+	}
+	list, err := Parse(strings.NewReader("a/b:1 c/b:1"), "list")
+	first, isFirst := list.Find("a/b", "1")
+	second, isSecond := list.Find("c/b", "1")
+	if err != nil || !isFirst || !isSecond || first == second {
+		t.Error(first, second, err)
+	}
+	if references, _, _ := (*List)(nil).Count(); references != 0 {
+		t.Error("an empty list has references")
+	}
+	if _, found := (*List)(nil).FindDigest(digestA); found {
+		t.Error("an empty list has a digest")
+	}
+}

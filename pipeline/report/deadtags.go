@@ -85,14 +85,22 @@ func (r *Dead) merge(other Dead) {
 func (r *Dead) imageWords() string {
 	var words []string
 	for _, found := range []struct {
-		kind manifest.Kind
 		n    int
-	}{{manifest.KindAttestedImage, r.attested}, {manifest.KindMultiArch, r.multiArch}, {manifest.KindImage, r.images}} {
+		kind string
+	}{{r.attested, "attested "}, {r.multiArch, "multi-arch "}, {r.images, "plain "}} {
 		if found.n > 0 {
-			words = append(words, fmt.Sprintf("%d %s", found.n, found.kind))
+			words = append(words, fmt.Sprintf("%d %simage%s", found.n, found.kind, plural(found.n)))
 		}
 	}
 	return strings.Join(words, ", ")
+}
+
+// plural returns what the word for so many things ends in.
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
 }
 
 // saturated adds sizes that the server named, which may be anything.

@@ -97,6 +97,26 @@ type TooManyDeletions struct{ Limit int }
 // it does not see all projects where Admin Mode is on.
 type AdminModeLacking struct{}
 
+// ExcludeUnmatched names the patterns of what is to be left alone that matched no project and no
+// repository. It is told at the end of a walk that was whole.
+type ExcludeUnmatched struct {
+	Patterns []string
+	// Part says that the run walked a part of what the token can see, so that a pattern may be
+	// meant for another.
+	Part bool
+}
+
+// InUseCounted says at the end of a walk that was whole how many of the references of images in use
+// are tags that were listed.
+type InUseCounted struct {
+	References int // different ones, in all lists
+	// ByDigest are those among them that name a digest and no tag. They are compared where the
+	// digest of a tag is known, which is not asked for where nothing depends on it.
+	ByDigest int
+	Seen     int
+	Part     bool // as that of [ExcludeUnmatched]
+}
+
 // DeletionsRefused says that no more deletions are sent, since so many before were refused alike. It is
 // told once of a project or of the whole run; what was still to be deleted there is undecided, for
 // the reason [DeletionsStopped].
@@ -151,4 +171,6 @@ func (AdminModeLacking) event()  {}
 func (ProtectionUnknown) event() {}
 func (TooManyDeletions) event()  {}
 func (DeletionsRefused) event()  {}
+func (ExcludeUnmatched) event()  {}
+func (InUseCounted) event()      {}
 func (Decision) event()          {}

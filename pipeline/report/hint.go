@@ -45,34 +45,62 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"Maintainer where a rule protects tags.")
 		return all
 	}
-	// GitLab's word alone does not tell what stands behind a tag that it has no details of.
-	if s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && dead.total.Tags > 0 {
-		hint("Images that can be pulled may be among these tags: by GitLab's word alone, those for several",
-			"platforms cannot be told from what is broken. With VERIFY=registry the registry is asked.")
+	if s.blind() {
+		next := "Let the registry be asked before anything goes (VERIFY=registry)"
+		if !s.marks() {
+			next = "Let the registry be asked before more goes (VERIFY=registry)"
+		}
+		hint(next+": it tells images that can be", "pulled from what is broken.")
+	}
+	// What was to be kept and is not there is mistyped, or of another instance.
+	if n := len(s.ExcludeUnmatched); n > 0 {
+		lines := []string{"EXCLUDE names what matched nothing, and leaves nothing alone by that. Is it mistyped?"}
+		for _, pattern := range s.ExcludeUnmatched[:min(n, namedProjects)] {
+			lines = append(lines, "  "+shortPath(pattern))
+		}
+		if n > namedProjects {
+			lines = append(lines, fmt.Sprintf("  and %d more", n-namedProjects))
+		}
+		hint(lines...)
+	}
+	if s.InUse != nil && s.InUse.Seen == 0 {
+		lines := []string{fmt.Sprintf("IN_USE: 0 of %d references are tags here. Is the list of this registry, and of this part of it?", s.InUse.References)}
+		if n := s.InUse.ByDigest; n > 0 {
+			lines = append(lines, fmt.Sprintf("Those that name a digest alone (%d) are compared where a tag would go.", n))
+		}
+		hint(lines...)
+	}
+	if n := s.Reasons[policy.BranchUnknown]; n > 0 {
+		hint(fmt.Sprintf("Tags that are undecided as the branches of their projects could not be listed: %d. The token's", n),
+			"user needs to read code there (Reporter); in a project without any branch it is the same, and",
+			"rules are to leave that out by project.path. The log has a warning for each project.")
 	}
 	// Images that can still be pulled are the tags that may be missed.
 	if words := dead.total.imageWords(); words != "" {
 		first := "Dead tags that were images which could still be pulled: "
-		if s.DryRun {
+		if s.marks() {
 			first = "Dead tags that are images which can still be pulled: "
 		}
-		hint(first+words+".",
-			"Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE; by",
-			"default no such image goes, unless DELETE_KINDS names its kind.")
+		lines := []string{first + words + ".", "Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE."}
+		if s.Rules.asksKinds() {
+			lines = append(lines, "No such image goes whose kind is not in DELETE_KINDS.")
+		}
+		hint(lines...)
 	}
 	// Who reads that images stay should know that they stay for ever, and how to choose otherwise.
-	if n := s.UndatableImages; n > 0 && s.DryRun && s.Rules.has(undatable) {
+	if n := s.UndatableImages; n > 0 && s.marks() && s.Rules.has(undatable) && s.Rules.asksKinds() {
 		hint(fmt.Sprintf("Images with attestations, or for several platforms, that stay: %d. GitLab never cleans them up.", n),
 			"Those older than IMAGE_AGE go, too, where DELETE_KINDS names attested-image or multi-arch.")
 	}
 	// Where most dead tags are pushed anew by the next build, a change of the builds is
 	// worth more than clearing up after them. In a dry run any of it is.
-	if pushed := dead.total.attested + dead.total.cacheIndex; pushed > 0 && (s.DryRun || 2*pushed >= dead.total.Tags) {
+	if pushed := dead.total.attested + dead.total.cacheIndex; pushed > 0 && (s.marks() || 2*pushed >= dead.total.Tags) {
 		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
 		lines = dead.appendProjects(lines, func(d *Dead) int { return d.attested },
-			"It would show images built with --provenance=false (docker buildx), unlike those of:")
+			"Build with --provenance=false, so that GitLab can date and clean up these images:")
 		lines = dead.appendProjects(lines, func(d *Dead) int { return d.cacheIndex },
-			"It would show caches exported with image-manifest=true (--cache-to), unlike those of:")
+			"Export with image-manifest=true (--cache-to), so that GitLab can show these caches, and they stay",
+			"as long as their images:")
 		hint(lines...)
 	}
 	// Nothing is known to be dead by its name where names follow another convention.
@@ -86,6 +114,10 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			lines = append(lines, fmt.Sprintf("  and %d more", n-namedProjects))
 		}
 		hint(lines...)
+	}
+	if s.AdminModeLacking {
+		hint("The token is an administrator's without scope admin_mode: where the instance has Admin Mode on,",
+			"the run saw public projects only, and those that the token's user is a member of.")
 	}
 	// A registry without its database frees nothing by itself: without an administrator a
 	// run was in vain.
@@ -108,6 +140,14 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	}
 	// A user of a first dry run has to learn how it becomes real.
 	switch {
+	case s.MaxDeletions > 0:
+		first := fmt.Sprintf("Nothing was deleted: %s would go, and MAX_DELETIONS allows %d. If these are the", tags(s.Deleted), s.MaxDeletions)
+		next := "right tags, raise the limit and run again."
+		if s.DryRun {
+			first = fmt.Sprintf("A run without --dry-run would delete nothing: %s would go, and MAX_DELETIONS", tags(s.Deleted))
+			next = fmt.Sprintf("allows %d. If these are the right tags, raise the limit first.", s.MaxDeletions)
+		}
+		hint(first, next+" It cannot be undone.")
 	case !s.DryRun || s.Deleted == 0 || incomplete:
 	case s.Shard != nil:
 		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
@@ -118,9 +158,44 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	return all
 }
 
+// blind reports whether tags go for lacking GitLab's details, and nothing tells what stands behind
+// them: the registry was not asked, and GitLab has no details of images that can be pulled.
+func (s *Summary) blind() bool {
+	return s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && s.Deleted+s.Failed > 0
+}
+
+// beware returns the lines of what has to be known before the figures are believed, nil if there is
+// nothing.
+func (s *Summary) beware() []string {
+	if !s.blind() {
+		return nil
+	}
+	return blindWords(s.Reasons[detailsMissing], s.marks())
+}
+
+// blindWords says in lines what may be among n tags that go for lacking details, or among all that go
+// where rules of another name ask for these.
+func blindWords(n int, marks bool) []string {
+	first := "Tags go"
+	switch {
+	case n == 1:
+		first = "1 tag goes"
+	case n > 1:
+		first = number(n) + " tags go"
+	}
+	if !marks {
+		first = strings.NewReplacer("Tags go", "Tags went", "tags go", "tags went", "tag goes", "tag went").Replace(first)
+	}
+	return []string{
+		first + " because GitLab has no details of them. By GitLab's word alone these may",
+		"be images that can be pulled: those with attestations or for several platforms look",
+		"like what is broken. The registry was not asked (VERIFY=api).",
+	}
+}
+
 // appendProjects appends a heading and the projects for which count counts most tags, if
 // there are any.
-func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading string) []string {
+func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading ...string) []string {
 	projects := t.topProjects(count)
 	if len(projects) == 0 {
 		return lines
@@ -134,5 +209,5 @@ func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading
 	}
 	var out bytes.Buffer
 	rows.writeTo(&out)
-	return append(append(lines, heading), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")...)
+	return append(append(lines, heading...), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")...)
 }

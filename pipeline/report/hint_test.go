@@ -26,6 +26,8 @@ func TestHint(t *testing.T) {
 	stays := func(kind manifest.Kind, reason policy.Reason) Event {
 		return Decision{Repository: "g/p", Action: policy.Keep, Outcome: Kept, Reason: reason, Kind: string(kind)}
 	}
+	noBranch := Decision{Repository: "b", Action: policy.Undecided, Outcome: Undecided, Reason: policy.BranchUnknown}
+	withoutKinds := func(s *Summary) { s.Rules = &Rules{Rules: []Explanation{{undatable, Deleted, ""}}} }
 	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
 	original := func(s *Summary) { s.Verify, s.Rules = ByAPI, &Rules{Name: "original", AskDetails: true} }
 	byName := func(s *Summary) { s.Verify, s.Rules = ByAPI, &Rules{Name: "default"} }
@@ -43,8 +45,14 @@ func TestHint(t *testing.T) {
 		imagesStay      = "Images with attestations, or for several platforms, that stay: 2."
 		convention      = "In some cache repositories"
 		merge           = "Nothing was deleted. registry-gc merge"
-		blind           = "Images that can be pulled may be among"
+		blind           = "Let the registry be asked before more goes"
 		all             = "Every deletion was refused with the same words"
+		nothing         = "A run without --dry-run would delete nothing: 1 tag would go"
+		limit           = "Nothing was deleted: 1 tag would go, and MAX_DELETIONS allows 5."
+		exclude         = "EXCLUDE names what matched nothing"
+		used            = "IN_USE: 0 of 12 references are tags here."
+		branches        = "Tags that are undecided as the branches of their projects could not be listed: 2."
+		adminMode       = "The token is an administrator's without scope admin_mode"
 	)
 	for name, test := range map[string]struct {
 		dryRun bool
@@ -84,6 +92,14 @@ func TestHint(t *testing.T) {
 		"the original rules by GitLab's word": {realRun, original, []Event{legacy, deleted("")}, []string{blind, collect}},
 		"the same with the database":          {dryRun, original, []Event{database, marked("")}, []string{forReal}},
 		"by name, by GitLab's word":           {dryRun, byName, []Event{legacy, marked("")}, []string{forReal}},
+		"more would go than may, dry":         {dryRun, nil, []Event{legacy, marked(""), TooManyDeletions{5}}, []string{nothing}},
+		"more would go than may":              {realRun, nil, []Event{legacy, marked(""), TooManyDeletions{5}}, []string{limit}},
+		"images stay by rules without kinds":  {dryRun, withoutKinds, []Event{legacy, stays(manifest.KindMultiArch, multiArch)}, nil},
+		"nothing is excluded":                 {dryRun, nil, []Event{legacy, ExcludeUnmatched{Patterns: []string{"acme/x"}}, marked("")}, []string{exclude, forReal}},
+		"nothing is in use":                   {dryRun, nil, []Event{legacy, InUseCounted{References: 12}, marked("")}, []string{used, forReal}},
+		"something is in use":                 {dryRun, nil, []Event{legacy, InUseCounted{References: 12, Seen: 1}}, nil},
+		"branches are not known":              {dryRun, nil, []Event{legacy, noBranch, noBranch, marked("")}, []string{branches, forReal}},
+		"Admin Mode may be on":                {dryRun, nil, []Event{legacy, AdminModeLacking{}, marked("")}, []string{adminMode, forReal}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,16 +135,90 @@ func TestHintNamesProjects(t *testing.T) {
 	summary, deadTags := countEvents(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
 	got := strings.Join(summary.hints(deadTags)[1], "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
-It would show images built with --provenance=false (docker buildx), unlike those of:
+Build with --provenance=false, so that GitLab can date and clean up these images:
   7  g/p6
   6  g/p5
   5  g/p4
   4  g/p3
   3  g/p2
      and 2 more
-It would show caches exported with image-manifest=true (--cache-to), unlike those of:
+Export with image-manifest=true (--cache-to), so that GitLab can show these caches, and they stay
+as long as their images:
   1  g/c`
 	if got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// TestHintsAskForSettingsInForce: DELETE_KINDS is spoken of only where a rule asks for it.
+func TestHintsAskForSettingsInForce(t *testing.T) {
+	events := []Event{
+		dead("a", manifest.KindAttestedImage, 0, Marked), dead("a", manifest.KindImage, 0, Marked), dead("b", manifest.KindImage, 0, Marked),
+		Decision{Repository: "c", Action: policy.Keep, Outcome: Kept, Reason: policy.NoRule, Kind: string(manifest.KindMultiArch)},
+	}
+	for name, test := range map[string]struct {
+		rules *Rules
+		asked bool
+	}{"by default": {byDefault(t), true}, "of one's own": {&Rules{Name: "mine.yaml"}, false}, "not known": {nil, false}} {
+		summary, deadTags := countEvents(t, true, events...)
+		summary.Rules = test.rules
+		text := textOf(t, summary, deadTags)
+		if !strings.Contains(text, "can still be pulled: 1 attested image, 2 plain images.") || strings.Contains(text, "DELETE_KINDS") != test.asked {
+			t.Errorf("rules %s:\n%s", name, text)
+		}
+	}
+}
+
+// TestBeware: what cannot be known of what goes stands before the figures, in the summary and on the page.
+func TestBeware(t *testing.T) {
+	blind := dead("a", "", 0, Marked)
+	blind.Reason = detailsMissing
+	for name, test := range map[string]struct {
+		dryRun bool
+		reason policy.Reason
+		events []Event
+		want   string
+	}{
+		"one tag":            {true, detailsMissing, []Event{blind}, "1 tag goes because"},
+		"two":                {true, detailsMissing, []Event{blind, blind}, "2 tags go because"},
+		"they went":          {false, detailsMissing, []Event{blind, blind}, "2 tags went because"},
+		"by rules of others": {true, "mine", []Event{dead("a", "", 0, Marked)}, "Tags go because"},
+		"with the database":  {true, detailsMissing, []Event{RegimeFound{registry.Database}, blind}, ""},
+		"nothing goes":       {true, detailsMissing, nil, ""},
+	} {
+		summary, deadTags := countEvents(t, test.dryRun, test.events...)
+		summary.Verify, summary.Rules = ByAPI, &Rules{Name: "original", AskDetails: true}
+		text := textOf(t, summary, deadTags)
+		_, after, found := strings.Cut(text, "\nbeware\n  "+test.want)
+		if test.want == "" {
+			if strings.Contains(text, "beware") {
+				t.Errorf("%s:\n%s", name, text)
+			}
+			continue
+		}
+		if !found || !strings.Contains(after, "images that can be pulled") || !strings.Contains(after, "\n  projects ") {
+			t.Errorf("%s:\n%s", name, text)
+		}
+		if all := notices(summary, 0); all[0].Title != "Beware" || !strings.HasPrefix(all[0].Text, test.want) {
+			t.Errorf("%s: the page says %v", name, all)
+		}
+	}
+}
+
+// TestNoticesKnowAllEvents: what the summary was told of a run as a whole stands on its page, too.
+func TestNoticesKnowAllEvents(t *testing.T) {
+	for event, want := range map[Event]string{
+		AdminModeLacking{}: "The token lacks scope admin_mode", TooManyDeletions{Limit: 3}: "More than MAX_DELETIONS",
+		DeletionsRefused{Err: errors.New("read-only")}: "Deletions were refused",
+		InUseCounted{References: 3}:                    "IN_USE names nothing that is here",
+	} {
+		summary, _ := countEvents(t, false, event)
+		if all := notices(summary, 0); len(all) != 1 || all[0].Title != want {
+			t.Errorf("%T: %v", event, all)
+		}
+	}
+	summary, _ := countEvents(t, false, ExcludeUnmatched{Patterns: []string{"acme/x"}})
+	if all := notices(summary, 0); len(all) != 1 || !strings.Contains(all[0].Text, "acme/x") {
+		t.Error(all)
 	}
 }

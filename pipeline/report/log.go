@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -20,7 +21,8 @@ type Log struct {
 	Rules   *Rules
 	Stopped func() bool // whether the run has been asked to end; nil if it never is
 
-	undecided int // tags, since the run was asked to end
+	undecided int                // tags, since the run was asked to end
+	branches  map[[2]string]bool // projects and why their branches are not known, of which a line told
 }
 
 // End says how many tags a stop has left undecided, if it has any.
@@ -53,6 +55,10 @@ func (l *Log) Handle(e Event) error {
 			level = slog.LevelWarn
 		}
 		l.Log(context.Background(), level, "passed over", "name", e.Name, "why", string(e.Why))
+	case ExcludeUnmatched:
+		l.Warn("EXCLUDE names what matched nothing, and leaves nothing alone by that"+partWords(e.Part), "patterns", e.Patterns)
+	case InUseCounted:
+		l.logInUse(e)
 	case Unreadable:
 		l.Warn("could not be read", append([]any{"name", e.Name, "error", e.Err}, l.Links.attrs(e.Project, e.RepositoryID)...)...)
 	case DeletionsRefused:
@@ -65,6 +71,44 @@ func (l *Log) Handle(e Event) error {
 		l.logDecision(e)
 	}
 	return nil
+}
+
+// logInUse says how many references of images in use were found: where that is none, the list may be
+// of another registry, and keeps nothing.
+func (l *Log) logInUse(e InUseCounted) {
+	level := slog.LevelInfo
+	text := fmt.Sprintf("IN_USE: %d of %d references are tags here", e.Seen, e.References)
+	if e.Seen == 0 {
+		level, text = slog.LevelWarn, text+partWords(e.Part)
+	}
+	if e.ByDigest > 0 {
+		text += fmt.Sprintf("; %d name a digest alone, which is compared where a tag would go", e.ByDigest)
+	}
+	l.Log(context.Background(), level, text)
+}
+
+// partWords says why what was not found may be right.
+func partWords(part bool) string {
+	if part {
+		return "; that may be right, as this run walks a part of the instance only"
+	}
+	return ""
+}
+
+// logBranches says once a project and cause that its branches are not known: there may be thousands
+// of tags, of which the lines say nothing new.
+func (l *Log) logBranches(d Decision, attrs []any) {
+	cause := [2]string{d.Project, d.Detail}
+	if l.branches[cause] {
+		l.Debug("tag undecided", attrs...)
+		return
+	}
+	if l.branches == nil {
+		l.branches = make(map[[2]string]bool)
+	}
+	l.branches[cause] = true
+	l.Warn("branches could not be listed, so that tags of the project are undecided; of further ones there is no line",
+		append([]any{"project", d.Project, "tag", d.Tag, "reason", string(d.Reason), "detail", d.Detail}, l.Links.attrs(d.Project, 0)...)...)
 }
 
 func (l *Log) logDecision(d Decision) {
@@ -88,6 +132,8 @@ func (l *Log) logDecision(d Decision) {
 		l.Warn("tag not deleted", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	case l.Stopped != nil && l.Stopped():
 		l.undecided++
+	case d.Reason == policy.BranchUnknown:
+		l.logBranches(d, attrs)
 	default:
 		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}

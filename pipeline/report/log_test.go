@@ -54,3 +54,32 @@ func TestLogKind(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// TestLogBranches: a project whose branches are not known has one warning, and one more for each
+// other cause.
+func TestLogBranches(t *testing.T) {
+	undecided := func(project, tag, detail string) Event {
+		return Decision{Project: project, Repository: project + "/app", Tag: tag, Action: policy.Undecided, Outcome: Undecided, Reason: policy.BranchUnknown, Detail: detail}
+	}
+	text := logged(t, []Event{
+		undecided("g/p", "a", "403"), undecided("g/p", "b", "403"), undecided("g/q", "c", "403"), undecided("g/p", "d", "500"), undecided("g/q", "e", "403"),
+	})
+	if strings.Count(text, "\n") != 3 || strings.Count(text, "project=g/p") != 2 || strings.Count(text, "detail=403") != 2 || strings.Contains(text, "tag=b") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestLogUnmatched: what names nothing is a warning, which says where that may be right.
+func TestLogUnmatched(t *testing.T) {
+	for want, event := range map[string]Event{
+		`level=WARN msg="EXCLUDE names what matched nothing, and leaves nothing alone by that" patterns=[a/b]`: ExcludeUnmatched{Patterns: []string{"a/b"}},
+		`that may be right, as this run walks a part of the instance only" patterns=[a/b]`:                     ExcludeUnmatched{Patterns: []string{"a/b"}, Part: true},
+		`level=INFO msg="IN_USE: 2 of 12 references are tags here"`:                                            InUseCounted{References: 12, Seen: 2, Part: true},
+		`level=WARN msg="IN_USE: 0 of 12 references are tags here; that may be right, as`:                      InUseCounted{References: 12, Part: true},
+		`tags here; 3 name a digest alone, which is compared where a tag would go"`:                            InUseCounted{References: 12, ByDigest: 3},
+	} {
+		if text := logged(t, []Event{event}); !strings.Contains(text, want) {
+			t.Errorf("%s, want %s", text, want)
+		}
+	}
+}

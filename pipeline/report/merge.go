@@ -63,6 +63,7 @@ type merger struct {
 	// rulesOf is the folder of the first shard whose rules are known.
 	rulesOf     string
 	rulesDiffer bool
+	merged      int // shards with a summary
 	problems    []error
 }
 
@@ -84,6 +85,7 @@ func (m *merger) mergeShard(ctx context.Context, source Source) {
 		return
 	}
 	m.sum.addFigures(s)
+	m.mergeUnmatched(s)
 	m.mergeRules(source.Dir, s.Rules)
 	m.sum.DryRun, m.sum.GitLabURL, m.sum.Version = s.DryRun, s.GitLabURL, s.Version // the same for all
 	switch {
@@ -142,6 +144,25 @@ func (m *merger) forwardDecisions(ctx context.Context, source Source, handler Ha
 	return nil
 }
 
+// mergeUnmatched adds what a shard did not find of EXCLUDE and IN_USE: what one of them has found
+// is there.
+func (m *merger) mergeUnmatched(s *Summary) {
+	if m.merged++; m.merged == 1 {
+		m.sum.ExcludeUnmatched, m.sum.InUse = slices.Clone(s.ExcludeUnmatched), s.InUse
+		return
+	}
+	m.sum.ExcludeUnmatched = slices.DeleteFunc(m.sum.ExcludeUnmatched, func(pattern string) bool {
+		return !slices.Contains(s.ExcludeUnmatched, pattern)
+	})
+	if m.sum.InUse == nil || s.InUse == nil {
+		m.sum.InUse = nil // what a shard did not count may be there
+		return
+	}
+	both := *m.sum.InUse
+	both.Seen = min(both.Seen+s.InUse.Seen, both.References)
+	m.sum.InUse = &both
+}
+
 // mergeRules adds the rules of a shard. Shards of one run have the same.
 func (m *merger) mergeRules(dir string, rules *Rules) {
 	switch {
@@ -198,6 +219,7 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Unreadable += o.Unreadable
 	s.UndatableImages += o.UndatableImages
 	s.NamingDiffers = append(s.NamingDiffers, o.NamingDiffers...)
+	s.AdminModeLacking = s.AdminModeLacking || o.AdminModeLacking
 	s.Requests.API += o.Requests.API
 	s.Requests.Registry += o.Requests.Registry
 	s.Retries += o.Retries

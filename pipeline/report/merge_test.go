@@ -28,8 +28,8 @@ func fullSummary() *Summary {
 	return &Summary{
 		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Refused: "403: read-only", Regime: "legacy", Verify: ByAPI,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
-		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true},
-		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true, AskKinds: true},
+		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, AdminModeLacking: true, ExcludeUnmatched: []string{"acme/x"}, InUse: &InUse{References: 12, ByDigest: 2, Seen: 3}, Skipped: map[SkipReason]int{ProjectArchived: 7},
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,
 		Throttled: Seconds(12 * time.Millisecond), Duration: Seconds(93_254 * time.Millisecond),
 	}
@@ -121,7 +121,7 @@ func TestMergeSums(t *testing.T) {
 	want.Shard, want.Interrupted, want.Error = nil, false, ""
 	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
 	want.Reasons[policy.NoRule], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
-	want.UndatableImages = 39
+	want.UndatableImages, want.InUse.Seen = 39, 9
 	want.NamingDiffers = []string{"g/p/app.cache", "g/p/app.cache", "g/p/app.cache"}
 	want.Requests, want.Retries, want.Duration = Requests{27, 30}, 33, Seconds(2*time.Minute)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -387,4 +387,29 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("%d decisions of %q", len(names), decisions)
 		}
 	})
+}
+
+// TestMergeUnmatched: what one shard has found is there, and what one has not counted may be.
+func TestMergeUnmatched(t *testing.T) {
+	merged := func(shards ...*Summary) *Summary {
+		m := &merger{sum: NewSummary(false)}
+		for _, s := range shards {
+			m.mergeUnmatched(s)
+		}
+		return m.sum
+	}
+	counted := func(seen int, patterns ...string) *Summary {
+		return &Summary{ExcludeUnmatched: patterns, InUse: &InUse{References: 5, Seen: seen}}
+	}
+	one, two := counted(0, "a", "b"), counted(4, "b", "c")
+	s := merged(one, two, counted(2, "b", "d"))
+	if diff := cmp.Diff([]string{"b"}, s.ExcludeUnmatched); diff != "" || *s.InUse != (InUse{References: 5, Seen: 5}) {
+		t.Errorf("%v, %v", s.ExcludeUnmatched, s.InUse)
+	}
+	if len(one.ExcludeUnmatched) != 2 || one.ExcludeUnmatched[0] != "a" || one.InUse.Seen != 0 {
+		t.Error("a shard's own summary was changed")
+	}
+	if s := merged(one, new(Summary)); s.InUse != nil || len(s.ExcludeUnmatched) != 0 {
+		t.Errorf("%v, %v", s.ExcludeUnmatched, s.InUse)
+	}
 }

@@ -40,7 +40,7 @@ func WriteHTML(w io.Writer, s *Summary, decisions io.ReadSeeker) error {
 	if err != nil {
 		return fmt.Errorf("reading the decisions: %w", err)
 	}
-	page := &page{Summary: s, found: found, advice: advise(found), unread: unread}
+	page := &page{Summary: s, found: found, advice: advise(found, s.Rules), unread: unread}
 	above, below, _ := strings.Cut(page.markup().html, rowsHere)
 	out := bufio.NewWriter(w)
 	if _, err := out.WriteString(above); err != nil {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
@@ -28,13 +29,17 @@ type projectCount struct {
 const mostNamed = 25
 
 // advise returns the advice that the findings call for.
-func advise(f *findings) []advice {
+func advise(f *findings, rules *Rules) []advice {
+	attested := attestedAdvice
+	if rules.asksKinds() {
+		attested.Change = strings.TrimSuffix(attested.Change, ".") + ", or take attested-image out of DELETE_KINDS."
+	}
 	var all []advice
 	for _, a := range []struct {
 		advice
 		applies func(deadKey) bool
 	}{
-		{attestedAdvice, func(k deadKey) bool { return k.kind == manifest.KindAttestedImage && !k.orphan() }},
+		{attested, func(k deadKey) bool { return k.kind == manifest.KindAttestedImage && !k.orphan() }},
 		{cacheAdvice, func(k deadKey) bool { return k.kind == manifest.KindCacheIndex && !k.orphan() }},
 		{unseenAdvice, func(k deadKey) bool { return k.kind == "" && k.reason == detailsMissing }},
 		{lostAdvice, func(k deadKey) bool { return k.kind == manifest.KindMissingManifest }},
@@ -84,9 +89,9 @@ func sortedCounts(byProject map[string]int) []projectCount {
 var attestedAdvice = advice{
 	Title: "Push images without an attestation, or protect them",
 	Why: "docker buildx adds a provenance attestation to every image by default. The tag then points to an index of two manifests, " +
-		"of which GitLab, where its registry has no metadata database, has no details: its cleanup policies never delete such a tag. registry-gc deletes old ones where it was told to, by DELETE_KINDS or by its rules.",
+		"of which GitLab, where its registry has no metadata database, has no details: its cleanup policies never delete such a tag. registry-gc deletes old ones where its rules say so.",
 	Change: "Where nobody reads the attestations, build without them: with this option of docker buildx build, or for a whole job with the variable " +
-		"BUILDX_NO_DEFAULT_ATTESTATIONS=1. Where they are wanted, protect the tags that you keep (PROTECTED_TAGS, PROTECTED_TAGS_REGEX), name those in use (IN_USE), or take attested-image out of DELETE_KINDS.",
+		"BUILDX_NO_DEFAULT_ATTESTATIONS=1. Where they are wanted, protect the tags that you keep (PROTECTED_TAGS, PROTECTED_TAGS_REGEX), or name those in use (IN_USE).",
 	Code: "--provenance=false",
 }
 
@@ -103,7 +108,7 @@ var unseenAdvice = advice{
 	Title: "Let registry-gc ask the registry",
 	Why: "GitLab has no details of these tags, and the registry did not show what they are. They can be build caches, images with attestations, " +
 		"images for several platforms, or broken.",
-	Change: "Run registry-gc where it can reach the registry, with VERIFY=auto or registry: the next report then names kinds, and what to change.",
+	Change: "Run registry-gc where it can reach the registry, with VERIFY=registry: the next report then names kinds, and what to change.",
 }
 
 var lostAdvice = advice{

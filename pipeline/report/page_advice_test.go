@@ -34,7 +34,7 @@ func TestAdvice(t *testing.T) {
 		forbiddenAdvice.Title: {"g/c": 1},
 	}
 	got := make(map[string]projects)
-	for _, a := range advise(f) {
+	for _, a := range advise(f, nil) {
 		got[a.Title] = make(projects)
 		sum := 0
 		for _, p := range a.Projects {
@@ -58,7 +58,7 @@ func TestAdviceNamesTheWorstFirst(t *testing.T) {
 			f.countDecision(&decisionLine{Project: fmt.Sprintf("g/%02d", i), Kind: string(manifest.KindMissingManifest), Action: policy.Delete, Outcome: Deleted})
 		}
 	}
-	a := advise(f)[0]
+	a := advise(f, nil)[0]
 	if a.More != 7 || len(a.Projects) != mostNamed || a.Projects[0] != (projectCount{"g/31", 32}) || a.Projects[24] != (projectCount{"g/07", 8}) {
 		t.Errorf("%d more, %d projects: %v", a.More, len(a.Projects), a.Projects)
 	}

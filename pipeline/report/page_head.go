@@ -27,6 +27,13 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"failed", "More than MAX_DELETIONS",
 			tags(s.Deleted) + " would have been deleted, and " + number(s.MaxDeletions) + " are allowed: none was. “Marked” are those that would have been."})
 	}
+	if s.Refused != "" {
+		all = append(all, notice{"failed", "Deletions were refused",
+			"Every deletion was refused alike, so that no more were sent: " + s.Refused})
+	}
+	if lines := s.beware(); lines != nil {
+		all = append(all, notice{"failed", "Beware", strings.Join(lines, " ")})
+	}
 	switch {
 	case s.Interrupted:
 		all = append(all, notice{"undecided", "Interrupted", "The run ended before its time (" + s.Error + "): figures and table are what it knew by then."})
@@ -36,6 +43,18 @@ func notices(s *Summary, unread int) []notice {
 	if n := len(s.NamingDiffers); n > 0 {
 		all = append(all, notice{"kept", "Caches named by another convention",
 			"Cache repositories of which no tag has the name of a tag of their images: " + number(n) + ". What of them is dead cannot be told by names, so nothing goes for them. " + SummaryFile + " names them (naming_differs)."})
+	}
+	if n := len(s.ExcludeUnmatched); n > 0 {
+		all = append(all, notice{"undecided", "EXCLUDE names what matched nothing",
+			"Patterns that leave nothing alone, as they matched no project and no repository: " + strings.Join(s.ExcludeUnmatched, ", ") + "."})
+	}
+	if s.InUse != nil && s.InUse.Seen == 0 {
+		all = append(all, notice{"undecided", "IN_USE names nothing that is here",
+			"References of images in use: " + number(s.InUse.References) + ". None is a tag that was listed, so none is known to keep one."})
+	}
+	if s.AdminModeLacking {
+		all = append(all, notice{"undecided", "The token lacks scope admin_mode",
+			"It is an administrator’s. Where the instance has Admin Mode on, the run saw public projects only, and those that the token’s user is a member of."})
 	}
 	if s.Unreadable > 0 {
 		all = append(all, notice{"undecided", "Not everything could be read",

@@ -23,11 +23,16 @@ type Rules struct {
 	// AskDetails says that a rule asks whether GitLab has details of a tag. Where the registry
 	// cannot be asked, too, that does not tell images that can be pulled from what is lost.
 	AskDetails bool `json:"ask_details"`
+	// AskKinds says that a rule asks for DELETE_KINDS: elsewhere that setting changes nothing.
+	AskKinds bool `json:"ask_delete_kinds"`
 }
 
 // NewRules returns what reports say of rules.
 func NewRules(rules *policy.Rules) *Rules {
-	r := &Rules{Name: rules.File().Name, Hash: rules.File().Hash(), AskDetails: rules.Uses(string(policy.FactHasDetails))}
+	r := &Rules{
+		Name: rules.File().Name, Hash: rules.File().Hash(),
+		AskDetails: rules.Uses(string(policy.FactHasDetails)), AskKinds: rules.Uses("settings.delete_kinds"),
+	}
 	for _, rule := range rules.All() {
 		outcome := Kept
 		if rule.Action == policy.Delete {
@@ -86,6 +91,9 @@ func (s *Summary) Explanations() []Explanation {
 // asksDetails reports whether a rule asks for GitLab's details. Of rules that are not known one may.
 func (r *Rules) asksDetails() bool { return r == nil || r.AskDetails }
 
+// asksKinds reports whether a rule asks for DELETE_KINDS. Of rules that are not known none may.
+func (r *Rules) asksKinds() bool { return r != nil && r.AskKinds }
+
 // has reports whether there is a rule of that name.
 func (r *Rules) has(name policy.Reason) bool {
 	return r != nil && slices.ContainsFunc(r.Rules, func(e Explanation) bool { return e.Reason == name })
@@ -100,7 +108,7 @@ func (r *Rules) merge(o *Rules) {
 	if !slices.Contains(strings.Split(r.Name, ", "), o.Name) {
 		r.Name += ", " + o.Name
 	}
-	r.Hash, r.AskDetails = "", r.AskDetails || o.AskDetails
+	r.Hash, r.AskDetails, r.AskKinds = "", r.AskDetails || o.AskDetails, r.AskKinds || o.AskKinds
 	for _, e := range o.Rules {
 		if !slices.ContainsFunc(r.Rules, func(known Explanation) bool { return known.Reason == e.Reason }) {
 			r.Rules = append(r.Rules, e)

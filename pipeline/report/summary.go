@@ -14,40 +14,55 @@ import (
 //
 // Tags is always Kept + Deleted + Undecided + Failed, since each counts decisions.
 type Summary struct {
-	Schema       int                   `json:"schema"`
-	Shard        *Shard                `json:"shard,omitempty"` // nil for a run that is not shared out
-	Started      time.Time             `json:"started,omitzero"`
-	GitLabURL    string                `json:"gitlab_url,omitempty"`
-	Version      string                `json:"version,omitempty"` // of the program
-	DryRun       bool                  `json:"dry_run"`
-	Interrupted  bool                  `json:"interrupted"`
-	Error        string                `json:"error,omitempty"`                  // what ended the run before its time
-	MaxDeletions int                   `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
-	ScopeMissing bool                  `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
-	Refused      string                `json:"refused,omitempty"`                // what was said to all deletions, which ended them
-	Rules        *Rules                `json:"rules,omitempty"`
-	Regime       string                `json:"regime"`
-	Verify       Evidence              `json:"verify"`
-	Projects     int                   `json:"projects"`
-	Repositories int                   `json:"repositories"`
-	Tags         int                   `json:"tags"`
-	Kept         int                   `json:"kept"`
-	Deleted      int                   `json:"deleted"` // marked, in a dry run
-	Undecided    int                   `json:"undecided"`
-	Failed       int                   `json:"failed"`
-	Reasons      map[policy.Reason]int `json:"reasons"`
-	Skipped      map[SkipReason]int    `json:"skipped"`
-	Unreadable   int                   `json:"unreadable"` // groups, projects and repositories
+	Schema       int       `json:"schema"`
+	Shard        *Shard    `json:"shard,omitempty"` // nil for a run that is not shared out
+	Started      time.Time `json:"started,omitzero"`
+	GitLabURL    string    `json:"gitlab_url,omitempty"`
+	Version      string    `json:"version,omitempty"` // of the program
+	DryRun       bool      `json:"dry_run"`
+	Interrupted  bool      `json:"interrupted"`
+	Error        string    `json:"error,omitempty"`                  // what ended the run before its time
+	MaxDeletions int       `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
+	ScopeMissing bool      `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
+	Refused      string    `json:"refused,omitempty"`                // what was said to all deletions, which ended them
+	// AdminModeLacking says that the token is an administrator's without scope admin_mode, so that
+	// some projects may have been out of its sight.
+	AdminModeLacking bool                  `json:"admin_mode_lacking,omitempty"`
+	Rules            *Rules                `json:"rules,omitempty"`
+	Regime           string                `json:"regime"`
+	Verify           Evidence              `json:"verify"`
+	Projects         int                   `json:"projects"`
+	Repositories     int                   `json:"repositories"`
+	Tags             int                   `json:"tags"`
+	Kept             int                   `json:"kept"`
+	Deleted          int                   `json:"deleted"` // marked, in a dry run
+	Undecided        int                   `json:"undecided"`
+	Failed           int                   `json:"failed"`
+	Reasons          map[policy.Reason]int `json:"reasons"`
+	Skipped          map[SkipReason]int    `json:"skipped"`
+	Unreadable       int                   `json:"unreadable"` // groups, projects and repositories
 	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
 	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
 	UndatableImages int `json:"undatable_images"`
 	// NamingDiffers are the cache repositories whose tags are named by another convention than the
 	// images, full paths, as they were found.
 	NamingDiffers []string `json:"naming_differs,omitempty"`
-	Requests      Requests `json:"requests"`
-	Retries       int64    `json:"retries"`
-	Throttled     Seconds  `json:"throttled_s"`
-	Duration      Seconds  `json:"duration_s"`
+	// ExcludeUnmatched are the patterns of EXCLUDE that matched nothing.
+	ExcludeUnmatched []string `json:"exclude_unmatched,omitempty"`
+	// InUse counts the references of images in use; nil where no list was given, or the walk was
+	// not whole.
+	InUse     *InUse   `json:"in_use,omitempty"`
+	Requests  Requests `json:"requests"`
+	Retries   int64    `json:"retries"`
+	Throttled Seconds  `json:"throttled_s"`
+	Duration  Seconds  `json:"duration_s"`
+}
+
+// InUse counts the references of images in use.
+type InUse struct {
+	References int `json:"references"` // different ones
+	ByDigest   int `json:"by_digest"`  // of them, those that name a digest alone
+	Seen       int `json:"seen"`       // of all, those that are tags which were listed
 }
 
 // Evidence is whose word the deletions rest on. The codes are part of the reports.
@@ -108,6 +123,12 @@ func (s *Summary) Handle(e Event) error {
 		s.Skipped[e.Why]++
 	case Unreadable:
 		s.Unreadable++
+	case AdminModeLacking:
+		s.AdminModeLacking = true
+	case ExcludeUnmatched:
+		s.ExcludeUnmatched = e.Patterns
+	case InUseCounted:
+		s.InUse = &InUse{References: e.References, ByDigest: e.ByDigest, Seen: e.Seen}
 	case NamingDiffers:
 		s.NamingDiffers = append(s.NamingDiffers, e.Repository)
 	case DeletionsRefused:

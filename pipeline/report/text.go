@@ -29,6 +29,10 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	}
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
+	if lines := s.beware(); lines != nil {
+		// It is what has to be known before any figure is believed.
+		fmt.Fprintf(&out, "\nbeware\n  %s\n\n", strings.Join(lines, "\n  "))
+	}
 	s.writeFigures(&out)
 	if s.Refused != "" {
 		fmt.Fprintf(&out, "\nrefused\n  Every deletion was refused alike, so that no more were sent:\n  %s\n", printable.Replace(s.Refused, ' '))
@@ -55,9 +59,12 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 // title names the run, and says whether it came to its end.
 func (s *Summary) title() string {
 	title := "registry-gc"
-	if s.DryRun {
+	switch {
+	case s.DryRun && s.MaxDeletions > 0:
+		title += ", dry run, more than MAX_DELETIONS"
+	case s.DryRun:
 		title += ", dry run"
-	} else if s.MaxDeletions > 0 {
+	case s.MaxDeletions > 0:
 		title += ", more than MAX_DELETIONS: nothing was deleted"
 	}
 	if s.Shard != nil {
@@ -93,6 +100,9 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 	figure(string(s.nameOf(Deleted)), s.Deleted)
 	figure("undecided", s.Undecided)
 	figure("failed", s.Failed)
+	if s.InUse != nil {
+		figure("in use", s.InUse.Seen, fmt.Sprintf("of %d references in IN_USE are tags here", s.InUse.References))
+	}
 	if s.Unreadable > 0 {
 		figure("unreadable", s.Unreadable, "groups, projects or repositories")
 	}
