@@ -50,10 +50,10 @@ type outages struct {
 	canary *canary
 
 	mu       sync.Mutex
-	on       chan struct{} // closed when the outage is over; nil while there is none
-	answered time.Time     // when the canary last did
-	passed   int           // outages that are over
-	ended    bool          // one has lasted too long
+	on       context.Context // ends when the outage is over; nil while there is none
+	answered time.Time       // when the canary last did
+	passed   int             // outages that are over
+	ended    bool            // one has lasted too long
 	// listed is the smallest repository whose listing has answered, which stands in where no
 	// tag had to be asked for.
 	listed listedRepository
@@ -98,7 +98,7 @@ func (o *outages) wait(ctx context.Context) (passed int, err error) {
 	o.mu.Unlock()
 	if on != nil {
 		select {
-		case <-on:
+		case <-on.Done():
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
@@ -123,8 +123,9 @@ func (o *outages) isOut(ctx context.Context, passed int) bool {
 		o.mu.Unlock()
 		return false
 	}
-	over := make(chan struct{})
-	o.on = over
+	on, over := context.WithCancel(context.Background())
+	defer over()
+	o.on = on
 	o.mu.Unlock()
 
 	began, out, ended := time.Now(), false, false
@@ -144,7 +145,6 @@ func (o *outages) isOut(ctx context.Context, passed int) bool {
 		o.passed++
 	}
 	o.on, o.ended, o.answered = nil, ended, time.Now()
-	close(over)
 	return out
 }
 

@@ -53,7 +53,7 @@ func TestRegistryOutOfReach(t *testing.T) {
 		"closed":                     {at(`^/(v2|gitlab/v1)/`, gitlabtest.RegistryRefusesClients()), nil, as[*throttle.StatusError], 2 * time.Minute},
 		"a firewall":                 {at(`^/v2/`, gitlabtest.Cut()), nil, as[*throttle.RequestError], 2 * time.Minute},
 		"another realm":              {at(`^/v2/`, gitlabtest.WrongRealm("https://elsewhere.example/jwt/auth")), nil, as[*registry.RealmError], time.Second},
-		"a firewall at /jwt/auth":    {at(`^/jwt/auth$`, page), nil, func(err error) bool { return errors.Is(err, throttle.ErrForbidden) }, time.Minute},
+		"a firewall at /jwt/auth":    {at(`^/jwt/auth$`, page), nil, func(err error) bool { return errors.Is(err, throttle.ErrPage) }, time.Minute},
 		"a token that may not pull":  {gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api"), nil, func(err error) bool { return errors.Is(err, registry.ErrMayNotPull) }, time.Second},
 		"HTTP without TLS":           {at(`^/nothing$`, gitlabtest.Latency(0)), plain, as[tls.RecordHeaderError], time.Second},
 		"a registry that has no API": {at(`^/v2/`, gitlabtest.Reply(404, `{}`)), nil, as[*throttle.StatusError], time.Minute},

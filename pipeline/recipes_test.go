@@ -239,6 +239,7 @@ var recipeTests = []recipeTest{{
 	},
 	want:  []string{"app:old", "app:stopped", "app:same-as-other", "app.cache:release-1", "g/q/app:release-1"},
 	byAPI: []string{"app:old", "app:stopped", "app:same-as-other", "g/q/app:release-1"},
+	lacks: []string{"app.cache:release-1"}, // GitLab's word alone does not tell that it is no image
 }}
 
 // hash returns a name as kaniko gives its caches.

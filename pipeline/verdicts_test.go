@@ -233,7 +233,7 @@ func TestOutageGuard(t *testing.T) {
 		{"19 without dates", gitlabtest.KindCacheManifest, 19, nil, policy.OrphansAuto, counterpartRepositoryMissing},
 		{"20 without dates", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAuto, policy.OutageSuspected},
 		{"500 without dates, the last with", gitlabtest.KindCacheManifest, 500, []gitlabtest.Kind{gitlabtest.KindImage}, policy.OrphansAuto, counterpartRepositoryMissing},
-		{"20 without dates that do not matter", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAny, counterpartRepositoryMissing},
+		{"20 without dates, which matter for their age", gitlabtest.KindCacheManifest, 20, nil, policy.OrphansAny, policy.OutageSuspected},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
