@@ -55,7 +55,7 @@ func TestProtectionRulesHoldAdministrators(t *testing.T) {
 		"over REST":        {[]string{"^keep-"}, []gitlabtest.Option{gitlabtest.WithoutGraphQL()}, []string{"g/p/app:other", "g/p/app:stable-1", "g/p/app:unkept"}, "protected-in-gitlab"},
 		"no pattern":       {[]string{"("}, nil, nil, "protected-in-gitlab"},
 		"one of two":       {[]string{"^keep-", "("}, nil, nil, "protected-in-gitlab"},
-		"cannot be read":   {[]string{"^keep-"}, []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Effect: gitlabtest.NullRules(1)}, gitlabtest.Fault{Path: regexp.MustCompile(`/protection/tag/rules$`), Effect: gitlabtest.Status(500)})}, nil, "protected-in-gitlab"},
+		"cannot be read":   {[]string{"^keep-"}, []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Effect: gitlabtest.NullRules(1)}, gitlabtest.Fault{Path: regexp.MustCompile(`/protection/tag/rules$`), Effect: gitlabtest.Status(500)})}, nil, policy.DetailsUnknown},
 		"cannot, but REST": {[]string{"^keep-"}, []gitlabtest.Option{gitlabtest.WithFaults(gitlabtest.Fault{Operation: "query", Effect: gitlabtest.NullRules(1)})}, []string{"g/p/app:other", "g/p/app:stable-1", "g/p/app:unkept"}, "protected-in-gitlab"},
 	} {
 		for scopeName, scope := range scopes {
