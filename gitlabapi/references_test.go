@@ -140,9 +140,10 @@ func TestUnknownReferencesLackNothing(t *testing.T) {
 // TestNamed: what stands behind a branch's slug in the name of a tag is no other branch.
 func TestNamed(t *testing.T) {
 	long := strings.Repeat("long", 20) // cut in slugs
-	r := gitlabapi.NewReferences("Fix/1", "main", long, "---")
+	r := gitlabapi.NewReferences("Fix/1", "main", long, "---", "feature/Foo_Bar")
 	for tag, want := range map[string]bool{
 		"main": true, "main-amd64": true, "main.cache": true, "main_1a2b3c4d": true, "main-": true,
+		"feature-Foo_Bar": true, "feature-Foo_Bar-amd64": true, "feature-foo-bar-amd64": true, "feature-Foo_Barn": false, // a slash is all that must go
 		"fix-1": true, "fix-1-cache": true, "fix-1-a-b": true, long[:63] + "-cache": true,
 		"mainline": false, "amd64-main": false, "fix": false, "fix-12": false, "fix-12-cache": false,
 		"Main": true, "_x": false, "-x": false,

@@ -69,7 +69,10 @@ func TestExplainsWhatARunDecides(t *testing.T) {
 						t.Errorf("%s: %v", name, err)
 						continue
 					}
-					if x.Verdict.Reason != d.Reason || x.Verdict.Action != d.Action {
+					// With the metadata database it depends on the batch whether the manifest of what is
+					// presumed to be a build cache is looked at: the run may have found what explain has.
+					looked := source == "database by the registry" && d.Reason == noBuildCache && x.Full == policy.Verdict{Action: d.Action, Reason: d.Reason}
+					if !looked && (x.Verdict.Reason != d.Reason || x.Verdict.Action != d.Action) {
 						t.Errorf("%s is explained as %v; a run says %s, %s", name, x.Verdict, d.Action, d.Reason)
 					}
 					checkFacts(t, name, tr.options.Rules, x)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -193,5 +194,37 @@ func TestImagesAmongCaches(t *testing.T) {
 	reads := tr.server.Stats().ByEndpoint[manifestEndpoint]
 	if reads < 100 || reads > 101 {
 		t.Errorf("%d manifests were read", reads)
+	}
+}
+
+// TestNamesComparedWithAnEmptyList: GitLab and the registry were seen to answer that a repository has no
+// tags, with a success, and to list them all a moment later. One such list is no reason to hold that the
+// names of the caches tell something.
+func TestNamesComparedWithAnEmptyList(t *testing.T) {
+	for _, e := range evidences {
+		for skip := range 2 { // GitLab's first list may be asked for the regime
+			t.Run(fmt.Sprint(e.name, "/", skip), func(t *testing.T) {
+				world := gitlabtest.NewWorld(e.regime)
+				p := world.AddProject("g/p")
+				arch, cache := p.AddRepository("arch"), p.AddRepository("arch.cache")
+				for _, tag := range []string{"main", "feature-1", "feature-2"} {
+					arch.AddTagAt(tag, gitlabtest.KindImage, daysAgo(100))
+					for _, platform := range []string{"-amd64", "-arm64"} {
+						cache.AddTagAt(tag+platform, gitlabtest.KindCacheManifest, daysAgo(100))
+					}
+				}
+				path := registryLists
+				if e.verify == pipeline.VerifyAPI {
+					path = tagsOf(arch)
+				}
+				tr := byRules(world, policy.Default(), gitlabtest.WithFaults(gitlabtest.Fault{
+					Repository: arch.Path(), Path: path, Skip: skip, Count: 1, Effect: gitlabtest.CutList(0)}))
+				tr.options.Verify = e.verify
+				got := tr.runInBubble(t)
+				if gone := gone(tr.server); len(gone) > 0 || got.Tags < 6 {
+					t.Errorf("deleted %q, reasons %v", gone, got.Reasons)
+				}
+			})
+		}
 	}
 }

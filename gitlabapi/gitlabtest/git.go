@@ -133,6 +133,18 @@ func (s *Server) listReferences(c *call, kind string, of func(*project) []string
 	return ok(shown)
 }
 
+// Protect gives a project one more rule for protected tags, while the server serves.
+func (s *Server) Protect(projectPath string, rule ProtectionRule) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.state.byPath[projectPath]
+	if p == nil {
+		return fmt.Errorf("gitlabtest: no project %q", projectPath)
+	}
+	p.rules = append(slices.Clone(p.rules), rulesOf(&Project{Path: p.Path, ProtectionRules: []ProtectionRule{rule}})...)
+	return nil
+}
+
 // listProtectionRules answers GET /projects/:id/registry/protection/tag/rules, all on one page.
 func (s *Server) listProtectionRules(c *call) *answer {
 	p := s.project(c)

@@ -240,12 +240,34 @@ rules:
 	}
 }
 
+// lineBreaks are files whose lines end otherwise than with \n, as YAML lets them, in comments above all:
+// what counts lines must not count others than the parser.
+var lineBreaks = []string{
+	"rules:\r\r# x\r- name: a\r  delete: tag.nmae == 'x'\r",
+	"# a\u2028# b\u2028# c\u2028# d\u2028# e\u2028# f\nrules:\n- name: a\n  delete: tag.nmae == 'x'\n",
+	"# a\u2029# b\u2029# c\u2029# d\u2029# e\u2029# f\nrules:\n- name: a\n  delete: tag.nmae == 'x'\n",
+	"rules:\n# x\u0085# y\u0085# z\u0085\n- name: a\n  delete: tag.nmae == 'x'\n",
+	"rules:\n- name: a # b\r# c\r# d\r\n  delete: |\n    tag.nmae == 'x'\n",
+}
+
+// TestLineBreaks: a mistake is told of whichever way lines end, where it is or near it.
+func TestLineBreaks(t *testing.T) {
+	for _, text := range lineBreaks {
+		if got := mistakesIn(t, "f", text); !strings.Contains(got, "nmae") {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
 // FuzzParse: whatever a file has in it, there is an answer.
 func FuzzParse(f *testing.F) {
 	for _, file := range []*policy.File{policy.Guards(), policy.Default(), policy.Original()} {
 		f.Add(file.Text)
 	}
 	f.Add("rules:\n- &a {name: a, keep: *a}\n- *a\n")
+	for _, text := range lineBreaks {
+		f.Add(text)
+	}
 	f.Add("? a\n: - b\n--- >2\n x")
 	f.Fuzz(func(t *testing.T, text string) { mistakesIn(t, "f", text) })
 }
