@@ -86,7 +86,9 @@ func (r *run) begin(ctx context.Context, t tag) decision {
 	d.finding, _ = t.source.find(ctx, t.repository, t.listedTag, finding{}, needNothing)
 	if read := t.readForRanks.Load(); read != nil {
 		place, _ := t.tags.place(t.name)
-		d.finding, d.asked = (*read)[place], true
+		if f := (*read)[place]; !f.hasDetails.IsUnknown() {
+			d.finding, d.asked = f, true
+		}
 	}
 	d.facts = r.knownFacts(t)
 	r.putFinding(&d.facts, d.listedTag, d.finding)

@@ -77,6 +77,9 @@ func (s *scannedRepository) rankTags(ctx context.Context, workers int) (ranking,
 			errs[i] = err
 		}
 	})
+	if r.findings != nil { // what could be read is not read again for each tag
+		s.readForRanks.Store(&r.findings)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return ranking{}, err
 	}
@@ -91,9 +94,6 @@ func (s *scannedRepository) rankTags(ctx context.Context, workers int) (ranking,
 	r.ranks = make([]int32, len(s.tags))
 	for i, place := range r.newest {
 		r.ranks[place] = int32(i + 1)
-	}
-	if r.findings != nil {
-		s.readForRanks.Store(&r.findings)
 	}
 	return r, nil
 }

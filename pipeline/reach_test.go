@@ -128,7 +128,7 @@ func kindsWorld(regime gitlabtest.Regime) *gitlabtest.World {
 		app.AddTag("prod", gitlabtest.KindMultiArch)
 		cache.AddTag("index", gitlabtest.KindCacheIndex)
 		cache.AddTag("orphan", gitlabtest.KindCacheManifest)
-		cache.AddTag("dated", gitlabtest.KindImage)
+		cache.AddTag("dated", gitlabtest.KindDockerList)
 	}
 	return world
 }

@@ -82,8 +82,10 @@ func (a api) details(ctx context.Context, r *repository, t listedTag) (finding, 
 	f.hasDetails, f.digest, f.size = policy.Known(true), answer.Digest, sizeOf(answer.Bytes)
 	switch {
 	case a.regime == registry.Database && !answer.Dated: // each tag has a date there
-	case t.dated || !answer.IsIndex():
-		f.dated, f.made = policy.Known(t.dated || answer.Dated), madeAt(answer.CreatedAt)
+	case t.dated && !answer.Dated: // the list has a date, and does not say which
+		f.dated = policy.Known(true)
+	case !answer.IsIndex():
+		f.dated, f.made = policy.Known(answer.Dated), madeAt(answer.CreatedAt)
 	}
 	return f, nil
 }
