@@ -102,7 +102,7 @@ type listing[T any] struct {
 	paged      bool // the list has no page longer than PageSize
 	after      string
 	exact      string // the only name that is wanted; "" for all
-	maxBody    int64 // 0 for the usual
+	maxBody    int64  // 0 for the usual
 	decode     func(body []byte) ([]T, error)
 	name       func(T) string
 }
