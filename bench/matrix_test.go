@@ -38,23 +38,34 @@ type namedFault struct {
 	// needsRegistry says that GitLab's word alone looks the same as on an instance in order:
 	// the same tags have no details each time that they are asked for.
 	needsRegistry bool
+	// option is how the instance is, protect that rules of its projects protect every tenth tag.
+	option  gitlabtest.Option
+	protect bool
 }
 
 // faults are those that every source is run through, on an instance of so many tags.
 func faults(tags int) []namedFault {
 	lists := regexp.MustCompile(`/tags(/list/?)?$`)
 	return []namedFault{
-		{"outage for a while", gitlabtest.Fault{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}, false},
-		{"outage from then on", gitlabtest.Fault{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}, false},
-		{"1 in 20 requests at the registry fails", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.RegistryOutage()}, false},
-		{"1 in 20 requests fails", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.Status(500)}, false},
-		{"1 in 20 dates cannot be read", gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.ConfigUnreadable()}, false},
-		{"first lists are cut short", gitlabtest.Fault{Path: lists, Skip: 1, Count: 1, PerPath: true, Effect: gitlabtest.CutListTo(0.5)}, false},
-		{"storage lost from the start", gitlabtest.Fault{Effect: gitlabtest.ManifestsLost()}, false},
-		{"storage lost from then on", gitlabtest.Fault{Skip: tags / 2, Effect: gitlabtest.ManifestsLost()}, false},
-		{"storage half restored", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.9)}, true},
-		{"1 backend of 3 lost", gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.33)}, true},
-		{"storage flaps", gitlabtest.Fault{Alternate: tags / 50, Effect: gitlabtest.ManifestsLost()}, false},
+		{name: "outage for a while", Fault: gitlabtest.Fault{Skip: tags / 4, Count: tags / 8, Effect: gitlabtest.RegistryOutage()}},
+		{name: "outage from then on", Fault: gitlabtest.Fault{Skip: tags / 40, Effect: gitlabtest.RegistryOutage()}},
+		{name: "1 in 20 requests at the registry fails", Fault: gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.RegistryOutage()}},
+		{name: "1 in 20 requests fails", Fault: gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.Status(500)}},
+		{name: "1 in 20 dates cannot be read", Fault: gitlabtest.Fault{Probability: 0.05, Effect: gitlabtest.ConfigUnreadable()}},
+		{name: "first lists are cut short", Fault: gitlabtest.Fault{Path: lists, Skip: 1, Count: 1, PerPath: true, Effect: gitlabtest.CutListTo(0.5)}},
+		{name: "storage lost from the start", Fault: gitlabtest.Fault{Effect: gitlabtest.ManifestsLost()}},
+		{name: "storage lost from then on", Fault: gitlabtest.Fault{Skip: tags / 2, Effect: gitlabtest.ManifestsLost()}},
+		{name: "storage half restored", Fault: gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.9)}, needsRegistry: true},
+		{name: "1 backend of 3 lost", Fault: gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.33)}, needsRegistry: true},
+		{name: "storage flaps", Fault: gitlabtest.Fault{Alternate: tags / 50, Effect: gitlabtest.ManifestsLost()}},
+
+		{name: "an organization in maintenance", Fault: gitlabtest.Fault{Path: regexp.MustCompile(`^/api/v4/projects/\d+[0-4]/`), Effect: gitlabtest.RetryAfter(503, 60)}},
+		{name: "maintenance, 503", Fault: gitlabtest.Fault{Effect: gitlabtest.Maintenance(503, 0)}},
+		{name: "read-only, 403", Fault: gitlabtest.Fault{Effect: gitlabtest.Maintenance(403, 0)}},
+		{name: "registry read-only, 400", Fault: gitlabtest.Fault{Effect: gitlabtest.RegistryReadOnly()}},
+		{name: "GitLab 18.10: indexes are 500", option: gitlabtest.WithIndexDetails(gitlabtest.IndexError)},
+		{name: "GitLab 19.2: indexes have a digest alone", option: gitlabtest.WithIndexDetails(gitlabtest.IndexEmpty)},
+		{name: "rules protect, for an administrator", option: gitlabtest.WithRole(gitlabtest.Administrator), protect: true},
 	}
 }
 
@@ -87,8 +98,17 @@ func TestMatrix(t *testing.T) {
 					return
 				}
 				world := mixed(source.regime, tags)
+				for _, p := range world.Projects {
+					if fault.protect {
+						p.ProtectionRules = []gitlabtest.ProtectionRule{{Pattern: "1$"}}
+					}
+				}
 				dead := world.TruthUnder(source.truth)
-				server := gitlabtest.New(world)
+				var options []gitlabtest.Option
+				if fault.option != nil {
+					options = append(options, fault.option)
+				}
+				server := gitlabtest.New(world, options...)
 				if fault.Effect != nil {
 					server.SetFaults(fault.Fault)
 				}
@@ -104,7 +124,7 @@ func TestMatrix(t *testing.T) {
 				if wrong > 0 {
 					t.Errorf("%d live tags were deleted", wrong)
 				}
-				if fault.Effect == nil && left > 0 {
+				if (fault.name == "none" || fault.protect) && left > 0 {
 					t.Errorf("%d dead tags are left", left)
 				}
 			})

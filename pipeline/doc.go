@@ -33,8 +33,8 @@
 //
 // # Delete
 //
-// Before a deletion its grounds are read afresh and decided upon again; only the same verdict is
-// carried out. Grounds are good for ten seconds from when the first request for them was sent:
+// Before a deletion its grounds are read afresh and decided upon again; only what is to go again
+// goes. Grounds are good for ten seconds from when the first request for them was sent:
 // a deletion that could not be sent by then starts again. All that happens in a dry run, too: it
 // shows what a real run would do. What GitLab does not confirm as deleted by its name does not
 // count as deleted.
