@@ -323,9 +323,9 @@ func TestStillListed(t *testing.T) {
 				tr := newTrial(world, options...)
 				var once atomic.Bool
 				tr.server.OnRequest(func(r gitlabtest.Request) {
-					lists := strings.HasSuffix(r.Path, "/tags") && len(tr.server.Deleted()) > 0
-					if lists && once.CompareAndSwap(false, true) {
-						if err := tr.server.Push("g/p", "app", "dead-0000", gitlabtest.KindImage); err != nil {
+					gone := tr.server.Deleted()
+					if strings.HasSuffix(r.Path, "/tags") && len(gone) > 0 && once.CompareAndSwap(false, true) {
+						if err := tr.server.Push("g/p", "app", gone[0].Tag, gitlabtest.KindImage); err != nil {
 							t.Error(err)
 						}
 					}
