@@ -62,7 +62,10 @@ func TestOutageInMidRun(t *testing.T) {
 					if lost > test.most || took > 10*time.Minute || errors.Is(got.err, pipeline.ErrOutage) != ends || got.err != nil != ends {
 						t.Errorf("%v; %d requests lost, %v", got.err, lost, took)
 					}
-					if want := projects * pairs * orphans; !ends && (got.Deleted != want || got.Undecided+got.Unreadable > 0) {
+					// What was being rechecked when the outage began, and again when it seemed over, may be
+					// left for the next run: a request of each of the four deleters.
+					const want, mayBeLeft = projects * pairs * orphans, 4 * 40
+					if !ends && (got.Deleted+got.Undecided != want || got.Undecided > mayBeLeft || got.Unreadable > 0) {
 						t.Errorf("deleted %d, want %d; %d unreadable, reasons %v", got.Deleted, want, got.Unreadable, got.Reasons)
 						for name, d := range got.decisions {
 							if d.Outcome == report.Undecided || d.Outcome == report.Failed {
