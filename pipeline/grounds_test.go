@@ -184,6 +184,34 @@ func TestOutageUntilAfterTheRecheck(t *testing.T) {
 	}
 }
 
+// TestOutageWithoutWitness: where no tag of the run is healthy, its repository must list something before the
+// grounds are read again, too. An outage that is over right after that is not seen any more.
+func TestOutageWithoutWitness(t *testing.T) {
+	world := gitlabtest.NewWorld(gitlabtest.Legacy)
+	app := world.AddProject("g/p").AddRepository("app")
+	const tags = 3
+	for i := range tags {
+		app.AddTag(fmt.Sprint("t-", i), gitlabtest.KindImage)
+	}
+	tr := newTrial(world)
+	var read atomic.Int32
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		switch isDetails := details.MatchString(r.Path); {
+		case isDetails && read.Add(1) == 1:
+			tr.server.SetFaults(gitlabtest.Fault{Effect: gitlabtest.RegistryOutage()})
+		case !isDetails && read.Load() == 3*tags: // the first reading, and the two before a deletion
+			tr.server.SetFaults()
+		}
+	})
+	got := tr.runInBubble(t)
+	if gone := deleted(tr.server); got.Reasons[policy.OutageSuspected] != tags || len(gone) > 0 {
+		t.Errorf("reasons %v, deleted %q", got.Reasons, names(gone))
+	}
+	if read.Load() != 3*tags {
+		t.Errorf("details read %d times", read.Load())
+	}
+}
+
 // TestWhatComesBackStopsDeletions: details or a date that were missing and are there
 // now show a registry that fails now and then. Nothing goes after that, and nothing that
 // was to go together with them.

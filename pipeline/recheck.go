@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,10 +20,10 @@ import (
 // time just before the first request for the grounds.
 func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt, began time.Time, err error) {
 	var results []rechecked
-	var before, after error
+	var before, after assurance
 	outage := d.outages.ask(ctx, func() error {
 		results = make([]rechecked, len(batch))
-		before = d.checkCanary(ctx, batch)
+		before = d.assure(ctx, batch)
 		began = time.Now()
 		d.readAgain(ctx, batch, results)
 		for i, a := range batch {
@@ -30,8 +31,8 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 				d.canary.stop()
 			}
 		}
-		after = d.checkCanary(ctx, batch)
-		failed := []error{before, after}
+		after = d.assure(ctx, batch)
+		failed := []error{before.err(), after.err()}
 		for _, result := range results {
 			failed = append(failed, result.err)
 		}
@@ -49,9 +50,9 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 		if since.Before(began) {
 			began = since
 		}
-		for _, trouble := range []error{before, after} {
-			if verdict.Action == policy.Delete && trouble != nil {
-				verdict, doubt = d.withTrouble(ctx, a.candidate, trouble)
+		for _, said := range []assurance{before, after} {
+			if verdict.Action == policy.Delete {
+				verdict, doubt = said.of(ctx, a.candidate, verdict)
 			}
 		}
 		if verdict.Action == policy.Delete && a.lacksCounterpart() && d.canary.memoryLost() {
@@ -135,43 +136,72 @@ func cameBack(first, second finding) bool {
 	return has && (first.lacksDetails() || first.lacksDate() && dated) || first.lost() && second.readable()
 }
 
-// checkCanary asks the canary where the deletion of one of the candidates depends on it. Whether
-// something came back counts for every candidate.
-func (d *deleter) checkCanary(ctx context.Context, batch []attempt) error {
-	depends := func(a attempt) bool { return a.looksLikeOutage() }
-	if !slices.ContainsFunc(batch, depends) {
-		return d.canary.trouble()
-	}
-	return d.canary.check(ctx)
+// An assurance is what says, right before the grounds of candidates are read again or right after,
+// that the registry answers rightly.
+type assurance struct {
+	canary error // why it gives none, or why not to delete at all
+	// lists stand in where no healthy tag is known: why that of a repository says nothing, by its ID.
+	lists map[int64]error
 }
 
-// withTrouble returns the verdict on a candidate that would be deleted while the canary is in
-// trouble.
-func (d *deleter) withTrouble(ctx context.Context, c candidate, trouble error) (policy.Verdict, error) {
+// err returns all that speaks against the registry.
+func (said assurance) err() error {
+	return errors.Join(said.canary, errors.Join(slices.Collect(maps.Values(said.lists))...))
+}
+
+// assure asks the canary where the deletion of one of the candidates depends on it. Whether
+// something came back counts for every candidate. On a small instance no healthy tag may be known. Then
+// the repositories of candidates that lack details must list something at least, which they do not in an
+// outage.
+func (d *deleter) assure(ctx context.Context, batch []attempt) assurance {
+	if !slices.ContainsFunc(batch, func(a attempt) bool { return a.looksLikeOutage() }) {
+		return assurance{canary: d.canary.trouble()}
+	}
+	said := assurance{canary: d.canary.check(ctx)}
+	if !errors.Is(said.canary, errNoHealthyTag) {
+		return said
+	}
+	said.lists = make(map[int64]error)
+	for _, a := range batch {
+		if _, asked := said.lists[a.ID]; asked || !a.needsList() {
+			continue
+		}
+		tags, err := a.fresh.list(ctx, a.repository)
+		if err == nil && len(tags) == 0 {
+			err = errNothingHealthy
+		}
+		said.lists[a.ID] = err
+	}
+	return said
+}
+
+// needsList reports whether a candidate goes, while no healthy tag is known, by what its repository lists:
+// nothing of its own has shown that details can be had.
+func (c candidate) needsList() bool {
+	return c.looksLikeOutage() && c.finding.lacksDetails() && !c.finding.lost()
+}
+
+// of returns the verdict on a candidate that would be deleted, and why it is not to be.
+func (said assurance) of(ctx context.Context, c candidate, verdict policy.Verdict) (policy.Verdict, error) {
+	trouble := said.canary
+	if errors.Is(trouble, errNoHealthyTag) && c.needsList() {
+		trouble = said.lists[c.ID]
+	}
 	switch {
 	case errors.Is(trouble, errCameBack):
 		return outageSuspected, trouble
-	case !c.looksLikeOutage():
-		return c.verdict, nil
+	case trouble == nil, !c.looksLikeOutage():
+		return verdict, nil
 	case ctx.Err() != nil:
 		return notConfirmed, whyLeft(ctx)
-	case errors.Is(trouble, errNotHealthy) || errors.Is(trouble, errNoHealthyTag) && c.finding.lost():
+	case errors.Is(trouble, errNotHealthy), errors.Is(trouble, errNothingHealthy):
 		return outageSuspected, trouble
-	case !errors.Is(trouble, errNoHealthyTag):
-		return notConfirmed, trouble
-	case !c.finding.lacksDetails():
-		return c.verdict, nil // the tag itself has shown that details can be had
-	}
-	// A small instance without a healthy tag: a list at least must be to be had, which is
-	// empty in an outage.
-	tags, err := c.fresh.list(ctx, c.repository)
-	switch {
-	case err != nil:
-		return notConfirmed, err
-	case len(tags) == 0:
-		return outageSuspected, errNothingHealthy
+	case errors.Is(trouble, errNoHealthyTag) && c.finding.lost():
+		return outageSuspected, trouble
+	case errors.Is(trouble, errNoHealthyTag):
+		return verdict, nil // the tag itself has shown that details can be had
 	default:
-		return c.verdict, nil
+		return notConfirmed, trouble
 	}
 }
 
