@@ -467,6 +467,40 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
+// TestListsOfAnOutageConfirmNothing: a tag whose deletion was not answered counts as deleted when lists lack
+// it, of which an outage makes empty ones. It may be over right after them.
+func TestListsOfAnOutageConfirmNothing(t *testing.T) {
+	world := withOrphans(gitlabtest.Legacy, 1, 3)
+	cache := world.Project("g/p").Repository("app0.cache")
+	tr := newTrial(world, gitlabtest.WithFaults(
+		gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Latency(29 * time.Second)},
+		gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.Status(500)}))
+	tr.client.MaxRetries = 0
+	tr.options.Workers = 1
+	sent, lists := false, 0
+	tr.server.OnRequest(func(r gitlabtest.Request) {
+		switch {
+		case r.Operation == "mutation" && !sent:
+			sent = true
+			time.AfterFunc(20*time.Second, func() { tr.server.SetFaults(gitlabtest.Fault{Effect: gitlabtest.RegistryOutage()}) })
+		case sent && lists == 2:
+			tr.server.SetFaults()
+		case sent && tagsOf(cache).MatchString(r.Path):
+			lists++
+		}
+	})
+	got := tr.runInBubble(t)
+	really := deleted(tr.server)
+	for name, d := range got.decisions {
+		if _, gone := really[name]; d.Outcome == report.Deleted && !gone {
+			t.Errorf("%s counts as deleted and is not", name)
+		}
+	}
+	if !sent {
+		t.Error("nothing was to be deleted")
+	}
+}
+
 // TestMutationUnderWayAtAStop: what was sent and not answered is no deletion that was
 // never begun.
 func TestMutationUnderWayAtAStop(t *testing.T) {

@@ -186,21 +186,14 @@ func (d *deleter) withoutGone(ctx context.Context, batch []attempt) []attempt {
 }
 
 // unlisted lists the repositories of some of the attempts and tells which of these are not listed any
-// more. Where GitLab's lists may be short in an outage, two of them and a healthy tag have to say so.
+// more.
 func (d *deleter) unlisted(ctx context.Context, batch []attempt, asked func(attempt) bool) func(attempt) bool {
 	lists := make(map[int64]listing)
 	for _, a := range batch {
 		if _, listed := lists[a.ID]; !asked(a) || listed {
 			continue
 		}
-		tags, err := a.fresh.list(ctx, a.repository)
-		if err == nil && a.byPagesOfGitLab() {
-			var second listing
-			second, err = a.fresh.list(ctx, a.repository)
-			err = errors.Join(err, d.canary.check(ctx))
-			tags = newListing(slices.Concat(tags, second))
-		}
-		if err == nil {
+		if tags, err := d.listSurely(ctx, a.candidate); err == nil {
 			lists[a.ID] = tags
 		}
 	}
@@ -208,6 +201,23 @@ func (d *deleter) unlisted(ctx context.Context, batch []attempt, asked func(atte
 		tags, listed := lists[a.ID]
 		return asked(a) && listed && !tags.has(a.tag)
 	}
+}
+
+// listSurely lists a candidate's repository. Where GitLab's lists may be short in an outage, two of them
+// together have to lack a tag, and healthy tags have to be healthy before and after.
+func (d *deleter) listSurely(ctx context.Context, c candidate) (listing, error) {
+	if !c.byPagesOfGitLab() {
+		return c.fresh.list(ctx, c.repository)
+	}
+	if err := d.canary.check(ctx); err != nil {
+		return nil, err
+	}
+	first, err := c.fresh.list(ctx, c.repository)
+	if err != nil {
+		return nil, err
+	}
+	second, err := c.fresh.list(ctx, c.repository)
+	return newListing(slices.Concat(first, second)), errors.Join(err, d.canary.check(ctx))
 }
 
 // send sends the deletions, in one request where GitLab takes several together, and reports
