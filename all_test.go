@@ -27,7 +27,7 @@ const module = "gitlab.com/registry-gc/registry-gc"
 // the client nor the client anything above it.
 var mayImport = map[string][]string{
 	"":                     nil,
-	"cmd/registry-gc":      {"pipeline", "pipeline/inuse", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/edits", "internal/printable", "internal/redact"},
+	"cmd/registry-gc":      {"pipeline", "pipeline/inuse", "pipeline/plan", "pipeline/policy", "pipeline/report", "pipeline/report/metrics", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/edits", "internal/printable", "internal/redact"},
 	"bench":                {"pipeline", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/gitlabtest", "gitlabapi/manifest", "gitlabapi/throttle"},
 	"cmd/gitlab-standin":   {"gitlabapi/gitlabtest"},
 	"demo":                 nil,
@@ -41,8 +41,9 @@ var mayImport = map[string][]string{
 	"internal/printable":   nil,
 	"internal/redact":      nil,
 	"internal/wiretest":    nil,
-	"pipeline":             {"pipeline/inuse", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
+	"pipeline":             {"pipeline/inuse", "pipeline/plan", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
 	"pipeline/inuse":       nil,
+	"pipeline/plan":        nil,
 	"pipeline/policy":      {"gitlabapi/manifest", "internal/edits"},
 	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest", "gitlabapi/registry", "internal/printable", "internal/redact"},
 
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 // standalone are the packages whose tests may not use the stand-in either: what they do
 // can be tested without a server, and a stand-in that met the client in its own tests
 // could share its mistakes.
-var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/inuse", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
+var standalone = []string{"", "demo", "gitlabapi/gitlabtest", "pipeline/inuse", "pipeline/plan", "pipeline/policy", "pipeline/report", "pipeline/report/metrics"}
 
 // homes says where each dependency lives: whoever wants to replace one has to look at a
 // single package. The requests of GitLab's client go through a limiter of ours, and have to

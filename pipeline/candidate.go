@@ -91,6 +91,30 @@ func cacheOf(candidates []candidate) *projectRepository {
 	return nil
 }
 
+// restsOn says for people what was found of a tag that is to be deleted.
+func (c candidate) restsOn() string {
+	counterpart, _ := c.facts.Counterpart.Get()
+	made, dated := c.finding.made.Get()
+	switch {
+	case c.verdict.Action != policy.Delete:
+		return ""
+	case c.finding.lost():
+		return "its manifest is missing"
+	case c.orphan != nil && counterpart == policy.CounterpartRepositoryMissing:
+		return "the project has no repository of this name without the suffix"
+	case c.lacksCounterpart():
+		return c.orphan.counterpart.Path + " has no such tag"
+	case c.finding.lacksDetails() && !c.byRegistry:
+		return "GitLab has no details of it"
+	case c.restsOnDate:
+		return "GitLab has no date of it"
+	case dated:
+		return "made on " + made.UTC().Format(time.DateOnly)
+	default:
+		return "what the rule says"
+	}
+}
+
 // byPagesOfGitLab reports whether the candidate rests on GitLab's word alone on a registry
 // without database: its lists have pages by number, and its answers look the same in an outage.
 func (c candidate) byPagesOfGitLab() bool {

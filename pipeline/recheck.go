@@ -59,8 +59,12 @@ func (d *deleter) recheck(ctx context.Context, batch []attempt) (ready []attempt
 			verdict, doubt = outageSuspected, errMemoryLost
 		}
 		a.finding.digest = cmp.Or(a.finding.digest, results[i].digest)
+		a.finding.mediaType = cmp.Or(a.finding.mediaType, results[i].mediaType)
 		if a.finding.bytes() < results[i].bytes() {
 			a.finding.size = results[i].size
+		}
+		if results[i].made.IsKnown() && !a.finding.made.IsKnown() {
+			a.finding.made = results[i].made
 		}
 		if kind, known := results[i].kind.Get(); known && !a.finding.kind.IsKnown() {
 			a.finding = a.finding.withKind(kind)

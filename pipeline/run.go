@@ -182,9 +182,11 @@ func (r *run) settle(c candidate, verdict policy.Verdict, doubt error) {
 // report tells what came of a tag.
 func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
 	kind, _ := c.finding.kind.Get()
+	made, _ := c.finding.made.Get()
 	r.progress.decided(outcome)
 	r.tell(report.Decision{
 		Project:      c.projectPath,
+		ProjectID:    c.ProjectID,
 		Repository:   c.Path,
 		RepositoryID: c.ID,
 		Tag:          c.tag,
@@ -192,8 +194,11 @@ func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, 
 		Outcome:      outcome,
 		Reason:       reason,
 		Digest:       c.finding.digest,
+		MediaType:    c.finding.mediaType,
 		Kind:         string(kind),
 		Bytes:        max(c.finding.bytes(), c.listed.bytes),
+		Made:         made.UTC(),
+		RestsOn:      c.restsOn(),
 		Detail:       detail,
 	})
 }

@@ -58,6 +58,7 @@ type finding struct {
 	made       policy.Fact[time.Time]     // when it was pushed, or what it points to was made
 	size       policy.Fact[int64]         // bytes of what it references
 	digest     string                     // of its manifest; "" if not known
+	mediaType  string                     // of its manifest; "" if not known
 
 	// presumed says that isCache is what the repository's name says: that is looked into before
 	// anything is deleted.

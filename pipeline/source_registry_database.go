@@ -369,14 +369,14 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 		case err != nil:
 			return finding{}, err
 		}
-		row.Digest, row.Bytes = head.Digest, c.listed.bytes
+		row.Digest, row.MediaType, row.Bytes = head.Digest, head.MediaType, c.listed.bytes
 		c.finding.made = policy.Unknown[time.Time]() // it may have been pushed again with the same digest
 	}
 	if hashDigest(row.Digest) != c.listed.digestHash {
 		return finding{}, errPushedAgain
 	}
 	f := c.finding // what is in a manifest, its digest settles
-	f.digest, f.size = row.Digest, sizeOf(row.Bytes)
+	f.digest, f.mediaType, f.size = row.Digest, row.MediaType, sizeOf(row.Bytes)
 	if !row.PublishedAt.IsZero() {
 		f.made = madeAt(row.PublishedAt)
 	}

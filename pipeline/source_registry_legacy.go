@@ -68,7 +68,7 @@ func (s registryLegacy) readManifest(ctx context.Context, r *repository, t liste
 	case err != nil:
 		return finding{}, err
 	}
-	f := finding{broken: policy.Known(false), digest: m.Digest, size: sizeOf(m.Bytes), manifest: m}.withKind(m.Kind)
+	f := finding{broken: policy.Known(false), digest: m.Digest, mediaType: m.MediaType, size: sizeOf(m.Bytes), manifest: m}.withKind(m.Kind)
 	undatable := m.IsIndex() && m.Amd64 == ""
 	f.hasDetails = policy.Known(!undatable)
 	if isCache, _ := f.isCache.Get(); isCache {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
@@ -128,16 +129,20 @@ type DeletionsRefused struct {
 // A Decision says what became of one tag. Every tag of a run has exactly one.
 type Decision struct {
 	Project      string
+	ProjectID    int64
 	Repository   string // full path
 	RepositoryID int64
 	Tag          string
 	Action       policy.Action
 	Outcome      Outcome
 	Reason       policy.Reason
-	Digest       string // of its manifest, if known
-	Kind         string // of its manifest, if known
-	Bytes        int64  // what it references, layers and all, shared or not; 0 if unknown
-	Detail       string // for people: what the reason rests on
+	Digest       string    // of its manifest, if known
+	MediaType    string    // of its manifest, if known
+	Kind         string    // of its manifest, if known
+	Bytes        int64     // what it references, layers and all, shared or not; 0 if unknown
+	Made         time.Time // when it was pushed, or what it points to was made; zero if unknown
+	RestsOn      string    // for people: what was found of a tag that is dead
+	Detail       string    // for people: why it was not deleted, or could not be decided
 }
 
 // An Outcome is what became of a tag in the end.

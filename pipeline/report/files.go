@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
@@ -56,6 +57,7 @@ func OpenFiles(dir string) (*Files, error) {
 // decisionLine is one line of decisions.jsonl.
 type decisionLine struct {
 	Project      string        `json:"project"`
+	ProjectID    int64         `json:"project_id"`
 	Repository   string        `json:"repository"`
 	RepositoryID int64         `json:"repository_id"`
 	Tag          string        `json:"tag"`
@@ -63,8 +65,11 @@ type decisionLine struct {
 	Outcome      Outcome       `json:"outcome"`
 	Reason       policy.Reason `json:"reason"`
 	Digest       string        `json:"digest,omitempty"`
+	MediaType    string        `json:"media_type,omitempty"`
 	Kind         string        `json:"kind,omitempty"`
 	Bytes        int64         `json:"bytes,omitempty"`
+	Made         time.Time     `json:"made,omitzero"`
+	RestsOn      string        `json:"rests_on,omitempty"`
 	Detail       string        `json:"detail,omitempty"`
 }
 

@@ -1,0 +1,91 @@
+package plan_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+)
+
+func same(text []byte) []byte { return text }
+
+// newJournal returns a journal in a folder.
+func newJournal(dir string) *plan.Journal {
+	return plan.NewJournal(dir, plan.JournalHeader{Time: began, Instance: instance, Version: "1", Regime: "database"}, same)
+}
+
+// TestJournal writes what is to be deleted and what was, and reads it back. A second run of the same
+// second takes another file.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	if unused := newJournal(dir); unused.Path() != "" || unused.Close() != nil {
+		t.Error("a journal of nothing is a file")
+	}
+	var written []plan.Record
+	for i, name := range []string{"2026-11-26T123000Z.jsonl", "2026-11-26T123000Z-2.jsonl"} {
+		j := newJournal(dir)
+		records := []plan.Record{
+			{Time: began, Event: plan.Deleting, Entry: entry(i)},
+			{Time: began, Event: plan.Deleted, Entry: entry(i)},
+			{Time: began, Event: plan.Failed, Entry: entry(i + 5), Detail: "500"},
+		}
+		written = append(written, records...)
+		if err := errors.Join(j.Record(records[:1], true), j.Record(records[1:], false), j.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if want := filepath.Join(dir, "journal", name); j.Path() != want {
+			t.Errorf("the journal is %s, want %s", j.Path(), want)
+		}
+	}
+	var read []plan.Record
+	for _, name := range []string{"2026-11-26T123000Z.jsonl", "2026-11-26T123000Z-2.jsonl"} {
+		text, err := os.ReadFile(filepath.Join(dir, "journal", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cut := string(text) + "\nno JSON\n" + `{"level":"INFO","msg":"a line of a log"}` + "\n" + `{"event":"deleted"}` + "\n" + string(text[len(text)/2:])
+		header, unread, err := plan.ReadJournal(strings.NewReader(cut), func(r plan.Record) {
+			if !slices.ContainsFunc(read, func(other plan.Record) bool { return cmp.Equal(r, other) }) {
+				read = append(read, r)
+			}
+		})
+		if err != nil || header.Instance != instance || header.Regime != "database" || unread < 2 {
+			t.Errorf("header %+v, %d lines could not be read, %v", header, unread, err)
+		}
+	}
+	if diff := cmp.Diff(written, read); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestJournalOnAFullDisk loses the disk after the first record: nothing is written any more, not even when
+// there is room again.
+func TestJournalOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "journal"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	j := newJournal(dir)
+	record := []plan.Record{{Time: began, Event: plan.Deleting, Entry: entry(1)}}
+	if err := j.Record(record, true); err != nil {
+		t.Fatal(err)
+	}
+	full, err := os.Open(j.Path()) // to be read only, so that each writing fails
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore := plan.Swap(j, full)
+	if err := j.Record(record, true); err == nil {
+		t.Fatal("nobody noticed that the disk is full")
+	}
+	restore()
+	if err := j.Record(record, true); err == nil {
+		t.Error("a line was written behind one that may have been cut off")
+	}
+}
