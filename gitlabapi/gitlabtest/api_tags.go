@@ -172,7 +172,7 @@ func (s *Server) deleteTag(c *call) *answer {
 	switch {
 	case refused != nil:
 		return refused
-	case r.project.readOnly() || r.project.NotMember || s.protects(r.project, c.params["name"]):
+	case r.project.readOnly() || r.project.NotMember || s.options.role < Developer || s.protects(r.project, c.params["name"]):
 		return forbidden()
 	case s.options.goneIsForbidden && !s.canLookUp(c, r, c.params["name"]):
 		return forbidden()

@@ -40,6 +40,7 @@ type call struct {
 	lost          func(path, tag string) bool
 	blobsLost     bool
 	unlinked      *regexp.Regexp               // tags that are listed and not there
+	dropsPushes   bool                         // a manifest that is pushed is not kept
 	stale         map[string]*storedRepository // what is read in the registry's place
 	deletionTakes time.Duration
 

@@ -159,6 +159,12 @@ func RegistryReadOnly() Effect {
 // is no such tag when it is asked for, and their deletion is a success that changes nothing.
 func Unlinked(names *regexp.Regexp) Effect { return changing(func(c *call) { c.unlinked = names }) }
 
+// DroppedPushes lets the registry answer the push of a manifest 201 and keep nothing of it, as one on
+// LEGACY was seen to do that had run on through a garbage collection.
+func DroppedPushes() Effect {
+	return changing(func(c *call) { c.dropsPushes = c.server.state.regime == Legacy })
+}
+
 // isUnlinked says whether a tag is such an entry.
 func (c *call) isUnlinked(tag string) bool {
 	return c.unlinked != nil && c.server.state.regime == Legacy && c.unlinked.MatchString(tag)

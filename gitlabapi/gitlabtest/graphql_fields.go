@@ -296,7 +296,7 @@ func (graphqlRoot) DestroyContainerRepositoryTags(ctx context.Context, args stru
 	switch {
 	case len(asked) > maxTagNames:
 		return nil, o.violate("Number of tags is greater than %d", maxTagNames)
-	case r == nil || r.project.unreadable() || r.project.readOnly() || r.project.NotMember ||
+	case r == nil || r.project.unreadable() || r.project.readOnly() || r.project.NotMember || s.options.role < Developer ||
 		!slices.Contains(s.options.tokens[o.call.token], "api"), s.hasRuleAbove(r.project):
 		return nil, errNotAvailable
 	case len(asked) > 0 && !slices.ContainsFunc(asked, func(name string) bool { return !s.protects(r.project, name) }):

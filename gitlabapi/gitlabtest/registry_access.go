@@ -155,9 +155,22 @@ func (s *Server) grant(c *call) *answer {
 			continue
 		}
 		p := s.state.projectOf(parts[1])
+		if p == nil || p.unreadable() || p.NotMember {
+			continue
+		}
 		for action := range strings.SplitSeq(parts[2], ",") {
-			writes := (slices.Contains(user, "api") || slices.Contains(user, granular)) && (action == "push" || action == "delete")
-			if p != nil && !p.unreadable() && !p.NotMember && reads && (action == "pull" || writes && !p.readOnly()) {
+			full := slices.Contains(user, "api") || slices.Contains(user, granular)
+			may := reads
+			switch writes := !p.readOnly() && s.options.role >= Developer; action {
+			case "pull":
+			case "push":
+				may = writes && (full || slices.Contains(user, "write_registry"))
+			case "delete":
+				may = writes && full
+			default:
+				may = false
+			}
+			if may {
 				given.actions[parts[1]] = append(given.actions[parts[1]], action)
 			}
 		}

@@ -20,7 +20,7 @@ func (s *Server) storedAt(c *call) (*repository, *answer) {
 	if !validRepository(path) || path == "" {
 		return nil, registryFailure(http.StatusBadRequest, "NAME_INVALID", "invalid repository name", path)
 	}
-	return s.state.located[path], nil
+	return s.reviewed(s.state.located[path]), nil
 }
 
 // knownAt is storedAt for endpoints to which a name without a repository is an error.
@@ -180,7 +180,7 @@ func (s *Server) removeTag(c *call, r *repository, name string) (there bool, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was, there := r.stored.remove(name)
+	was, there := r.stored.remove(name, s.options.clock())
 	if there {
 		s.deleted = append(s.deleted, stateOf(r, &was))
 	}
@@ -224,6 +224,11 @@ func (s *Server) putManifest(c *call) *answer {
 			return registryFailure(http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", digest)
 		}
 	}
+	c.header.Set("Docker-Content-Digest", m.digest)
+	c.header.Set("Location", c.origin()+"/v2/"+r.path+"/manifests/"+m.digest)
+	if c.dropsPushes {
+		return &answer{status: http.StatusCreated, body: noBody{}}
+	}
 	if s.real != nil {
 		s.mu.Unlock()
 		err := newPusher(c.request.Context(), s.real.url).putManifest(r.path, reference, m)
@@ -232,10 +237,11 @@ func (s *Server) putManifest(c *call) *answer {
 		}
 	}
 	m = s.state.registry.putManifest(m.body)
-	if r.stored.add(m); !byDigest {
-		s.state.retag(r, reference, m, s.options.clock())
+	now := s.options.clock()
+	if r.stored.add(m); byDigest {
+		r.stored.lost(m, now.UnixNano())
+	} else {
+		s.state.retag(r, reference, m, now)
 	}
-	c.header.Set("Docker-Content-Digest", m.digest)
-	c.header.Set("Location", c.origin()+"/v2/"+r.path+"/manifests/"+m.digest)
 	return &answer{status: http.StatusCreated, body: noBody{}}
 }

@@ -32,6 +32,7 @@ func TestWhatTokensAllow(t *testing.T) {
 		scopes []string
 		asked  string
 		path   string
+		role   gitlabtest.Role
 		want   string
 	}{
 		"everything":           {want: all},
@@ -43,6 +44,8 @@ func TestWhatTokensAllow(t *testing.T) {
 		"not a member":         {set: func(p *gitlabtest.Project) { p.NotMember = true }, want: ""},
 		"read_registry":        {scopes: []string{"read_registry"}, want: reads},
 		"read_api beside it":   {scopes: []string{"read_api", "read_registry"}, want: reads},
+		"write_registry":       {scopes: []string{"read_registry", "write_registry"}, want: "pull,push"},
+		"a Reporter":           {role: gitlabtest.Reporter, want: reads},
 		"no such repository":   {path: "group/app/none", want: all},
 		"no such project":      {path: "group/other", want: ""},
 		"a path that is a dir": {path: "group", want: ""},
@@ -61,7 +64,7 @@ func TestWhatTokensAllow(t *testing.T) {
 			if test.asked == "" {
 				test.asked = all
 			}
-			s := gitlabtest.New(w, gitlabtest.WithToken("secret", test.scopes...))
+			s := gitlabtest.New(w, gitlabtest.WithToken("secret", test.scopes...), gitlabtest.WithRole(test.role))
 			token := tokenOf(t, s, "secret", "repository:"+test.path+":"+test.asked)
 			got := allowed(t, s, test.path, token)
 			if got != test.want {

@@ -271,8 +271,23 @@ func (s *Server) Remove(projectPath, repository, tag string) error {
 	if err != nil {
 		return err
 	}
-	r.stored.remove(tag)
+	r.stored.remove(tag, s.options.clock())
 	return nil
+}
+
+// Manifests returns the bytes of the manifest of each tag by its full name; nil of one that is gone.
+func (s *Server) Manifests() map[string][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := map[string][]byte{}
+	for _, r := range s.state.located {
+		for _, t := range r.stored.live() {
+			if found[r.path+":"+t.name] = nil; t.manifest != nil {
+				found[r.path+":"+t.name] = slices.Clone(t.manifest.body)
+			}
+		}
+	}
+	return found
 }
 
 // dropMissing drops all tags whose manifest is gone.

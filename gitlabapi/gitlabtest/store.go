@@ -212,10 +212,13 @@ type storedRepository struct {
 	tags    []storedTag
 	dead    int                   // tombstones in tags
 	compare func(a, b string) int // of names
-	// digests are those of the manifests and blobs that were ever here, for
-	// none is collected; those of tags are among them once it is complete.
+	// digests are those of the manifests and blobs that were ever here and were not collected;
+	// those of tags are among them once it is complete.
 	digests  map[string]bool
 	complete bool
+	// untagged is when manifests lost a tag last, Unix nanoseconds; they may have others.
+	untagged map[*manifest]int64
+	reviewed time.Time // when what is due was last collected
 }
 
 // storedTag is kept small: there are millions of them. Kind and verdict are what tests
@@ -269,19 +272,23 @@ func (r *storedRepository) push(t storedTag) {
 		r.tags[i] = t
 	default:
 		r.add(r.tags[i].manifest)
+		if r.tags[i].manifest != t.manifest {
+			r.lost(r.tags[i].manifest, t.pushed)
+		}
 		t.created = r.tags[i].created
 		r.tags[i] = t
 	}
 }
 
-// remove deletes a tag and returns what it was.
-func (r *storedRepository) remove(name string) (storedTag, bool) {
+// remove deletes a tag at a time and returns what it was.
+func (r *storedRepository) remove(name string, at time.Time) (storedTag, bool) {
 	t, ok := r.find(name)
 	if !ok {
 		return storedTag{}, false
 	}
 	was := *t
 	r.add(t.manifest)
+	r.lost(t.manifest, at.UnixNano())
 	t.removed, t.manifest = true, nil
 	r.dead++
 	return was, true
@@ -300,6 +307,14 @@ func (r *storedRepository) add(m *manifest) {
 		r.add(part)
 	}
 	r.digests[m.digest] = true
+	r.addParts(m)
+}
+
+// addParts notes all that a manifest refers to.
+func (r *storedRepository) addParts(m *manifest) {
+	for _, part := range m.parts {
+		r.add(part)
+	}
 	for _, digest := range m.references() {
 		r.digests[digest] = true
 	}

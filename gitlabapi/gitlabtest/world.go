@@ -91,9 +91,10 @@ type Environment struct {
 // Role is what a user may do in a project, or on the whole instance.
 type Role int
 
-// The roles that matter, from the lowest.
+// The roles that matter, from the lowest. A Reporter may pull and not push, nor delete anything.
 const (
-	Developer Role = iota
+	Reporter Role = iota - 1
+	Developer
 	Maintainer
 	Owner
 	Administrator // of the instance
