@@ -66,6 +66,11 @@ func (r *Registry) challenge(ctx context.Context) (open bool, err error) {
 	return false, q.failed(err)
 }
 
+// open is what challenge says, asked once.
+func (r *Registry) open(ctx context.Context) (bool, error) {
+	return r.challenges.Get(ctx, "", flight.Never, r.Recheck().challenge)
+}
+
 // parameterForm is a parameter of a challenge (RFC 9110, section 11.2).
 var parameterForm = regexp.MustCompile(`([A-Za-z0-9_-]+)\s*=\s*"((?:[^"\\]|\\.)*)"`)
 
@@ -106,44 +111,52 @@ type token struct {
 	bearer throttle.Secret // zero when the registry wants none
 	until  time.Time       // zero for ever
 	denied []string        // the repositories among them that it does not allow to read
+	noPush []string        // those that it does not allow to push to, where that was asked for
 }
 
-// bearer returns a token that allows to read a repository, other than the one that was refused,
-// if any.
-func (r *Registry) bearer(ctx context.Context, repository string, refused throttle.Secret) (throttle.Secret, error) {
+// bearer returns a token that allows to read the repository of a request, or to push to it where that
+// is what the request does, other than the one that was refused, if any.
+func (r *Registry) bearer(ctx context.Context, q request, refused throttle.Secret) (throttle.Secret, error) {
 	stale := func(t token) bool {
 		isRefused := !refused.IsZero() && t.bearer.Reveal() == refused.Reveal()
 		return isRefused || !t.until.IsZero() && !time.Now().Before(t.until)
 	}
 	var repositories []string
-	if repository != "" {
-		repositories = []string{repository}
-		if slices.Contains(r.group, repository) {
+	actions := "pull"
+	if q.repository != "" {
+		repositories = []string{q.repository}
+		if slices.Contains(r.group, q.repository) {
 			repositories = r.group
 		}
+		if r.push {
+			actions = "pull,push"
+		}
 	}
-	t, err := r.tokens.Get(ctx, strings.Join(repositories, " "), stale, func(ctx context.Context) (token, error) {
-		return r.fetchToken(ctx, repositories)
+	t, err := r.tokens.Get(ctx, actions+" "+strings.Join(repositories, " "), stale, func(ctx context.Context) (token, error) {
+		return r.fetchToken(ctx, repositories, actions)
 	})
 	switch {
 	case err != nil:
 		return throttle.Secret{}, fmt.Errorf("asking for a token of the registry: %w", err)
-	case slices.Contains(t.denied, repository):
-		return throttle.Secret{}, fmt.Errorf("the token that GitLab gives for the registry does not allow to read %s: %w", repository, throttle.ErrForbidden)
+	case slices.Contains(t.denied, q.repository):
+		return throttle.Secret{}, fmt.Errorf("the token that GitLab gives for the registry does not allow to read %s: %w", q.repository, throttle.ErrForbidden)
+	case q.method == http.MethodPut && slices.Contains(t.noPush, q.repository):
+		return throttle.Secret{}, fmt.Errorf("the token that GitLab gives for the registry does not allow to push to %s, which takes the role Developer and scope api or write_registry: %w",
+			q.repository, throttle.ErrForbidden)
 	}
 	return t.bearer, nil
 }
 
-// fetchToken asks the instance for a token for the repositories, or one without any scope.
+// fetchToken asks the instance for a token for some actions on the repositories, or one without any scope.
 // Other requests wait for the token, so it has the priority of a recheck.
-func (r *Registry) fetchToken(ctx context.Context, repositories []string) (t token, err error) {
-	open, err := r.challenges.Get(ctx, "", flight.Never, r.Recheck().challenge)
+func (r *Registry) fetchToken(ctx context.Context, repositories []string, actions string) (t token, err error) {
+	open, err := r.open(ctx)
 	if err != nil || open {
 		return token{}, err
 	}
 	query := url.Values{"service": {service}}
 	for _, repository := range repositories {
-		query.Add("scope", "repository:"+repository+":pull")
+		query.Add("scope", "repository:"+repository+":"+actions)
 	}
 	address := r.jwtAuth()
 	address.RawQuery = query.Encode()
@@ -196,8 +209,11 @@ func readToken(body []byte, repositories []string, asked time.Time) (token, erro
 	t := token{bearer: throttle.NewSecret(text)}
 	claims := readClaims(text)
 	for _, repository := range repositories {
-		if claims.Access != nil && !claims.allow(repository) {
+		if claims.Access != nil && !claims.allow(repository, "pull") {
 			t.denied = append(t.denied, repository)
+		}
+		if claims.Access != nil && !claims.allow(repository, "push") {
+			t.noPush = append(t.noPush, repository)
 		}
 	}
 	seconds := answer.ExpiresIn
@@ -240,10 +256,10 @@ func readClaims(text string) claims {
 	return c
 }
 
-// allow reports whether a repository may be read.
-func (c claims) allow(repository string) bool {
+// allow reports whether something may be done with a repository.
+func (c claims) allow(repository, action string) bool {
 	for _, a := range c.Access {
-		if a.Type == "repository" && a.Name == repository && (slices.Contains(a.Actions, "pull") || slices.Contains(a.Actions, "*")) {
+		if a.Type == "repository" && a.Name == repository && (slices.Contains(a.Actions, action) || slices.Contains(a.Actions, "*")) {
 			return true
 		}
 	}

@@ -31,6 +31,11 @@ var (
 	// ErrRepositoryNotFound: the registry itself says that it has no such repository. It is
 	// also [throttle.ErrNotFound].
 	ErrRepositoryNotFound = errors.New("repository not found in the registry")
+	// ErrTokenRanOut: the registry's own token was refused for a push, and a read would get a new one.
+	ErrTokenRanOut = errors.New("the token of the registry has run out")
+	// ErrCollected: the registry itself says of a manifest that it was sent that it does not have
+	// what that refers to.
+	ErrCollected = errors.New("the registry has removed what the manifest refers to")
 )
 
 // errNoOwnAPI is the class of a 404 in which the registry itself says that it does not serve a
@@ -120,7 +125,12 @@ const ownHeader = "Docker-Distribution-Api-Version"
 func (r *Registry) refusal(resp *http.Response, tag string) error {
 	e := r.client.StatusError(resp)
 	if e.Status == http.StatusUnauthorized {
-		e.Classes = append(e.Classes, throttle.ErrForbidden)
+		class := throttle.ErrForbidden
+		// Of what is protected the registry speaks without a challenge. Reads get a new token anyway.
+		if _, challenge := parseChallenge(resp.Header.Get("WWW-Authenticate")); e.Method == http.MethodPut && challenge["realm"] != "" && challenge["error"] != "insufficient_scope" {
+			class = ErrTokenRanOut
+		}
+		e.Classes = append(e.Classes, class)
 	}
 	var answer struct {
 		Errors []struct {
@@ -128,6 +138,10 @@ func (r *Registry) refusal(resp *http.Response, tag string) error {
 			Message string `json:"message"`
 			Detail  any    `json:"detail"`
 		} `json:"errors"`
+	}
+	if e.Method == http.MethodPut && e.Status == http.StatusBadRequest && json.Unmarshal(throttle.Body(resp), &answer) == nil &&
+		len(answer.Errors) > 0 && answer.Errors[0].Code == "MANIFEST_BLOB_UNKNOWN" {
+		e.Classes = append(e.Classes, ErrCollected)
 	}
 	if e.Status == http.StatusNotFound && resp.Header.Get(ownHeader) != "" && !throttle.IsHTML(resp) {
 		e.Classes = append(e.Classes, errNoOwnAPI)

@@ -30,6 +30,7 @@ type fakeRegistry struct {
 	opaque bool                               // tokens say nothing
 	silent bool                               // tokens say nothing of their life
 	open   bool                               // no token is wanted
+	noPush bool                               // tokens do not allow to push
 
 	mu     sync.Mutex
 	asked  []string // method and address of every request
@@ -56,7 +57,10 @@ func (h *fakeRegistry) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Path == "/v2/" {
 		return reply(req, 200, "{}"), nil
 	}
-	return h.serve(req), nil
+	if resp := h.serve(req); resp != nil {
+		return resp, nil
+	}
+	return nil, errors.New("the connection was cut")
 }
 
 // basic is the access token as it stands in a header.
@@ -109,8 +113,12 @@ func (h *fakeRegistry) give(req *http.Request) *http.Response {
 func (h *fakeRegistry) token(scope string) string {
 	parts := strings.Split(scope, ":")
 	granted := []map[string]any{}
+	actions := []string{"pull"}
+	if strings.HasSuffix(scope, "push") && !h.noPush {
+		actions = append(actions, "push")
+	}
 	if len(parts) == 3 && (h.denies == nil || !h.denies(parts[1])) {
-		granted = append(granted, map[string]any{"type": "repository", "name": parts[1], "actions": []string{"pull"}})
+		granted = append(granted, map[string]any{"type": "repository", "name": parts[1], "actions": actions})
 	}
 	claims := map[string]any{"access": granted, "jti": h.tokens}
 	if h.life > 0 && !h.silent {
@@ -178,6 +186,9 @@ func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	_, _, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))
 	_, _, errs["Created"] = r.Created(ctx, "group/app", manifest.Manifest{Kind: manifest.KindMultiArch, MediaType: manifest.TypeOCIIndex, Children: []string{digestOf(1)}})
 	_, errs["Signs"] = r.Signs(ctx)
+	_, errs["RawManifest"] = r.RawManifest(ctx, "group/app", digestOf(1))
+	_, errs["Names"] = r.Names(ctx, "group/app", "tag")
+	errs["Restore"] = r.WithPush().Restore(ctx, "group/app", "tag", RawManifest{MediaType: manifest.TypeOCIManifest, Digest: digestOf(1)}, time.Now().Add(time.Minute))
 	return errs
 }
 

@@ -37,6 +37,21 @@ func (r *Registry) askForManifest(ctx context.Context, method, path, tag string)
 	return q, resp, err
 }
 
+// askForDigest asks for a manifest by its digest. The name is that of what a 404 is about, if it is to
+// be [ErrManifestNotFound].
+func (r *Registry) askForDigest(ctx context.Context, path, digest, name string) (request, *http.Response, error) {
+	if err := checkPath(path); err != nil {
+		return request{}, nil, err
+	}
+	if !manifest.IsDigest(digest) {
+		return request{}, nil, &throttle.FormatError{Problem: "this is no digest"}
+	}
+	q := requestFor(http.MethodGet, path, digest)
+	q.tag, q.options.Immutable = name, true
+	resp, err := r.do(ctx, q)
+	return q, resp, err
+}
+
 // errTakenForDigest says why a tag's manifest could not be read.
 var errTakenForDigest = &throttle.FormatError{Problem: "the registry takes the tag's name for a digest, and shows what has it"}
 
@@ -183,15 +198,7 @@ func (a *ages) add(at time.Time, dated bool) {
 // child reads a manifest by its digest.
 func (r *Registry) child(ctx context.Context, path, digest string) (m manifest.Manifest, err error) {
 	defer wrap(&err, "reading %s, a child of an index in %s", digest, path)
-	if err := checkPath(path); err != nil {
-		return m, err
-	}
-	if !manifest.IsDigest(digest) {
-		return m, &throttle.FormatError{Problem: "this is no digest"}
-	}
-	q := requestFor(http.MethodGet, path, digest)
-	q.options.Immutable = true
-	resp, err := r.do(ctx, q)
+	q, resp, err := r.askForDigest(ctx, path, digest, "")
 	if err != nil {
 		return m, err
 	}

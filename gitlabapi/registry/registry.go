@@ -10,6 +10,7 @@
 package registry
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type Registry struct {
 	tokens     *flight.Cache[token] // by the repositories that they are for; "" for none
 	bans       *banGuard
 	group      []string // of repositories that share a token
+	push       bool     // tokens are to allow pushes, too
 }
 
 // New returns the registry at an address: that of REGISTRY_URL, or the host in a repository's
@@ -116,6 +118,14 @@ func (r *Registry) WithGroup(paths []string) *Registry {
 	return &view
 }
 
+// WithPush returns the same registry for a caller that is going to push: its tokens allow that, too,
+// where the access token's user may.
+func (r *Registry) WithPush() *Registry {
+	view := *r
+	view.push = true
+	return &view
+}
+
 // Recheck returns the same registry for reading again, right before a deletion, what it rests
 // on: its requests are sent before others that wait.
 func (r *Registry) Recheck() *Registry {
@@ -159,7 +169,10 @@ type request struct {
 	query      string
 	accept     string
 	tag        string           // whose manifest is asked for, "" for other things
-	options    throttle.Request // its MaxBody, Accepts and Immutable
+	options    throttle.Request // its MaxBody, Accepts, Immutable, Before and Tries
+
+	body        []byte // for PUT
+	contentType string
 }
 
 // failed puts what is wrong with the answer to a request into an error.
@@ -168,19 +181,24 @@ func (q request) failed(err error) error {
 }
 
 // do sends a request with the token of its repository and returns the answer if it is a
-// success. A token that is refused may have run out and is renewed, once.
+// success. A token that is refused may have run out and is renewed, once; what changes something is not
+// sent again for that, as what it rests on may have changed meanwhile.
 func (r *Registry) do(ctx context.Context, q request) (*http.Response, error) {
-	bearer, err := r.bearer(ctx, q.repository, throttle.Secret{})
+	bearer, err := r.bearer(ctx, q, throttle.Secret{})
 	if err != nil {
 		return nil, err
 	}
 	resp, err := r.send(ctx, q, bearer)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized && !bearer.IsZero() {
-		if bearer, err = r.bearer(ctx, q.repository, bearer); err == nil {
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && !bearer.IsZero() && q.method != http.MethodPut {
+		if bearer, err = r.bearer(ctx, q, bearer); err == nil {
 			resp, err = r.send(ctx, q, bearer)
 		}
 	}
-	if err == nil && resp.StatusCode != http.StatusOK {
+	success := http.StatusOK
+	if q.method == http.MethodPut {
+		success = http.StatusCreated
+	}
+	if err == nil && resp.StatusCode != success {
 		err = r.refusal(resp, q.tag)
 	}
 	if err != nil {
@@ -192,16 +210,20 @@ func (r *Registry) do(ctx context.Context, q request) (*http.Response, error) {
 // send sends a request with a token, or without any.
 func (r *Registry) send(ctx context.Context, q request, bearer throttle.Secret) (*http.Response, error) {
 	address := &url.URL{Scheme: r.base.Scheme, Host: r.base.Host, Path: q.path, RawQuery: q.query}
-	req, err := http.NewRequestWithContext(ctx, q.method, address.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, q.method, address.String(), bytes.NewReader(q.body))
 	if err != nil {
 		return nil, q.failed(errors.New("the request cannot be made"))
 	}
 	if q.accept != "" {
 		req.Header.Set("Accept", q.accept)
 	}
+	if q.contentType != "" {
+		req.Header.Set("Content-Type", q.contentType)
+	}
 	if !bearer.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+bearer.Reveal())
 	}
-	q.options.Server, q.options.Priority, q.options.NoRedirect = throttle.Registry, r.priority, true
+	q.options.Server, q.options.NoRedirect = throttle.Registry, true
+	q.options.Priority = max(q.options.Priority, r.priority)
 	return r.client.Do(req, q.options)
 }
