@@ -40,13 +40,37 @@ func isDeleting(status gitlab.ContainerRegistryStatus) bool {
 // ProjectRepositories lists the repositories of a project. A listing that fails
 // half-way returns none.
 func (c *Client) ProjectRepositories(ctx context.Context, project int64) ([]Repository, error) {
+	return c.repositories(ctx, c.projectRepositories(project))
+}
+
+func (c *Client) projectRepositories(project int64) listing[*gitlab.RegistryRepository] {
 	options := &gitlab.ListProjectRegistryRepositoriesOptions{ListOptions: gitlab.ListOptions{PerPage: pageSize}}
-	return c.repositories(ctx, listing[*gitlab.RegistryRepository]{
+	return listing[*gitlab.RegistryRepository]{
+		client: c, key: repositoryKey,
 		path: fmt.Sprintf("/projects/%d/registry/repositories", project),
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.RegistryRepository, *gitlab.Response, error) {
 			return c.gitlab.ContainerRegistry.ListProjectRegistryRepositories(project, options, page...)
 		},
-	})
+	}
+}
+
+// repositoryKey identifies a repository in a list.
+func repositoryKey(r *gitlab.RegistryRepository) string { return strconv.FormatInt(r.ID, 10) }
+
+// RegistryHost asks by a project's repositories where the registry is; "" where it has none, or GitLab does
+// not say it.
+func (c *Client) RegistryHost(ctx context.Context, project int64) (string, error) {
+	for page, err := range c.projectRepositories(project).pages(ctx) {
+		if err != nil {
+			return "", err
+		}
+		for _, r := range page.items {
+			if host := repositoryOf(r).Host; host != "" {
+				return host, nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // GroupRepositories lists the repositories of all projects of a group, by id or full
@@ -54,6 +78,7 @@ func (c *Client) ProjectRepositories(ctx context.Context, project int64) ([]Repo
 func (c *Client) GroupRepositories(ctx context.Context, group string) ([]Repository, error) {
 	options := &gitlab.ListGroupRegistryRepositoriesOptions{ListOptions: gitlab.ListOptions{PerPage: pageSize}}
 	return c.repositories(ctx, listing[*gitlab.RegistryRepository]{
+		client: c, key: repositoryKey,
 		path: "/groups/" + url.PathEscape(group) + "/registry/repositories",
 		fetch: func(page ...gitlab.RequestOptionFunc) ([]*gitlab.RegistryRepository, *gitlab.Response, error) {
 			return c.gitlab.ContainerRegistry.ListGroupRegistryRepositories(group, options, page...)
@@ -62,8 +87,6 @@ func (c *Client) GroupRepositories(ctx context.Context, group string) ([]Reposit
 }
 
 func (c *Client) repositories(ctx context.Context, list listing[*gitlab.RegistryRepository]) ([]Repository, error) {
-	list.client = c
-	list.key = func(r *gitlab.RegistryRepository) string { return strconv.FormatInt(r.ID, 10) }
 	repositories, err := collect(ctx, list, repositoryOf)
 	if err != nil {
 		return nil, err

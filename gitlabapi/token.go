@@ -36,25 +36,51 @@ func (c *Client) LacksAdminMode(ctx context.Context) bool {
 // instance cannot describe, or an instance too old to do so, passes: the requests to
 // come will tell.
 func (c *Client) CheckToken(ctx context.Context, toDelete bool) error {
+	scopes, err := c.tokenScopes(ctx)
+	if err != nil {
+		return fmt.Errorf("checking the token: %w", err)
+	}
+	if len(scopes) == 0 || slices.Contains(scopes, "api") || !toDelete && slices.Contains(scopes, "read_api") {
+		return nil
+	}
+	return fmt.Errorf("checking the token: it has the scopes %q: %w", scopes, throttle.ErrInsufficientScope)
+}
+
+// CheckRegistryToken is like [Client.CheckToken] for work that is done at the registry alone: the token
+// needs scope "api", or "read_registry" and to push there "write_registry", too. One with which it cannot
+// be asked what it may do passes as well.
+func (c *Client) CheckRegistryToken(ctx context.Context, toPush bool) error {
+	scopes, err := c.tokenScopes(ctx)
+	switch reads := slices.Contains(scopes, "read_registry"); {
+	case errors.Is(err, throttle.ErrInsufficientScope):
+		return nil
+	case err != nil:
+		return fmt.Errorf("checking the token: %w", err)
+	case len(scopes) == 0, slices.Contains(scopes, "api"), reads && !toPush, reads && slices.Contains(scopes, "write_registry"):
+		return nil
+	}
+	return fmt.Errorf("checking the token: it has the scopes %q: %w", scopes, throttle.ErrInsufficientScope)
+}
+
+// tokenScopes asks for the scopes of the token; there are none where they do not say what it may do, or
+// are not to be had.
+func (c *Client) tokenScopes(ctx context.Context) ([]string, error) {
 	token, resp, err := c.gitlab.PersonalAccessTokens.GetSinglePersonalAccessToken(c.reading(ctx))
 	if err != nil {
 		err = c.failure(http.MethodGet, "/personal_access_tokens/self", resp, err)
 		status, answered := errors.AsType[*throttle.StatusError](err)
 		if answered && status.Status < http.StatusInternalServerError &&
 			!errors.Is(err, throttle.ErrUnauthorized) && !errors.Is(err, throttle.ErrInsufficientScope) {
-			return nil
+			return nil, nil
 		}
-		return fmt.Errorf("checking the token: %w", err)
+		return nil, err
 	}
 	if slices.Contains(token.Scopes, granularScope) {
 		// What such a token may do is not said here. The type of repositories is closed to it in
 		// GraphQL, where their lists come back null or empty.
 		c.graphQL.off[listingRepositories].Store(true)
-		return nil
+		return nil, nil
 	}
 	c.lacks.adminScope.Store(len(token.Scopes) > 0 && !slices.Contains(token.Scopes, adminScope))
-	if len(token.Scopes) == 0 || slices.Contains(token.Scopes, "api") || !toDelete && slices.Contains(token.Scopes, "read_api") {
-		return nil
-	}
-	return fmt.Errorf("checking the token: it has the scopes %q: %w", token.Scopes, throttle.ErrInsufficientScope)
+	return token.Scopes, nil
 }

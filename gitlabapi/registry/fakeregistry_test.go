@@ -187,8 +187,8 @@ func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	_, _, errs["Created"] = r.Created(ctx, "group/app", manifest.Manifest{Kind: manifest.KindMultiArch, MediaType: manifest.TypeOCIIndex, Children: []string{digestOf(1)}})
 	_, errs["Signs"] = r.Signs(ctx)
 	_, errs["RawManifest"] = r.RawManifest(ctx, "group/app", digestOf(1))
-	_, errs["Names"] = r.Names(ctx, "group/app", "tag")
-	errs["Restore"] = r.WithPush().Restore(ctx, "group/app", "tag", RawManifest{MediaType: manifest.TypeOCIManifest, Digest: digestOf(1)}, time.Now().Add(time.Minute))
+	_, _, errs["Names"] = r.Names(ctx, "group/app", "tag")
+	errs["Restore"] = r.WithPush().Restore(ctx, ctx, "group/app", "tag", RawManifest{MediaType: manifest.TypeOCIManifest, Digest: digestOf(1)})
 	return errs
 }
 

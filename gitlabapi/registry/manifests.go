@@ -52,8 +52,12 @@ func (r *Registry) askForDigest(ctx context.Context, path, digest, name string) 
 	return q, resp, err
 }
 
-// errTakenForDigest says why a tag's manifest could not be read.
-var errTakenForDigest = &throttle.FormatError{Problem: "the registry takes the tag's name for a digest, and shows what has it"}
+// errTakenForDigest says why a tag's manifest could not be read. errLikeDigest is about a name that is not
+// even asked for.
+var (
+	errTakenForDigest = &throttle.FormatError{Problem: "the registry takes the tag's name for a digest, and shows what has it"}
+	errLikeDigest     = &throttle.FormatError{Problem: "the registry may take the tag's name for a digest"}
+)
 
 // requestFor returns a request for a manifest, by its tag or digest.
 func requestFor(method, path, reference string) request {

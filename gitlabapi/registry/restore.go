@@ -39,45 +39,56 @@ func (r *Registry) RawManifest(ctx context.Context, path, digest string) (m RawM
 	return RawManifest{MediaType: mediaType, Digest: digest, Bytes: body}, nil
 }
 
-// Names asks which digest a tag names. It is a GET, as for [Registry.Exists]: the caller expects that
-// there is no such tag. The error is [ErrNoSuchTag] when the registry itself says so. That the manifest
-// cannot be found, or is none that is known here, is no error: the tag is there.
-func (r *Registry) Names(ctx context.Context, path, tag string) (digest string, err error) {
-	m, err := r.Manifest(ctx, path, tag)
-	lost, isLost := errors.AsType[*LostManifestError](err)
-	_, isOdd := errors.AsType[*manifest.Error](err)
-	switch {
-	case isLost:
-		return lost.Digest, nil
-	case isOdd && manifest.IsDigest(m.Digest):
-		return m.Digest, nil
-	case err != nil:
-		return "", err
+// Names asks which digest a tag names, and says when that was asked: a tag may be set to something else at
+// any time. It is a GET, as for [Registry.Exists]: the caller expects that there is no such tag. The error
+// is [ErrNoSuchTag] when the registry itself says so. That the manifest cannot be found, or is none that
+// is known here, is no error: the tag is there.
+func (r *Registry) Names(ctx context.Context, path, tag string) (digest string, asked time.Time, err error) {
+	defer wrap(&err, "asking for %s:%q", path, tag)
+	if err := checkName(path, tag); err != nil {
+		return "", asked, err
 	}
-	return m.Digest, nil
+	q := requestFor(http.MethodGet, path, tag)
+	q.tag, q.options.Sent = tag, &asked
+	resp, err := r.do(ctx, q)
+	if lost, ok := errors.AsType[*LostManifestError](err); ok {
+		return lost.Digest, asked, nil
+	}
+	if err != nil {
+		return "", asked, err
+	}
+	m, err := read(q, resp)
+	if _, isOdd := errors.AsType[*manifest.Error](err); isOdd && manifest.IsDigest(m.Digest) {
+		err = nil
+	}
+	return m.Digest, asked, err
+}
+
+// checkName refuses what is no tag, or may be taken for a digest.
+func checkName(path, tag string) error {
+	err := errors.Join(checkPath(path), CheckTag(tag))
+	if err == nil && manifest.NamesDigest(tag) {
+		err = errLikeDigest
+	}
+	return err
 }
 
 // Restore sets a tag to a manifest that the repository had. It overwrites whatever the tag names by
 // then, since a registry knows no condition for that: the caller has to have seen just before that there
 // is no such tag.
 //
-// So it is sent once, and not at all after a time ([throttle.ErrNotSent]); it is sent before others that
-// wait. After any error but that it may have been done all the same. The error is [throttle.ErrForbidden]
+// So it is sent once, and not at all once before has ended ([throttle.ErrNotSent]); it is sent before others
+// that wait. After any error but that it may have been done all the same. The error is [throttle.ErrForbidden]
 // where the tag is protected, or the token may not push; [ErrCollected] where the registry has lost what
 // the manifest refers to.
-func (r *Registry) Restore(ctx context.Context, path, tag string, m RawManifest, before time.Time) (err error) {
+func (r *Registry) Restore(ctx, before context.Context, path, tag string, m RawManifest) (err error) {
 	defer wrap(&err, "setting %s:%q to %s", path, tag, m.Digest)
-	switch err := errors.Join(checkPath(path), CheckTag(tag)); {
-	case err != nil:
+	if err := checkName(path, tag); err != nil {
 		return fmt.Errorf("%w: %w", throttle.ErrNotSent, err)
-	case manifest.NamesDigest(tag):
-		return fmt.Errorf("%w: %w", throttle.ErrNotSent, errTakenForDigest)
 	}
-	soon, cancel := context.WithDeadline(ctx, before)
-	defer cancel()
 	q := requestFor(http.MethodPut, path, tag)
 	q.accept, q.body, q.contentType = "", m.Bytes, m.MediaType
-	q.options = throttle.Request{Accepts: throttle.AnythingButHTML, Priority: throttle.Deletion, Before: soon, Tries: new(1)}
+	q.options = throttle.Request{Accepts: throttle.AnythingButHTML, Priority: throttle.Deletion, Before: before, Tries: new(1)}
 	resp, err := r.do(ctx, q)
 	if err != nil {
 		return err

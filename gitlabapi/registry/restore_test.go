@@ -1,11 +1,11 @@
 package registry
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
@@ -53,17 +53,19 @@ func TestRestoreIsSentOnce(t *testing.T) {
 				return test.answer
 			}}
 			r := h.connect(t, throttle.Config{MaxRetries: 3}).WithPush()
-			if digest, err := r.Names(t.Context(), "group/app", "tag"); digest != m.Digest || err != nil {
+			if digest, _, err := r.Names(t.Context(), "group/app", "tag"); digest != m.Digest || err != nil {
 				t.Fatal(digest, err)
 			}
-			tag, before := "tag", time.Now().Add(time.Minute)
+			tag := "tag"
+			before, end := context.WithCancel(t.Context())
+			defer end()
 			if test.tag != "" {
 				tag = test.tag
 			}
 			if test.late {
-				before = time.Now().Add(-time.Second)
+				end()
 			}
-			err := r.Restore(t.Context(), "group/app", tag, m, before)
+			err := r.Restore(t.Context(), before, "group/app", tag, m)
 			if test.want == nil && err != nil || test.want != nil && test.want != errAny && !errors.Is(err, test.want) || test.want == errAny && err == nil {
 				t.Errorf("%v, want %v", err, test.want)
 			}
@@ -86,7 +88,7 @@ func TestTokensThatAllowPushesAreApart(t *testing.T) {
 	h := &fakeRegistry{serve: document(manifest.TypeOCIIndex, `{"schemaVersion":2,"manifests":[]}`)}
 	r := h.connect(t, throttle.Config{})
 	for _, view := range []*Registry{r, r.WithPush(), r, r.WithPush()} {
-		if _, err := view.Names(t.Context(), "group/app", "tag"); err != nil {
+		if _, _, err := view.Names(t.Context(), "group/app", "tag"); err != nil {
 			t.Fatal(err)
 		}
 	}

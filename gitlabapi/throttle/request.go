@@ -1,6 +1,9 @@
 package throttle
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // MaxBody is the largest answer that is read unless a [Request] says otherwise, in bytes. A
 // page of 100 projects with all their fields has about 400 KB; what is larger than this is no
@@ -19,6 +22,8 @@ type Request struct {
 	// Tries, if not nil, is how often what the request is about may still be sent, by this and by
 	// later requests: at least once by each. It is counted down. Nil for no limit but MaxRetries.
 	Tries *int
+	// Sent, if not nil, is set to when the last attempt was sent: what its answer says is as old.
+	Sent *time.Time
 	// MaxBody bounds the body of a success, in bytes; 0 for [MaxBody].
 	MaxBody int64
 	Accepts MediaTypes
@@ -72,5 +77,5 @@ type Priority int
 const (
 	Ordinary Priority = iota
 	Recheck
-	Deletion
+	Deletion // and what takes one back
 )

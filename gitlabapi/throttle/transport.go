@@ -66,6 +66,9 @@ func (c *Client) attempt(req *http.Request, r Request, at place, endpoint endpoi
 		defer cancel()
 	}
 	sent, inFlight := time.Now(), true
+	if r.Sent != nil {
+		*r.Sent = sent
+	}
 	c.sent[r.Server].Add(1)
 	connections := 0
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
