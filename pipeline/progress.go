@@ -15,7 +15,7 @@ type Progress struct {
 	empty  atomic.Int64
 	listed atomic.Bool
 
-	deleted, undecided, failed atomic.Int64
+	deleted, undecided, failed, restored atomic.Int64
 }
 
 // Counts are a [Progress] at one moment.
@@ -32,6 +32,7 @@ type Counts struct {
 	Empty int64
 
 	Deleted, Undecided, Failed int64 // decisions; marked counts as deleted
+	Restored                   int64 // deletions that were taken back; Failed counts those that were not
 }
 
 // A Stage is how far the items of a kind have come. Those neither in flight nor done
@@ -45,6 +46,7 @@ func (p *Progress) Counts() Counts {
 		Deleted:      p.deleted.Load(),
 		Undecided:    p.undecided.Load(),
 		Failed:       p.failed.Load(),
+		Restored:     p.restored.Load(),
 		Dead:         p.dead.read(),
 		Tags:         p.tags.read(),
 		Repositories: p.repositories.read(),
@@ -70,6 +72,18 @@ func (p *Progress) decided(outcome report.Outcome) {
 	case report.Undecided:
 		p.undecided.Add(1)
 	case report.Failed:
+		p.failed.Add(1)
+	}
+}
+
+// undone counts what became of a deletion that was to be taken back.
+func (p *Progress) undone(outcome UndoOutcome) {
+	p.tags.finish(1)
+	switch outcome {
+	case Restored:
+		p.restored.Add(1)
+	case ThereAlready:
+	default:
 		p.failed.Add(1)
 	}
 }

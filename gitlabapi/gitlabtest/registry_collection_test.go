@@ -23,7 +23,7 @@ func afterDeletions(t *testing.T, regime gitlabtest.Regime, options ...gitlabtes
 	for _, tag := range []string{"x", "y"} {
 		query{method: "DELETE", path: web + "/manifests/" + tag}.ask(t, s)
 	}
-	return s, now, string(kept["group/app/web:x"]), string(kept["group/app/web:y"])
+	return s, now, kept["group/app/web:x"], kept["group/app/web:y"]
 }
 
 // TestWhenManifestsAreCollected: without a database when somebody does, with one a day after the last

@@ -275,15 +275,15 @@ func (s *Server) Remove(projectPath, repository, tag string) error {
 	return nil
 }
 
-// Manifests returns the bytes of the manifest of each tag by its full name; nil of one that is gone.
-func (s *Server) Manifests() map[string][]byte {
+// Manifests returns the bytes of the manifest of each tag by its full name; "" of one that is gone.
+func (s *Server) Manifests() map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := map[string][]byte{}
+	found := map[string]string{}
 	for _, r := range s.state.located {
 		for _, t := range r.stored.live() {
-			if found[r.path+":"+t.name] = nil; t.manifest != nil {
-				found[r.path+":"+t.name] = slices.Clone(t.manifest.body)
+			if found[r.path+":"+t.name] = ""; t.manifest != nil {
+				found[r.path+":"+t.name] = string(t.manifest.body)
 			}
 		}
 	}

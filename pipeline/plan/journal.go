@@ -176,8 +176,12 @@ func ReadJournal(r io.Reader, do func(Record)) (header JournalHeader, unread int
 			if kind.Journal != version {
 				return header, unread, errVersion
 			}
+			earlier := header.Instance
 			if err := json.Unmarshal(text, &header); err != nil {
 				return header, unread, err
+			}
+			if earlier != "" && header.Instance != earlier {
+				return header, unread, errInstances
 			}
 		case Deleting, Deleted, Failed:
 			var record Record

@@ -72,6 +72,7 @@ var (
 	errNoHeader  = errors.New("this is no plan: its first line says neither version nor instance")
 	errVersion   = errors.New("the plan was written by another version of the program, in a format that is not known here")
 	errInstance  = errors.New("the plan is of another instance")
+	errInstances = errors.New("the journals in it are of different instances")
 	errChanged   = errors.New("the line was changed, or is of another instance; lines can be taken out, and nothing else")
 	errNoJSON    = errors.New("this is no line of JSON")
 	errTwice     = errors.New("the tag stands in a line before")
