@@ -15,6 +15,7 @@ import (
 type display struct {
 	rateLimit float64 // requests a second; 0: none
 	dryRun    bool
+	undo      bool // deletions are taken back: there are no other stages than tags
 	color     bool
 }
 
@@ -35,7 +36,7 @@ const (
 // out, where it is too narrow the last columns: half a number is worse than none.
 func (d *display) rows(s status, width, height int) []string {
 	table := d.table(s)
-	gaps := [len(table[0])]string{"", "  ", " ", "  ", "  "} // what is before each column
+	gaps := [...]string{"", "  ", " ", "  ", "  "} // what is before each column
 	lines := make([]string, len(table))
 	left := width
 	for column := range gaps {
@@ -68,7 +69,7 @@ func (d *display) rows(s status, width, height int) []string {
 }
 
 // table returns the cells of the table: name, done, found, in flight, remark.
-func (d *display) table(s status) [5][5]string {
+func (d *display) table(s status) [][5]string {
 	deleted, soFar, remark := "deleted", " so far", ""
 	if d.dryRun {
 		deleted = "marked"
@@ -86,14 +87,22 @@ func (d *display) table(s status) [5][5]string {
 	case s.Throttled:
 		remark = "GitLab asks to wait"
 	}
-	return [5][5]string{
+	requests := [5]string{"requests", grouped(s.Requests), rate, "", remark}
+	if d.undo {
+		return [][5]string{
+			{"tags", grouped(s.Tags.Done), "of " + grouped(s.Tags.Found), countOf(s.Tags.InFlight, "in flight"),
+				commaList(countOf(s.Restored, "restored"), countOf(s.Failed, "not restored"))},
+			requests,
+		}
+	}
+	return [][5]string{
 		{"projects", grouped(s.Projects.Done), "of " + grouped(s.Projects.Found) + soFar, countOf(s.Projects.InFlight, "in flight"), ""},
 		{"repositories", grouped(s.Repositories.Done), "of " + grouped(s.Repositories.Found), countOf(s.Repositories.InFlight, "in flight"), ""},
 		{"tags", grouped(s.Tags.Done), "of " + grouped(s.Tags.Found), countOf(s.Tags.InFlight, "in flight"),
 			commaList(perSecond(s.TagRate), countOf(s.Undecided, "undecided"))},
 		{"dead tags", grouped(s.Dead.Done), "of " + grouped(s.Dead.Found), countOf(s.Dead.InFlight, "in flight"),
 			commaList(countOf(s.Deleted, deleted), countOf(s.Failed, "failed"))},
-		{"requests", grouped(s.Requests), rate, "", remark},
+		requests,
 	}
 }
 

@@ -30,6 +30,12 @@ var midway = status{
 	Requests: 4300, RequestRate: 19.84, TagRate: 410.2, Elapsed: 192600 * time.Millisecond, Share: 0.6, TimeLeft: 130 * time.Second,
 }
 
+// undoing is how far an undo has come.
+var undoing = status{
+	Counts:   pipeline.Counts{Tags: pipeline.Stage{Found: 1000, InFlight: 16, Done: 600}, Restored: 580, Failed: 20},
+	Requests: 4300, RequestRate: 19.84, Elapsed: 192600 * time.Millisecond, Share: 0.6,
+}
+
 // early is a run that has just begun.
 var early = status{
 	Counts:   pipeline.Counts{Projects: pipeline.Stage{Found: 200, InFlight: 100}},
@@ -60,6 +66,11 @@ tags          0 of 0                          0.0/s
 dead tags     0 of 0
 requests      3 30.0/s                        GitLab asks to wait
 0s
+`},
+		{"undo", undoing, display{rateLimit: 20, undo: true}, 100, 24, `
+tags        600 of 1,000      16 in flight  580 restored, 20 not restored
+requests  4,300 19.8 of 20/s
+[================>-----------] 3m12s
 `},
 		{"narrow", midway, display{rateLimit: 20}, 45, 24, `
 projects          1,204 of 2,000

@@ -121,6 +121,11 @@ func advice(err error) string {
 
 // registryAdvice says why the registry cannot be asked, and which setting mends it.
 func registryAdvice(failure *pipeline.NoRegistryError) string {
+	return fmt.Sprintf("the registry cannot be asked, and without its word nothing is deleted (VERIFY=api would do with GitLab's): %s: %v", registryMend(failure), failure.Err)
+}
+
+// registryMend says which setting mends that the registry cannot be asked.
+func registryMend(failure *pipeline.NoRegistryError) string {
 	_, address := errors.AsType[*registry.AddressError](failure)
 	realm, otherRealm := errors.AsType[*registry.RealmError](failure)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](failure)
@@ -157,7 +162,7 @@ func registryAdvice(failure *pipeline.NoRegistryError) string {
 	case redirected || isFormat(failure):
 		mend = "REGISTRY_URL is to be the address of GitLab's registry itself"
 	}
-	return fmt.Sprintf("the registry cannot be asked, and without its word nothing is deleted (VERIFY=api would do with GitLab's): %s: %v", mend, failure.Err)
+	return mend
 }
 
 // hostOf returns an address without its scheme.

@@ -251,6 +251,34 @@ exit codes:
 	return err
 }
 
+// writeUndoHelp prints what undo needs to be told.
+func writeUndoHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc undo [--gitlab-url URL] [--token TOKEN] [--dry-run]
+                        [--repository REGEX] [--tag REGEX] JOURNAL...
+
+undo brings deleted tags back, as long as the registry keeps what they pointed to: without
+metadata database until the next registry-garbage-collect -m, with it for about a day. A
+JOURNAL is what a run has written to the folder journal of its reports, or its log in JSON;
+- is standard input. Of each tag the last deletion counts.
+A tag that exists is never moved. --repository and --tag bring back only what matches, the
+first the full path, anywhere unless anchored. --dry-run looks what could be brought back,
+and changes nothing. It can be repeated.
+
+The token needs the role Developer, and scope api, or read_registry and write_registry;
+for a dry run read_registry will do. To learn from GitLab where the registry is it takes
+read_api, too, unless REGISTRY_URL says it. The variables of a run are obeyed, as far as
+they are about GitLab and requests; registry-gc --help lists them.
+
+exit codes:
+  0      done: all tags are there
+  1      stopped by an error; what was not reached is counted
+  2      bad configuration or usage, or a journal of another instance
+  3      done, but some tags could not be brought back
+  128+n  interrupted by signal n
+`)
+	return err
+}
+
 // writeMergeHelp prints what merge needs to be told.
 func writeMergeHelp(w io.Writer) error {
 	_, err := fmt.Fprint(w, `usage: registry-gc merge [--report-dir DIR] DIR...
@@ -272,6 +300,7 @@ usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
 
 commands (registry-gc COMMAND --help says more):
   explain GROUP/PROJECT[/REPOSITORY]:TAG   all facts of a tag, the rules, and the verdict
+  undo JOURNAL...                          bring deleted tags back
   rules                                    print the rules in force
   rules --check FILE                       say what is wrong with a file of rules, and where
   merge [--report-dir DIR] DIR...          make one report out of those of shards

@@ -32,10 +32,13 @@ func (j *job) showProgress(ctx context.Context, progress *pipeline.Progress, cli
 	}
 	screen := j.logOutput.screen
 	if screen == nil {
-		return logProgress(j.log, take)
+		if j.undoes {
+			return logProgress(j.log, take, status.undoAttrs)
+		}
+		return logProgress(j.log, take, status.attrs)
 	}
 	tracker := &tracker{started: time.Now(), window: displayWindow}
-	display := &display{rateLimit: j.client().RateLimit, dryRun: j.config.DryRun, color: j.logOutput.color}
+	display := &display{rateLimit: j.client().RateLimit, dryRun: j.config.DryRun, undo: j.undoes, color: j.logOutput.color}
 	stopDrawing := every(redrawInterval, func(now time.Time) {
 		width, height := screen.room()
 		screen.draw(display.rows(tracker.update(take(now)), width, height))
@@ -47,10 +50,10 @@ func (j *job) showProgress(ctx context.Context, progress *pipeline.Progress, cli
 }
 
 // logProgress writes log lines of progress until the returned function is called.
-func logProgress(log *slog.Logger, take func(time.Time) sample) (stop func()) {
+func logProgress(log *slog.Logger, take func(time.Time) sample, attrs func(status) []any) (stop func()) {
 	tracker := &tracker{started: time.Now(), window: logInterval}
 	tracker.update(take(tracker.started))
-	return every(logInterval, func(now time.Time) { log.Info("progress", tracker.update(take(now)).attrs()...) })
+	return every(logInterval, func(now time.Time) { log.Info("progress", attrs(tracker.update(take(now)))...) })
 }
 
 // every calls a function at intervals, in a goroutine of its own, until the returned
@@ -141,6 +144,9 @@ const minElapsed = 5 * time.Second
 // found: in what has not been read there will be as many as in what has. It is 0 as
 // long as there is nothing to go by, and while projects are still being listed.
 func shareDone(c pipeline.Counts) float64 {
+	if c.Projects.Found == 0 && c.Tags.Found > 0 { // an undo knows all of them
+		return float64(c.Tags.Done) / float64(c.Tags.Found)
+	}
 	read := c.Projects.Done - c.Empty
 	if !c.AllProjects || read <= 0 || c.Repositories.Done == 0 || c.Tags.Found == 0 {
 		return 0
@@ -185,6 +191,14 @@ func roughly(left time.Duration) string {
 		return fmt.Sprintf("about %d s", left.Round(10*time.Second)/time.Second)
 	default:
 		return "some seconds"
+	}
+}
+
+// undoAttrs returns the status of an undo for a log line.
+func (s status) undoAttrs() []any {
+	return []any{
+		"tags", s.Tags.Done, "tags_total", s.Tags.Found, "tags_in_flight", s.Tags.InFlight, "restored", s.Restored, "not_restored", s.Failed,
+		"requests", s.Requests, "throttled", s.Throttled, "elapsed_s", s.Elapsed.Round(time.Second).Seconds(),
 	}
 }
 

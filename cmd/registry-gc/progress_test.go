@@ -152,7 +152,7 @@ func TestProgressLines(t *testing.T) {
 			}
 			r.at = now
 			return r
-		})
+		}, status.attrs)
 		time.Sleep(45*time.Second - 1)
 		stop()
 		time.Sleep(time.Hour)

@@ -34,6 +34,8 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 			return rulesCommand(ctx, args[1:], environment, stdout, stderr)
 		case "explain":
 			return explain(ctx, args[1:], environment, names, stdin, stdout, stderr)
+		case "undo":
+			return undo(ctx, args[1:], environment, names, stdin, stdout, stderr)
 		}
 	}
 	line, err := parseFlags(args)
@@ -115,6 +117,7 @@ type job struct {
 	stdout    io.Writer
 	rules     *policy.Rules // what decides on tags
 	inUse     *inuse.List   // what IN_USE names
+	undoes    bool          // it brings tags back
 }
 
 // newJob returns a job whose log goes to standard error.

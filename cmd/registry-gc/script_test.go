@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +41,10 @@ func TestMain(m *testing.M) {
 //	reported FILE           wants that the file has a line for each tag deleted, of which
 //	                        there is one at least and none that is alive
 //	changing N              wants that many requests that could change anything
+//	journal FROM TO         makes a journal out of the deletions in a decisions.jsonl
+//	there N                 wants that many tags in the registry
+//	push REPOSITORY TAG     pushes a tag of the project acme/shop/storefront
+//	collect                 removes from the registry what no tag needs
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -50,6 +56,10 @@ func TestScripts(t *testing.T) {
 			"deleted":     wantDeleted,
 			"changing":    wantChanging,
 			"reported":    wantReported,
+			"journal":     makeJournal,
+			"there":       wantThere,
+			"push":        push,
+			"collect":     func(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).CollectGarbage() },
 		},
 	})
 }
@@ -73,6 +83,10 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	},
 	"no-scope": func() *gitlabtest.Server {
 		return gitlabtest.New(gitlabtest.DemoWorld(), gitlabtest.WithToken(gitlabtest.DefaultToken, "read_registry"))
+	},
+	"protected-later": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Method: "PUT", Path: regexp.MustCompile(`/manifests/feature-banner$`),
+			Effect: gitlabtest.Reply(401, `{"errors":[{"code":"PROTECTED_TAG","message":"m \u001b[31m `+gitlabtest.DefaultToken+`"}]}`)})
 	},
 	"revoked-later": func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Skip: 20, Effect: gitlabtest.Status(401)}) },
 	"html":          func() *gitlabtest.Server { return faulty(gitlabtest.Fault{Effect: gitlabtest.HTML()}) },
@@ -290,6 +304,35 @@ func wantChanging(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%d requests that could change something, want %s", stats.Changing, args[0])
 	}
 	noViolations(ts)
+}
+
+// makeJournal makes a journal as a run of the instance writes it.
+func makeJournal(ts *testscript.TestScript, _ bool, args []string) {
+	header, err := json.Marshal(plan.JournalHeader{Time: time.Now(), Event: plan.Started, Journal: 1, Instance: ts.Getenv("GITLAB_URL"), Regime: "legacy"})
+	ts.Check(err)
+	text := append(header, '\n')
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var decision struct{ Outcome string }
+		record := plan.Record{Time: time.Now(), Event: plan.Deleted}
+		ts.Check(errors.Join(json.Unmarshal([]byte(line), &decision), json.Unmarshal([]byte(line), &record.Entry)))
+		if decision.Outcome == "deleted" {
+			written, err := json.Marshal(record)
+			ts.Check(err)
+			text = append(append(text, written...), '\n')
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), text, 0o644))
+}
+
+func wantThere(ts *testscript.TestScript, _ bool, args []string) {
+	if n := len(serverOf(ts).Manifests()); strconv.Itoa(n) != args[0] {
+		ts.Fatalf("%d tags are there, want %s", n, args[0])
+	}
+	noViolations(ts)
+}
+
+func push(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(serverOf(ts).Push("acme/shop/storefront", args[0], args[1], gitlabtest.KindImage))
 }
 
 func noViolations(ts *testscript.TestScript) {
