@@ -8,7 +8,7 @@
 //
 // Several processes can share the projects of an instance among them; registry-gc merge
 // then makes one report out of theirs. registry-gc explain shows why one tag goes or
-// stays, and registry-gc rules by which rules.
+// stays, and registry-gc rules by which rules; registry-gc undo brings deleted tags back.
 //
 // # Exit codes
 //

@@ -162,6 +162,10 @@ func (r *Registry) refusal(resp *http.Response, tag string) error {
 		return e
 	}
 	e.Classes = append(e.Classes, ErrManifestNotFound)
+	if len(answer.Errors) == 1 && answer.Errors[0].Code == "MANIFEST_UNKNOWN" && answer.Errors[0].Detail == "unknown tag="+tag {
+		e.Classes = append(e.Classes, ErrNoSuchTag) // in the words of distribution v3
+		return e
+	}
 	detail, ok := answer.Errors[0].Detail.(map[string]any)
 	if !ok || len(answer.Errors) > 1 || answer.Errors[0].Code != "MANIFEST_UNKNOWN" {
 		return e

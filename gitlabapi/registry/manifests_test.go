@@ -97,19 +97,21 @@ func TestNoSuchTagAndLostManifest(t *testing.T) {
 		noTag bool
 		lost  string
 	}{
-		"recorded, no such tag": {recorded("404-no-such-tag.json"), true, ""},
-		"recorded, lost":        {recorded("404-manifest-lost.json"), false, "sha256:76f75e6129fe30135bd44d80ab7cc46fdba81907758dc808f3e2517beef2b1e9"},
-		"no such tag":           {unknown(`{"Tag":"feature-1"}`), true, ""},
-		"lost":                  {unknown(`{"Name":"group/app","Revision":"` + lost + `"}`), false, lost},
-		"another tag":           {unknown(`{"Tag":"feature-2"}`), false, ""},
-		"both":                  {unknown(`{"Tag":"feature-1","Revision":"` + lost + `"}`), false, ""},
-		"no digest":             {unknown(`{"Name":"group/app","Revision":"x"}`), false, ""},
-		"neither":               {unknown(`{"Name":"group/app"}`), false, ""},
-		"no detail":             {unknown(`null`), false, ""},
-		"text":                  {unknown(`"feature-1"`), false, ""},
-		"a list":                {unknown(`[{"Tag":"feature-1"}]`), false, ""},
-		"two errors":            {`{"errors":[{"code":"MANIFEST_UNKNOWN","detail":{"Tag":"feature-1"}},{"code":"MANIFEST_UNKNOWN"}]}`, false, ""},
-		"no repository":         {`{"errors":[{"code":"NAME_UNKNOWN","detail":{"Tag":"feature-1"}}]}`, false, ""},
+		"recorded, no such tag":    {recorded("404-no-such-tag.json"), true, ""},
+		"recorded, lost":           {recorded("404-manifest-lost.json"), false, "sha256:76f75e6129fe30135bd44d80ab7cc46fdba81907758dc808f3e2517beef2b1e9"},
+		"no such tag":              {unknown(`{"Tag":"feature-1"}`), true, ""},
+		"lost":                     {unknown(`{"Name":"group/app","Revision":"` + lost + `"}`), false, lost},
+		"in distribution's words":  {unknown(`"unknown tag=feature-1"`), true, ""},
+		"of another tag, in these": {unknown(`"unknown tag=feature-10"`), false, ""},
+		"another tag":              {unknown(`{"Tag":"feature-2"}`), false, ""},
+		"both":                     {unknown(`{"Tag":"feature-1","Revision":"` + lost + `"}`), false, ""},
+		"no digest":                {unknown(`{"Name":"group/app","Revision":"x"}`), false, ""},
+		"neither":                  {unknown(`{"Name":"group/app"}`), false, ""},
+		"no detail":                {unknown(`null`), false, ""},
+		"text":                     {unknown(`"feature-1"`), false, ""},
+		"a list":                   {unknown(`[{"Tag":"feature-1"}]`), false, ""},
+		"two errors":               {`{"errors":[{"code":"MANIFEST_UNKNOWN","detail":{"Tag":"feature-1"}},{"code":"MANIFEST_UNKNOWN"}]}`, false, ""},
+		"no repository":            {`{"errors":[{"code":"NAME_UNKNOWN","detail":{"Tag":"feature-1"}}]}`, false, ""},
 	} {
 		r := (&fakeRegistry{serve: always(404, test.body)}).connect(t, throttle.Config{})
 		_, head := r.Head(t.Context(), "group/app", "feature-1")
