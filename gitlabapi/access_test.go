@@ -168,3 +168,46 @@ func TestRepositoriesNamed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestCheckRegistryToken: which scopes do for pulling, and for pushing. A token that may not ask what it
+// may do passes.
+func TestCheckRegistryToken(t *testing.T) {
+	for _, test := range []struct {
+		scopes     []string
+		pull, push bool
+	}{
+		{[]string{"api"}, true, true},
+		{[]string{"read_api", "read_registry", "write_registry"}, true, true},
+		{[]string{"read_api", "read_registry"}, true, false},
+		{[]string{"read_api", "write_registry"}, false, false},
+		{[]string{"read_api"}, false, false},
+		{[]string{"granular"}, true, true},
+		{[]string{"write_registry"}, true, true},
+	} {
+		c := connect(t, gitlabtest.New(someProjects(), gitlabtest.WithToken(gitlabtest.DefaultToken, test.scopes...)))
+		for push, fine := range map[bool]bool{false: test.pull, true: test.push} {
+			if err := c.CheckRegistryToken(t.Context(), push); (err == nil) != fine || !fine && !errors.Is(err, throttle.ErrInsufficientScope) {
+				t.Errorf("%q, to push: %t: %v", test.scopes, push, err)
+			}
+		}
+	}
+}
+
+// TestRegistryHost takes one request, however many repositories there are.
+func TestRegistryHost(t *testing.T) {
+	w := someProjects()
+	for i := range 250 {
+		w.Projects[1].AddRepository(fmt.Sprint("app-", i))
+	}
+	empty := w.AddProject("group/empty")
+	s := gitlabtest.New(w, gitlabtest.WithRegistryHost("registry.test:5050"))
+	c := connect(t, s)
+	for project, want := range map[int64]string{w.Projects[1].ID: "registry.test:5050", empty.ID: ""} {
+		if host, err := c.RegistryHost(t.Context(), project); host != want || err != nil {
+			t.Errorf("%q, %v; want %q", host, err, want)
+		}
+	}
+	if total := s.Stats().Total; total != 2 {
+		t.Errorf("%d requests for two projects", total)
+	}
+}

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,5 +88,17 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	restore()
 	if err := j.Record(record, true); err == nil {
 		t.Error("a line was written behind one that may have been cut off")
+	}
+}
+
+// TestJournalsInOneInput: those of one instance can be read together, those of two cannot, of which nobody
+// could tell which record is of which.
+func TestJournalsInOneInput(t *testing.T) {
+	const header = `{"event":"started","journal":1,"gitlab_url":"https://%s.example"}` + "\n"
+	for second, fine := range map[string]bool{"one": true, "two": false} {
+		text := fmt.Sprintf(header, "one") + fmt.Sprintf(header, second)
+		if _, _, err := plan.ReadJournal(strings.NewReader(text), func(plan.Record) {}); (err == nil) != fine {
+			t.Errorf("%s: %v", second, err)
+		}
 	}
 }
