@@ -46,4 +46,11 @@
 // facts can no longer be had. So every tag of which the instance was asked before the stop has
 // its decision. Only deletions already sent may finish; after [Options.Grace] they are cut off,
 // too, and reported as sent and not confirmed.
+//
+// # Undo
+//
+// [Undo] takes deletions back that a journal tells of: it reads what a tag pointed to by its digest, looks
+// whether there is no such tag, sets it, and reads it again. A registry sets a tag whatever that names by
+// then, so that nothing lies between the look and the push, no push is older than ten seconds after its look
+// or sent twice, and every further attempt begins with another look.
 package pipeline
