@@ -142,7 +142,10 @@ type Decision struct {
 	Bytes        int64     // what it references, layers and all, shared or not; 0 if unknown
 	Made         time.Time // when it was pushed, or what it points to was made; zero if unknown
 	RestsOn      string    // for people: what was found of a tag that is dead
-	Detail       string    // for people: why it was not deleted, or could not be decided
+	// CounterpartEmpty says of a build cache that is dead that the repository of its image has no tags at
+	// all.
+	CounterpartEmpty bool
+	Detail           string // for people: why it was not deleted, or could not be decided
 }
 
 // An Outcome is what became of a tag in the end.
@@ -155,6 +158,13 @@ const (
 	Marked    Outcome = "marked"
 	Undecided Outcome = "undecided"
 	Failed    Outcome = "failed"
+)
+
+// Reasons of tags that are in a plan and are not deleted when it is applied, beside those of rules.
+const (
+	Changed     policy.Reason = "changed"      // it is not what it was when the plan was made
+	GoneAlready policy.Reason = "gone-already" // it is not there any more
+	LeftAlone   policy.Reason = "left-alone"   // its repository is excluded, or being deleted
 )
 
 // Reasons of failed deletions, beside those of package policy.

@@ -70,7 +70,9 @@ type decisionLine struct {
 	Bytes        int64         `json:"bytes,omitempty"`
 	Made         time.Time     `json:"made,omitzero"`
 	RestsOn      string        `json:"rests_on,omitempty"`
-	Detail       string        `json:"detail,omitempty"`
+	// CounterpartEmpty is for a plan that is made of decisions.
+	CounterpartEmpty bool   `json:"counterpart_empty,omitempty"`
+	Detail           string `json:"detail,omitempty"`
 }
 
 // Handle implements [Handler]: it writes a line for every tag that is not kept, at

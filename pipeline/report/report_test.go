@@ -21,7 +21,7 @@ import (
 // events are a run in which everything happens once.
 func events() []Event {
 	decision := func(tag string, action policy.Action, outcome Outcome, reason policy.Reason) Decision {
-		return Decision{Project: "g/p", Repository: "g/p/app", RepositoryID: 7, Tag: tag, Action: action, Outcome: outcome, Reason: reason}
+		return Decision{Project: "g/p", ProjectID: 3, Repository: "g/p/app", RepositoryID: 7, Tag: tag, Action: action, Outcome: outcome, Reason: reason}
 	}
 	failed := decision("d", policy.Delete, Failed, DeleteForbidden)
 	failed.Detail = "a\nb \x1b[31m"
@@ -72,7 +72,7 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(want, compact.String()); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", SummaryFile, diff)
 	}
-	const common = `{"project":"g/p","repository":"g/p/app","repository_id":7,`
+	const common = `{"project":"g/p","project_id":3,"repository":"g/p/app","repository_id":7,`
 	lines := []string{
 		common + `"tag":"b","action":"delete","outcome":"deleted","reason":"undatable"}`,
 		common + `"tag":"c","action":"undecided","outcome":"undecided","reason":"details-unknown"}`,
