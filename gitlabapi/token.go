@@ -58,3 +58,12 @@ func (c *Client) CheckToken(ctx context.Context, toDelete bool) error {
 	}
 	return fmt.Errorf("checking the token: it has the scopes %q: %w", token.Scopes, throttle.ErrInsufficientScope)
 }
+
+// UserName returns the name of the token's user, "" where it cannot be found out: it is for reports alone.
+func (c *Client) UserName(ctx context.Context) string {
+	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	if err != nil {
+		return ""
+	}
+	return user.Username
+}

@@ -7,14 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
@@ -26,8 +29,11 @@ var version = "dev"
 // run is the program: it does what the command line and the environment say, and returns
 // the exit code. The names are those of all variables in the environment.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	command := commandRun
 	if len(args) > 0 {
 		switch args[0] {
+		case commandRun, commandPlan, commandApply:
+			command, args = args[0], args[1:]
 		case "merge":
 			return merge(ctx, args[1:], environment, stdout, stderr)
 		case "rules":
@@ -36,12 +42,12 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 			return explain(ctx, args[1:], environment, names, stdin, stdout, stderr)
 		}
 	}
-	line, err := parseFlags(args)
+	line, err := parseFlags(command, args)
 	if err != nil {
 		return usageError(stderr, err)
 	}
 	if line.help {
-		return codeOf(writeHelp(stdout))
+		return codeOf(writeCommandHelp(stdout, command))
 	}
 	if line.version {
 		_, err := fmt.Fprintln(stdout, "registry-gc", version)
@@ -61,8 +67,15 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	if err = errors.Join(err, inUseErr); err != nil {
 		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
+	var toApply *plan.Plan
+	if command == commandApply {
+		if toApply, err = readPlans(line.files, config.instance(), time.Duration(line.maxAge), time.Now()); err != nil {
+			return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+		}
+	}
 	job := newJob(config, environment, stdout, stderr)
-	job.rules, job.inUse = rules, inUse
+	job.rules, job.inUse, job.given = rules, inUse, config.given(settings)
+	job.output, job.plan, job.applied = line.output, toApply, strings.Join(line.files, ", ")
 	defer job.logOutput.close(ctx)
 	// Libraries print through package log, net/http even what a server sent. These lines
 	// become lines of this log.
@@ -80,6 +93,9 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
+	}
+	if asker := job.asker(stdin, stderr); asker != nil && !line.yes {
+		return job.runAsking(ctx, asker)
 	}
 	return job.run(ctx)
 }
@@ -115,12 +131,19 @@ type job struct {
 	stdout    io.Writer
 	rules     *policy.Rules // what decides on tags
 	inUse     *inuse.List   // what IN_USE names
+	format    logFormat
+	given     map[string]string // settings that were given
+	output    string            // where the plan goes, "" for the folder of the reports
+	plan      *plan.Plan        // what is applied, nil for all that the rules delete
+	applied   string            // the files that plan is from
+	asks      bool              // who reads the summary is asked after it
 }
 
 // newJob returns a job whose log goes to standard error.
 func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Writer) *job {
 	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: stdout}
 	format := formatFor(stderr, config, environment)
+	j.format = format
 	j.logOutput = newLogOutput(stderr, format, j.redactor)
 	j.log, j.jobLog = newLogger(j.logOutput.redacted, format, config.GitLabURL)
 	if shard := config.shard(); shard.Count > 1 {
@@ -137,8 +160,11 @@ func (j *job) run(untilSignal context.Context) int {
 	ctx, cancel := withMaxRuntime(untilSignal, time.Duration(j.config.MaxRuntime))
 	defer cancel()
 	intent := "starting: dead tags will be deleted"
-	if j.config.DryRun {
+	switch {
+	case j.config.DryRun:
 		intent = "starting a dry run: nothing will be changed"
+	case j.plan != nil:
+		intent = "starting: what is in the plan will be deleted"
 	}
 	j.log.Info(intent, "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
 	client, err := gitlabapi.New(j.client())
@@ -152,21 +178,32 @@ func (j *job) run(untilSignal context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
-	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links()}
+	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links(), Asks: j.asks}
 	summary.Started = started.UTC().Truncate(time.Second)
 	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Rules: summary.Rules, Stopped: func() bool { return ctx.Err() != nil }}
 	handlers := report.Handlers{summary, dead, log}
 	files, err := j.openFiles()
-	if err != nil {
+	planFile, planErr := j.openPlan()
+	if err = errors.Join(err, planErr); err != nil {
 		j.log.Error(err.Error())
 		return exitUsage
+	}
+	if planFile != nil {
+		handlers = append(report.Handlers{planFile}, handlers...)
 	}
 	if files != nil {
 		handlers = append(report.Handlers{files}, handlers...) // recorded first, then logged
 	}
+	if files != nil || planFile != nil {
+		summary.User = client.UserName(ctx)
+	}
+	journalFile, journal := j.journalFor(untilSignal, started)
 	endSection := j.jobLog.section("registry_gc_tags", "What becomes of the tags, one by one")
-	err = j.runPipeline(ctx, client, handlers)
+	err = j.runPipeline(ctx, client, journal, handlers)
 	log.End()
+	if path := journalFile.Path(); path != "" {
+		summary.Journals = []string{path}
+	}
 	endSection()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
@@ -176,6 +213,11 @@ func (j *job) run(untilSignal context.Context) int {
 	summary.Retries = stats.Retries
 	summary.Throttled = report.Seconds(stats.Throttled)
 	summary.Duration = report.Seconds(time.Since(started))
+	summary.Ended = time.Now().UTC().Truncate(time.Second)
+	closed := errors.Join(j.closePlan(planFile, summary), journalFile.Close())
+	if err = errors.Join(err, closed); closed != nil {
+		summary.Error = advice(err)
+	}
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	j.pushMetrics(untilSignal, ended)
@@ -187,6 +229,7 @@ func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
 	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
 	summary.Rules = report.NewRules(j.rules)
+	summary.Settings, summary.Applied = j.given, j.applied
 	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
 		summary.Verify = report.ByAPI
 	}
@@ -199,20 +242,30 @@ func (j *job) summary() *report.Summary {
 // openFiles opens the reports, if there are to be any. Shards write into folders of their
 // own below REPORT_DIR.
 func (j *job) openFiles() (*report.Files, error) {
-	dir := j.config.ReportDir
+	dir := j.reportDir()
 	if dir == "" {
 		return nil, nil
-	}
-	if shard := j.config.shard(); shard.Count > 1 {
-		dir = filepath.Join(dir, shard.Folder())
 	}
 	files, err := report.OpenFiles(dir)
 	if err != nil {
 		return nil, &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
-	files.Redactor = j.redactor
+	files.Redactor, files.Everything = j.redactor, j.plan != nil
 	return files, nil
 }
+
+// reportDir returns the folder of the reports, "" where there are none.
+func (j *job) reportDir() string {
+	dir := j.config.ReportDir
+	if shard := j.config.shard(); dir != "" && shard.Count > 1 {
+		dir = filepath.Join(dir, shard.Folder())
+	}
+	return dir
+}
+
+// cleanJSON removes what must not be in a file: secrets, and characters that would steer a terminal that
+// it is printed on.
+func (j *job) cleanJSON(text []byte) []byte { return j.redactor.Bytes(printable.JSON(text)) }
 
 // client says how the instance is asked. Shards that run side by side are to send no more
 // than one process would.
@@ -232,11 +285,11 @@ func (j *job) client() gitlabapi.Config {
 }
 
 // runPipeline runs the pipeline and shows how it is getting on.
-func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
+func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, journal pipeline.Journal, handler report.Handler) error {
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
 	options := j.options()
-	options.Progress = progress
+	options.Progress, options.Journal = progress, journal
 	return pipeline.Run(ctx, client, options, handler)
 }
 
@@ -252,6 +305,7 @@ func (j *job) options() pipeline.Options {
 		Verify:      pipeline.Verify(j.config.Verify),
 		RegistryURL: j.config.RegistryURL,
 
+		Plan:              j.plan,
 		MaxDeletions:      int(j.config.MaxDeletions),
 		InUse:             j.inUse,
 		InUseEnvironments: j.config.asksEnvironments(),

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
 
 func TestMain(m *testing.M) {
@@ -38,6 +39,8 @@ func TestMain(m *testing.M) {
 //	deleted N               wants that many tags deleted, and none that is alive
 //	reported FILE           wants that the file has a line for each tag deleted, of which
 //	                        there is one at least and none that is alive
+//	recorded FILE…          wants that journals have a line with a digest for each tag deleted
+//	replace OLD NEW FILE    replaces a text in a file, where it must be
 //	changing N              wants that many requests that could change anything
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -50,6 +53,8 @@ func TestScripts(t *testing.T) {
 			"deleted":     wantDeleted,
 			"changing":    wantChanging,
 			"reported":    wantReported,
+			"recorded":    wantRecorded,
+			"replace":     replace,
 		},
 	})
 }
@@ -271,6 +276,42 @@ func wantReported(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Fatalf("%s was deleted and is not reported", tag)
 		}
 	}
+}
+
+func wantRecorded(ts *testscript.TestScript, _ bool, args []string) {
+	recorded := make(map[string]bool)
+	for _, pattern := range args {
+		files, err := filepath.Glob(ts.MkAbs(pattern))
+		ts.Check(err)
+		if pattern == "stderr" {
+			files = []string{pattern}
+		}
+		for _, name := range files {
+			_, _, err := plan.ReadJournal(strings.NewReader(ts.ReadFile(name)), func(r plan.Record) {
+				if r.Event == plan.Deleting && r.Digest != "" {
+					recorded[r.Repository+":"+r.Tag] = true
+				}
+			})
+			ts.Check(err)
+		}
+	}
+	gone := onlyDead(ts)
+	for _, tag := range gone {
+		if !recorded[tag.String()] {
+			ts.Fatalf("%s was deleted, and no journal has it", tag)
+		}
+	}
+	if len(gone) == 0 {
+		ts.Fatalf("nothing was deleted")
+	}
+}
+
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[2])
+	if !strings.Contains(text, args[0]) {
+		ts.Fatalf("%s has no %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Replace(text, args[0], args[1], 1)), 0o644))
 }
 
 // onlyDead returns the tags that were deleted, none of which may be alive.

@@ -18,6 +18,8 @@ import (
 // the name: 3 MiB for 10,000 of them, whatever the number of tags.
 type DeadTags struct {
 	Links Links // of the repositories that are named
+	// Asks says that whoever reads of them is asked next whether to delete them.
+	Asks bool
 
 	repositories map[string]*Dead
 	total        Dead

@@ -16,7 +16,7 @@ func EntryOf(d Decision) plan.Entry {
 // A PlanFile is a handler that writes what is marked for deletion into a plan.
 type PlanFile struct {
 	*plan.Writer
-	Marked int // how many tags
+	Path string
 }
 
 // Handle implements [Handler].
@@ -25,6 +25,5 @@ func (f *PlanFile) Handle(e Event) error {
 	if !ok || d.Outcome != Marked {
 		return nil
 	}
-	f.Marked++
 	return f.Add(EntryOf(d))
 }

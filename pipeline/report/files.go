@@ -28,6 +28,8 @@ type Files struct {
 	// Redactor removes secrets from whatever is written; nil removes none. It is set
 	// before the first event.
 	Redactor *redact.Redactor
+	// Everything has tags written, too, that are kept: those of a plan have been named before.
+	Everything bool
 
 	dir         string
 	decisions   *os.File
@@ -75,7 +77,7 @@ type decisionLine struct {
 	Detail           string `json:"detail,omitempty"`
 }
 
-// Handle implements [Handler]: it writes a line for every tag that is not kept, at
+// Handle implements [Handler]: it writes a line for every tag that is not kept, or for all, at
 // once and whole, so that what a killed run wrote can be read. After an error it
 // writes no more: the next line would be glued to one that may have been cut off.
 //
@@ -84,7 +86,7 @@ type decisionLine struct {
 // handlers that may wait for anything else.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
-	if !ok || d.Outcome == Kept || f.err != nil {
+	if !ok || d.Outcome == Kept && !f.Everything || f.err != nil {
 		return f.err
 	}
 	line, err := json.Marshal(decisionLine(d))

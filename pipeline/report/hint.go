@@ -147,15 +147,25 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			first = fmt.Sprintf("A run without --dry-run would delete nothing: %s would go, and MAX_DELETIONS", tags(s.Deleted))
 			next = fmt.Sprintf("allows %d. If these are the right tags, raise the limit first.", s.MaxDeletions)
 		}
-		hint(first, next+" It cannot be undone.")
-	case !s.DryRun || s.Deleted == 0 || incomplete:
+		hint(append([]string{first, next}, s.applyLines()...)...)
+	case !s.DryRun || s.Deleted == 0 || incomplete || dead.Asks:
 	case s.Shard != nil:
 		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
+	case len(s.Plans) > 0:
+		hint(append([]string{"Nothing was deleted. To delete these tags, or those whose lines are left in the plan:"}, s.applyLines()...)...)
 	default:
 		hint("Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
-			"DRY_RUN=false. It cannot be undone.")
+			"DRY_RUN=false; or have a plan written (REPORT_DIR, or registry-gc plan -o FILE) and apply it.")
 	}
 	return all
+}
+
+// applyLines says how the plan is applied, if there is one.
+func (s *Summary) applyLines() []string {
+	if len(s.Plans) == 0 {
+		return nil
+	}
+	return []string{"  registry-gc apply " + strings.Join(s.Plans, " ")}
 }
 
 // blind reports whether tags go for lacking GitLab's details, and nothing tells what stands behind

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ func fullSummary() *Summary {
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true, AskKinds: true},
 		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, AdminModeLacking: true, ExcludeUnmatched: []string{"acme/x"}, InUse: &InUse{References: 12, ByDigest: 2, Seen: 3}, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		User: "root", Settings: map[string]string{"MIN_AGE": "1h"}, Applied: "a.jsonl", Plans: []string{"plan.jsonl"}, Journals: []string{"journal/1.jsonl"},
+		WithoutDigest: 14, Ended: firstStart.Add(time.Minute),
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,
 		Throttled: Seconds(12 * time.Millisecond), Duration: Seconds(93_254 * time.Millisecond),
 	}
@@ -121,7 +124,8 @@ func TestMergeSums(t *testing.T) {
 	want.Shard, want.Interrupted, want.Error = nil, false, ""
 	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
 	want.Reasons[policy.NoRule], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
-	want.UndatableImages, want.InUse.Seen = 39, 9
+	want.UndatableImages, want.InUse.Seen, want.WithoutDigest = 39, 9, 42
+	want.Plans, want.Journals = slices.Repeat(want.Plans, 3), slices.Repeat(want.Journals, 3)
 	want.NamingDiffers = []string{"g/p/app.cache", "g/p/app.cache", "g/p/app.cache"}
 	want.Requests, want.Retries, want.Duration = Requests{27, 30}, 33, Seconds(2*time.Minute)
 	if diff := cmp.Diff(want, got); diff != "" {

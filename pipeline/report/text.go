@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
@@ -51,9 +52,37 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 			fmt.Fprintf(&out, "  %s for a browser\n", filepath.Join(files.dir, PageFile))
 		}
 		fmt.Fprintf(&out, "  %s names each tag that is not kept\n", filepath.Join(files.dir, DecisionsFile))
+		for _, plan := range s.Plans {
+			fmt.Fprintf(&out, "  %s is the plan\n", plan)
+		}
 	}
+	s.writeUndo(&out)
 	_, err := w.Write(out.Bytes())
 	return err
+}
+
+// writeUndo prints the command that brings back what was deleted, and until when it can.
+func (s *Summary) writeUndo(out *bytes.Buffer) {
+	if s.Deleted == 0 || s.marks() {
+		return
+	}
+	lines := []string{"registry-gc undo " + strings.Join(s.Journals, " ")}
+	switch s.Regime {
+	case registry.Database.String():
+		lines = append(lines, "until about "+s.Ended.Add(24*time.Hour).Format("2 Jan 15:04 MST")+", a day after the deletions")
+	case registry.Legacy.String():
+		lines = append(lines, "until the next registry-garbage-collect -m")
+	}
+	if len(s.Journals) == 0 {
+		lines = []string{
+			"REPORT_DIR is not set, so that no journal was written. registry-gc undo reads the log, too,",
+			"if it is in JSON (LOG_FORMAT=json) and somebody keeps it.",
+		}
+	}
+	if n := s.WithoutDigest; n > 0 {
+		lines = append(lines, fmt.Sprintf("Of %s the digest is not known: what they were cannot be brought back.", tags(n)))
+	}
+	fmt.Fprintf(out, "\nundo\n  %s\n", strings.Join(lines, "\n  "))
 }
 
 // title names the run, and says whether it came to its end.
@@ -66,6 +95,9 @@ func (s *Summary) title() string {
 		title += ", dry run"
 	case s.MaxDeletions > 0:
 		title += ", more than MAX_DELETIONS: nothing was deleted"
+	}
+	if s.Applied != "" {
+		title += ", applying a plan"
 	}
 	if s.Shard != nil {
 		title += ", " + s.Shard.String()
