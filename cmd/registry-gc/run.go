@@ -322,13 +322,14 @@ func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *rep
 	}
 	j.skipSlowPage(ended.Summary, files, err)
 	j.logOutput.flush(untilSignal)
+	var failed error
+	if files != nil { // before the summary, which names those that there are
+		failed = errors.Join(files.Close(ended.Summary), files.Write(report.MetricsFile, ended.Text()))
+	}
 	stdout := newOutlet(j.stdout)
 	defer stdout.close()
 	summary := j.redactor.Writer(stdout)
-	failed := errors.Join(ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
-	if files != nil {
-		failed = errors.Join(failed, files.Close(ended.Summary), files.Write(report.MetricsFile, ended.Text()))
-	}
+	failed = errors.Join(failed, ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
 	failed = errors.Join(failed, stdout.flush(untilSignal, 0)) // a paused terminal shows it later
 	if failed != nil {
 		j.log.Error(failed.Error())

@@ -35,6 +35,7 @@ type Files struct {
 	decisions   *os.File
 	err         error // why no further decision can be written
 	withoutPage bool
+	hasPage     bool // it was written
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -121,14 +122,16 @@ func (f *Files) Close(s *Summary) error {
 	}
 	if !f.withoutPage {
 		// The decisions are read back: no run holds them in memory.
-		errs = append(errs, f.replace(PageFile, func(w io.Writer) error {
+		err := f.replace(PageFile, func(w io.Writer) error {
 			decisions, err := os.Open(f.decisions.Name())
 			if err != nil {
 				return err
 			}
 			defer decisions.Close()
 			return WriteHTML(w, s, decisions)
-		}))
+		})
+		f.hasPage = err == nil
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

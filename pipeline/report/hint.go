@@ -75,6 +75,9 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"user needs to read code there (Reporter); in a project without any branch it is the same, and",
 			"rules are to leave that out by project.path. The log has a warning for each project.")
 	}
+	if n := s.WithoutDigest; n > 0 && s.marks() {
+		hint(fmt.Sprintf("Of %s that would go the digest is not known: what they are could not be brought back.", tags(n)))
+	}
 	// Images that can still be pulled are the tags that may be missed.
 	if words := dead.total.imageWords(); words != "" {
 		first := "Dead tags that were images which could still be pulled: "

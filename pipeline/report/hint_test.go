@@ -100,6 +100,8 @@ func TestHint(t *testing.T) {
 		"something is in use":                 {dryRun, nil, []Event{legacy, InUseCounted{References: 12, Seen: 1}}, nil},
 		"branches are not known":              {dryRun, nil, []Event{legacy, noBranch, noBranch, marked("")}, []string{branches, forReal}},
 		"Admin Mode may be on":                {dryRun, nil, []Event{legacy, AdminModeLacking{}, marked("")}, []string{adminMode, forReal}},
+		"nobody knows what would go":          {dryRun, func(s *Summary) { s.WithoutDigest = 1 }, []Event{legacy, marked("")}, []string{"Of 1 tag that would go the digest is not known", forReal}},
+		"there is a plan":                     {dryRun, func(s *Summary) { s.Plans = []string{"r/plan.jsonl"} }, []Event{legacy, marked("")}, []string{"Nothing was deleted. To delete these tags"}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
 	} {
 		t.Run(name, func(t *testing.T) {

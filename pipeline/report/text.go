@@ -46,19 +46,33 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 		}
 		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
 	}
-	if files != nil {
-		fmt.Fprint(&out, "\nreports\n")
-		if !files.withoutPage {
-			fmt.Fprintf(&out, "  %s for a browser\n", filepath.Join(files.dir, PageFile))
+	for i, line := range s.reportLines(files) {
+		if i == 0 {
+			fmt.Fprint(&out, "\nreports\n")
 		}
-		fmt.Fprintf(&out, "  %s names each tag that is not kept\n", filepath.Join(files.dir, DecisionsFile))
-		for _, plan := range s.Plans {
-			fmt.Fprintf(&out, "  %s is the plan\n", plan)
-		}
+		fmt.Fprintf(&out, "  %s\n", line)
 	}
 	s.writeUndo(&out)
 	_, err := w.Write(out.Bytes())
 	return err
+}
+
+// reportLines names the files that were written, and what each is for.
+func (s *Summary) reportLines(files *Files) (lines []string) {
+	if files != nil && files.hasPage {
+		lines = append(lines, filepath.Join(files.dir, PageFile)+" for a browser")
+	}
+	switch {
+	case files == nil:
+	case files.err != nil:
+		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names some of the tags that are not kept: it could not be written to the end")
+	default:
+		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names each tag that is not kept")
+	}
+	for _, plan := range s.Plans {
+		lines = append(lines, plan+" is the plan")
+	}
+	return lines
 }
 
 // writeUndo prints the command that brings back what was deleted, and until when it can.

@@ -63,6 +63,7 @@ repositories with most dead tags
 next
   - The list is incomplete: the run, or a part of it, ended before its time.
     Let a dry run come to its end before a real one.
+  - Of 2 tags that would go the digest is not known: what they are could not be brought back.
   - Some projects push tags that GitLab cannot show, and never cleans up.
     Export with image-manifest=true (--cache-to), so that GitLab can show these caches, and they stay
     as long as their images:
