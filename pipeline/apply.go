@@ -29,14 +29,17 @@ type application struct {
 	entries map[int64][]plan.Entry // by repository
 }
 
-// newApplication returns the application of a plan, nil without one.
-func newApplication(p *plan.Plan) *application {
+// newApplication returns the application of a plan, or of a shard's part of it; nil without one.
+func newApplication(p *plan.Plan, shard Shard) *application {
 	if p == nil {
 		return nil
 	}
 	a := &application{entries: make(map[int64][]plan.Entry)}
 	seen := make(map[int64]bool)
 	for _, e := range p.Entries {
+		if !shard.owns(e.ProjectID) {
+			continue
+		}
 		a.entries[e.RepositoryID] = append(a.entries[e.RepositoryID], e)
 		if !seen[e.ProjectID] {
 			seen[e.ProjectID] = true

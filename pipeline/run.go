@@ -146,7 +146,7 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 		rechecking: semaphore.NewWeighted(1),
 
 		exclude:      newExclusion(options.Scope.Exclude),
-		application:  newApplication(options.Plan),
+		application:  newApplication(options.Plan, options.Scope.Shard),
 		digestsInUse: make(map[uint64]int),
 	}
 	for digest := range options.InUse.Digests() {
