@@ -100,6 +100,16 @@ func (r *run) settleEntries(entries []plan.Entry, verdict policy.Verdict, doubt 
 	}
 }
 
+// settleUnsent reports tags of the plan that a stop has kept from being decided upon. Those of no plan are
+// not counted: nothing has been asked about them.
+func (r *run) settleUnsent(ctx context.Context, tags []tag) {
+	for _, t := range tags {
+		if t.planned != nil {
+			r.settleEntries([]plan.Entry{*t.planned}, notConfirmed, whyLeft(ctx))
+		}
+	}
+}
+
 // listPlanned sends the projects of the plan. They are not looked up, as the listing of their
 // repositories shows whether they are there; but for their topics, where rules ask for these.
 func (r *run) listPlanned(ctx context.Context, send emit[[]*project]) error {

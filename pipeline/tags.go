@@ -78,8 +78,9 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 		r.outages.remember(s)
 		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(s.tags)})
 	}
-	for _, t := range tags {
+	for i, t := range tags {
 		if ctx.Err() != nil || !send(t) {
+			r.settleUnsent(ctx, tags[i:])
 			break
 		}
 	}
