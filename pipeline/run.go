@@ -132,6 +132,9 @@ type run struct {
 	rechecking *semaphore.Weighted
 	refusals   refusals
 	outages    *outages
+	// namingAll and configsElsewhere are for what a plan says of images.
+	namingAll        *policy.Rules
+	configsElsewhere atomic.Bool
 	// aside are repositories that are asked for again when all others are done.
 	aside aside
 }
@@ -145,6 +148,7 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 		progress:   cmp.Or(options.Progress, new(Progress)),
 		rechecking: semaphore.NewWeighted(1),
 
+		namingAll:    namingAll(options),
 		exclude:      newExclusion(options.Scope.Exclude),
 		application:  newApplication(options.Plan, options.Scope.Shard),
 		digestsInUse: make(map[uint64]int),

@@ -159,7 +159,7 @@ func (j *job) run(untilSignal context.Context) int {
 	started := time.Now()
 	ctx, cancel := withMaxRuntime(untilSignal, time.Duration(j.config.MaxRuntime))
 	defer cancel()
-	intent := "starting: dead tags will be deleted"
+	intent := "starting: tags will be deleted"
 	switch {
 	case j.config.DryRun:
 		intent = "starting a dry run: nothing will be changed"

@@ -228,6 +228,8 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Failed += o.Failed
 	s.Unreadable += o.Unreadable
 	s.UndatableImages += o.UndatableImages
+	s.Pullable.merge(o.Pullable)
+	s.PullableStay.merge(o.PullableStay)
 	s.NamingDiffers = append(s.NamingDiffers, o.NamingDiffers...)
 	s.AdminModeLacking = s.AdminModeLacking || o.AdminModeLacking
 	s.Requests.API += o.Requests.API

@@ -55,6 +55,11 @@ type Summary struct {
 	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
 	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
 	UndatableImages int `json:"undatable_images"`
+	// Pullable are those among the deleted or marked tags that are images which could be pulled: they
+	// were not dead.
+	Pullable Images `json:"pullable"`
+	// PullableStay are the images that stay for want of their kind in DELETE_KINDS.
+	PullableStay StayingImages `json:"pullable_stay"`
 	// NamingDiffers are the cache repositories whose tags are named by another convention than the
 	// images, full paths, as they were found.
 	NamingDiffers []string `json:"naming_differs,omitempty"`
@@ -147,6 +152,8 @@ func (s *Summary) Handle(e Event) error {
 		if e.Project == "" {
 			s.Refused = e.Err.Error()
 		}
+	case ImageStays:
+		s.PullableStay.add(e)
 	case Decision:
 		s.countDecision(e)
 	}
@@ -162,16 +169,16 @@ func (s *Summary) countDecision(d Decision) {
 	switch d.Outcome {
 	case Kept:
 		s.Kept++
-		if d.Reason == policy.NoRule || d.Reason == multiArch {
-			switch manifest.Kind(d.Kind) {
-			case manifest.KindAttestedImage, manifest.KindMultiArch:
-				s.UndatableImages++
-			}
+		if StaysUnnamed(d.Reason) && IsUndatableImage(manifest.Kind(d.Kind)) {
+			s.UndatableImages++
 		}
 	case Deleted, Marked:
 		s.Deleted++
 		if d.Digest == "" {
 			s.WithoutDigest++
+		}
+		if isImage(d.Kind) {
+			s.Pullable.add(Image{d.Project, d.Repository, d.RepositoryID, d.Tag, d.Kind, d.Bytes, d.Made})
 		}
 	case Failed:
 		s.Failed++

@@ -144,6 +144,12 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 	figure("tags", s.Tags)
 	figure("kept", s.Kept)
 	figure(string(s.nameOf(Deleted)), s.Deleted)
+	if s.Pullable.Tags > 0 {
+		figure(s.pullableName(), s.Pullable.Tags, s.Pullable.kindWords())
+		if measures := s.Pullable.measures(s.Started); len(measures) > 0 {
+			t.row("", "", strings.Join(measures, ", "))
+		}
+	}
 	figure("undecided", s.Undecided)
 	figure("failed", s.Failed)
 	if s.InUse != nil {
@@ -167,6 +173,14 @@ func (s *Summary) nameOf(outcome Outcome) Outcome {
 		return Marked
 	}
 	return outcome
+}
+
+// pullableName is what those among the deleted or marked tags are called that are no dead ones.
+func (s *Summary) pullableName() string {
+	if s.marks() {
+		return "can still be pulled"
+	}
+	return "could be pulled"
 }
 
 // skippedTotal returns how many projects and repositories were skipped.
@@ -206,7 +220,7 @@ func (s *Summary) writeReasons(out *bytes.Buffer) {
 	t.writeTo(out)
 }
 
-// writeTop prints the repositories with most dead tags, and what these tags reference if
+// writeTop prints the repositories with most tags that go, and what these tags reference if
 // that is known of any.
 func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if t.total.Tags == 0 {
@@ -241,7 +255,7 @@ func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if n := t.Repositories() - topRepositories; n > 0 {
 		row(rest, fmt.Sprintf("in %d more", n))
 	}
-	fmt.Fprint(out, "\nrepositories with most dead tags\n")
+	fmt.Fprint(out, "\nrepositories with most tags to delete\n")
 	rows.writeTo(out)
 	if sized {
 		fmt.Fprint(out, "  (what these tags reference, layers that tags share counted for each of them: not\n"+
@@ -280,6 +294,16 @@ func (t *table) writeTo(out *bytes.Buffer) {
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
+}
+
+// lines returns the table in lines.
+func (t *table) lines() []string {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	var out bytes.Buffer
+	t.writeTo(&out)
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
 const (
