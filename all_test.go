@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"pipeline/inuse":       nil,
 	"pipeline/plan":        nil,
 	"pipeline/policy":      {"gitlabapi/manifest", "internal/edits"},
-	"pipeline/report":      {"pipeline/policy", "gitlabapi/manifest", "gitlabapi/registry", "internal/printable", "internal/redact"},
+	"pipeline/report":      {"pipeline/plan", "pipeline/policy", "gitlabapi/manifest", "gitlabapi/registry", "internal/printable", "internal/redact"},
 
 	"pipeline/report/metrics": {"gitlabapi/registry", "pipeline/policy", "pipeline/report"},
 }

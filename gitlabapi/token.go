@@ -84,3 +84,12 @@ func (c *Client) tokenScopes(ctx context.Context) ([]string, error) {
 	c.lacks.adminScope.Store(len(token.Scopes) > 0 && !slices.Contains(token.Scopes, adminScope))
 	return token.Scopes, nil
 }
+
+// UserName returns the name of the token's user, "" where it cannot be found out: it is for reports alone.
+func (c *Client) UserName(ctx context.Context) string {
+	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	if err != nil {
+		return ""
+	}
+	return user.Username
+}

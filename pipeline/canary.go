@@ -93,7 +93,7 @@ type tally struct{ lost, readable int }
 // observe takes note of a decision on a tag of a repository. Tags that were not looked at say
 // nothing.
 func (c *canary) observe(d decision, in *tally) {
-	if d.compared {
+	if d.compared && !d.wasKnown() {
 		c.compared++
 		c.weigh(d)
 	}
@@ -113,7 +113,9 @@ func (c *canary) observe(d decision, in *tally) {
 	}
 	switch {
 	case d.lost():
-		c.lost++
+		if !d.wasKnown() {
+			c.lost++
+		}
 		in.lost++
 	case d.readable():
 		c.readable++

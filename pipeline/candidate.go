@@ -31,6 +31,8 @@ type candidate struct {
 	restsOnKind bool
 	// shared is the repository's own listing where it is a counterpart.
 	shared *sharedListing
+	// recorded says that the journal has its deletion, of which the outcome is to follow.
+	recorded bool
 	// ranked is what has the ranks of the repository's tags, nil where no rule has asked.
 	ranked *scannedRepository
 }

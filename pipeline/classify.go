@@ -30,9 +30,9 @@ type decision struct {
 func (r *run) classifyStage(workers int) stage[tag, decision] {
 	return stage[tag, decision]{workers: workers, work: func(ctx context.Context, t tag, send emit[decision]) error {
 		r.progress.tags.begin(1)
-		d := r.decide(ctx, t)
+		d := r.tellOfImage(ctx, r.asPlanned(r.decide(ctx, t)))
 		r.progress.tags.inFlight.Add(-1)
-		if !send(d) {
+		if !send(d) && !d.witness {
 			r.settle(d.candidate(), notConfirmed, whyLeft(r.hard))
 		}
 		return runError(d.doubt)
@@ -46,6 +46,12 @@ func (r *run) classifyStage(workers int) stage[tag, decision] {
 func (r *run) decide(ctx context.Context, t tag) decision {
 	if t.isStray() {
 		return decision{tag: t, verdict: policy.Verdict{Action: policy.Keep, Reason: policy.NoTagName}}
+	}
+	switch {
+	case t.witness:
+		return r.testify(ctx, t)
+	case t.isChanged():
+		return decision{tag: t, verdict: changed}
 	}
 	d := r.begin(ctx, t)
 	var failed []policy.Name

@@ -224,6 +224,9 @@ func (d *deleter) listSurely(ctx context.Context, c candidate) (listing, error) 
 // them. What that request does not confirm by name is deleted over REST, which says why not.
 // It returns those that were not sent before the grounds had grown old.
 func (d *deleter) send(ctx, fresh context.Context, batch []attempt) (unsent []attempt, err error) {
+	if err := d.writeDown(batch); err != nil {
+		return batch, err
+	}
 	for _, a := range batch {
 		if a.shared != nil {
 			a.shared.deleted.put(a.tag)

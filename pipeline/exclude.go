@@ -132,7 +132,7 @@ func (e *exclusion) unmatched() (patterns []string) {
 // tellUnmatched tells at the end of a walk what EXCLUDE and IN_USE name that was not found. A walk that
 // was cut short does not know.
 func (r *run) tellUnmatched(ctx context.Context) {
-	if ctx.Err() != nil || !r.progress.listed.Load() {
+	if ctx.Err() != nil || !r.progress.listed.Load() || r.application != nil { // which sees little of the instance
 		return
 	}
 	scope := r.options.Scope

@@ -209,7 +209,7 @@ func (r *run) listTag(ctx context.Context, p *projectRepository, name string) (t
 	place, listed := s.tags.place(name)
 	switch {
 	case listed:
-		return tag{s, s.tags[place]}, nil
+		return tag{scannedRepository: s, listedTag: s.tags[place]}, nil
 	case err != nil:
 		return tag{}, err
 	default:

@@ -73,7 +73,7 @@ func (r *run) planStage(deleters int) stage[decision, addressed[[]candidate]] {
 func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candidate]]) error {
 	g := p.groups[d.scannedRepository]
 	if g == nil {
-		g = &group{undecided: len(d.tags)}
+		g = &group{undecided: d.chosen}
 		p.groups[d.scannedRepository] = g
 	}
 	before := p.run.canary.shown
@@ -82,6 +82,7 @@ func (p *planner) add(_ context.Context, d decision, send emit[addressed[[]candi
 		p.release(send)
 	}
 	switch {
+	case d.witness:
 	case d.verdict.Action == policy.Undecided && d.blank && len(p.unknown) < maxHeld:
 		p.unknown = append(p.unknown, undecided{d.candidate(), d.doubt})
 	case d.verdict.Action != policy.Delete:

@@ -49,6 +49,9 @@ func (r *run) projectStage() stage[Scope, []*project] {
 }
 
 func (r *run) listProjects(ctx context.Context, scope Scope, send emit[[]*project]) error {
+	if r.application != nil {
+		return r.listPlanned(ctx, send)
+	}
 	l := &projectLister{run: r, send: send, exclude: r.exclude, shard: scope.Shard, seen: make(map[int64]bool)}
 	if len(scope.Groups) == 0 && len(scope.Projects) == 0 {
 		l.dense = true

@@ -134,7 +134,7 @@ func (r *run) fetchRepositories(ctx context.Context, projects []*project, send e
 			continue
 		}
 		r.tell(report.ProjectScanned{Project: p.Path})
-		repositories = append(repositories, linked...)
+		repositories = append(repositories, r.ofPlan(p, linked)...)
 	}
 	r.progress.repositories.found.Add(int64(len(repositories)))
 	r.progress.projects.finish(len(projects))

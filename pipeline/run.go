@@ -14,6 +14,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -47,6 +48,11 @@ type Options struct {
 	Verify Verify
 	// RegistryURL is where the registry is, if not where GitLab says.
 	RegistryURL string
+	// Plan, if not nil, is applied: of all that the rules delete only what is in it goes, and Scope
+	// says no more than what is left alone.
+	Plan *plan.Plan
+	// Journal, if not nil, gets each deletion before it is sent. Without it nothing can be undone.
+	Journal Journal
 	// Progress, if not nil, counts how far the run has come.
 	Progress *Progress
 }
@@ -91,6 +97,7 @@ func Run(ctx context.Context, client *gitlabapi.Client, options Options, handler
 			r.tell(event)
 		}
 		r.tellUnmatched(ctx)
+		r.settleRest(ctx)
 	})
 
 	for event := range events {
@@ -115,6 +122,7 @@ type run struct {
 	// protectionUnknown tells that the instance does not say which tags its rules protect.
 	protectionUnknown sync.Once
 	exclude           *exclusion
+	application       *application // nil unless a plan is applied
 	// digestsInUse are the hashes of the digests in the user's lists, with the numbers of their
 	// references.
 	digestsInUse map[uint64]int
@@ -124,6 +132,9 @@ type run struct {
 	rechecking *semaphore.Weighted
 	refusals   refusals
 	outages    *outages
+	// namingAll and configsElsewhere are for what a plan says of images.
+	namingAll        *policy.Rules
+	configsElsewhere atomic.Bool
 	// aside are repositories that are asked for again when all others are done.
 	aside aside
 }
@@ -137,7 +148,9 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 		progress:   cmp.Or(options.Progress, new(Progress)),
 		rechecking: semaphore.NewWeighted(1),
 
+		namingAll:    namingAll(options),
 		exclude:      newExclusion(options.Scope.Exclude),
+		application:  newApplication(options.Plan, options.Scope.Shard),
 		digestsInUse: make(map[uint64]int),
 	}
 	for digest := range options.InUse.Digests() {
@@ -183,6 +196,7 @@ func (r *run) settle(c candidate, verdict policy.Verdict, doubt error) {
 func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
 	kind, _ := c.finding.kind.Get()
 	made, _ := c.finding.made.Get()
+	r.writeOutcome(c, outcome, reason, detail)
 	r.progress.decided(outcome)
 	r.tell(report.Decision{
 		Project:      c.projectPath,
@@ -199,7 +213,9 @@ func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, 
 		Bytes:        max(c.finding.bytes(), c.listed.bytes),
 		Made:         made.UTC(),
 		RestsOn:      c.restsOn(),
-		Detail:       detail,
+
+		CounterpartEmpty: c.blank,
+		Detail:           detail,
 	})
 }
 
@@ -207,7 +223,7 @@ func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, 
 // any more.
 func endsRun(err error) bool {
 	return errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrInsufficientScope) ||
-		errors.Is(err, registry.ErrDenied) || errors.Is(err, ErrOutage)
+		errors.Is(err, registry.ErrDenied) || errors.Is(err, ErrOutage) || errors.Is(err, ErrJournal)
 }
 
 // runError returns the error if it ends the run, and nil if it is one item's alone.
@@ -224,7 +240,7 @@ type endedError struct{ cause error }
 
 // Error implements error.
 func (e *endedError) Error() string {
-	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied, ErrOutage} {
+	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied, ErrOutage, ErrJournal} {
 		if errors.Is(e.cause, class) {
 			return "left, as the run ended: " + class.Error()
 		}

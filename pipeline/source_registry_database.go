@@ -25,8 +25,8 @@ func (s registryDatabase) list(ctx context.Context, r *repository) (listing, err
 			return nil, err
 		}
 		for _, row := range rows {
-			t := listedTag{name: row.Name, dated: true, digestHash: hashDigest(row.Digest), bytes: row.Bytes}
-			t.isIndex = row.MediaType == manifest.TypeOCIIndex || row.MediaType == manifest.TypeDockerList
+			t := listedTag{name: row.Name, dated: true, digestHash: hashDigest(row.Digest), bytes: listedBytes(row)}
+			t.isIndex = listsIndex(row)
 			if !row.PublishedAt.IsZero() {
 				t.pushed = row.PublishedAt.Unix()
 			}
@@ -34,6 +34,20 @@ func (s registryDatabase) list(ctx context.Context, r *repository) (listing, err
 		}
 	}
 	return newListing(tags), nil
+}
+
+// listsIndex reports whether the list says the media type of an index.
+func listsIndex(row registry.TagRow) bool {
+	return row.MediaType == manifest.TypeOCIIndex || row.MediaType == manifest.TypeDockerList
+}
+
+// listedBytes returns the size that the list says. Of an index it says none, or that of the manifests in
+// it: not what is pulled.
+func listedBytes(row registry.TagRow) int64 {
+	if listsIndex(row) {
+		return 0
+	}
+	return row.Bytes
 }
 
 // find sends no request but for a kind: the listing has said all else. The digest, of which the
@@ -376,7 +390,7 @@ func (s registryDatabase) recheckTag(ctx context.Context, c candidate, row regis
 		return finding{}, errPushedAgain
 	}
 	f := c.finding // what is in a manifest, its digest settles
-	f.digest, f.mediaType, f.size = row.Digest, row.MediaType, sizeOf(row.Bytes)
+	f.digest, f.mediaType, f.size = row.Digest, row.MediaType, sizeOf(listedBytes(row))
 	if !row.PublishedAt.IsZero() {
 		f.made = madeAt(row.PublishedAt)
 	}

@@ -10,6 +10,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // registryLegacy is the registry's own word on an instance without the metadata database: the
@@ -42,8 +43,8 @@ func (s registryLegacy) find(ctx context.Context, r *repository, t listedTag, kn
 	switch {
 	case need == policy.FactDated && known.dated.IsUnknown():
 		return s.readDate(ctx, r, t, known)
-	case need == policy.FactAge && known.made.IsUnknown():
-		return s.readAge(ctx, r, known)
+	case need == policy.FactAge && known.made.IsUnknown(), need == policy.FactSize && known.size.IsUnknown():
+		return s.readContents(ctx, r, known)
 	default:
 		return known, nil
 	}
@@ -69,6 +70,9 @@ func (s registryLegacy) readManifest(ctx context.Context, r *repository, t liste
 		return finding{}, err
 	}
 	f := finding{broken: policy.Known(false), digest: m.Digest, mediaType: m.MediaType, size: sizeOf(m.Bytes), manifest: m}.withKind(m.Kind)
+	if report.IsUndatableImage(m.Kind) {
+		f.size = policy.Unknown[int64]() // its children reference what is large
+	}
 	undatable := m.IsIndex() && m.Amd64 == ""
 	f.hasDetails = policy.Known(!undatable)
 	if isCache, _ := f.isCache.Get(); isCache {
@@ -110,16 +114,21 @@ func (s registryLegacy) readDate(ctx context.Context, r *repository, t listedTag
 	return known, nil
 }
 
-// readAge reads when what the tag points to was made: of an image its config says it, of an
-// index those of its children.
-func (s registryLegacy) readAge(ctx context.Context, r *repository, known finding) (finding, error) {
-	made, dated, err := s.at(r).Created(ctx, r.Path, known.manifest)
+// readContents reads when what the tag points to was made, and how large it is: of an image its
+// config says it, of an index those of its children.
+func (s registryLegacy) readContents(ctx context.Context, r *repository, known finding) (finding, error) {
+	contents, err := s.at(r).Contents(ctx, r.Path, known.manifest)
 	if err != nil {
 		return known, err
 	}
-	known.made = madeAt(made)
-	if !dated {
-		known.made = policy.Absent[time.Time]()
+	if known.made.IsUnknown() {
+		known.made = madeAt(contents.Created)
+		if !contents.Dated {
+			known.made = policy.Absent[time.Time]()
+		}
+	}
+	if known.size.IsUnknown() {
+		known.size = sizeOf(contents.Bytes)
 	}
 	return known, nil
 }
@@ -145,6 +154,9 @@ func (s registryLegacy) recheck(ctx context.Context, candidates []candidate) []r
 		}
 		if result.finding.digest == c.finding.digest && result.made.IsUnknown() {
 			result.made = c.finding.made // which the digest settles
+		}
+		if result.finding.digest == c.finding.digest && result.size.IsUnknown() {
+			result.size = c.finding.size // and this
 		}
 	})
 	s.confirmLost(ctx, candidates, results)

@@ -10,6 +10,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/flight"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -18,8 +19,10 @@ type scannedRepository struct {
 	*projectRepository
 	sourceChoice
 	tags listing
-	size int   // tags in the listing, without what is no tag
-	err  error // why the listing is incomplete
+	size int // tags in the listing, without what is no tag
+	// chosen is how many of the tags are decided upon.
+	chosen int
+	err    error // why the listing is incomplete
 
 	compareNames  sync.Once
 	namingDiffers bool // see run.comparesNames
@@ -36,6 +39,8 @@ type scannedRepository struct {
 type tag struct {
 	*scannedRepository
 	listedTag
+	planned *plan.Entry // what the plan says of it, when one is applied
+	witness bool        // it is asked about for what it says of the registry alone
 }
 
 // tagStage is the tag fetcher: a pool of the given size. Each worker has one listing, which
@@ -56,8 +61,10 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 		return nil
 	}
 	r.progress.repositories.finish(1)
-	if s != nil {
-		r.progress.tags.found.Add(int64(len(s.tags)))
+	var tags []tag
+	if s != nil && ctx.Err() == nil {
+		tags = r.plannedTags(ctx, s)
+		r.progress.tags.found.Add(int64(len(tags)))
 	}
 	switch {
 	case s == nil:
@@ -71,8 +78,9 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 		r.outages.remember(s)
 		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(s.tags)})
 	}
-	for _, listed := range s.tags {
-		if ctx.Err() != nil || !send(tag{s, listed}) {
+	for i, t := range tags {
+		if ctx.Err() != nil || !send(t) {
+			r.settleUnsent(ctx, tags[i:])
 			break
 		}
 	}

@@ -162,8 +162,8 @@ func oneDeletion(regime gitlabtest.Regime, options ...gitlabtest.Option) (*trial
 
 // What the faults of these tests strike.
 var (
-	byTag    = regexp.MustCompile(`^/v2/.*/manifests/gone$`)
-	byDigest = regexp.MustCompile(`^/v2/.*/manifests/sha256:`)
+	readsByTag    = regexp.MustCompile(`^/v2/.*/manifests/gone$`)
+	readsByDigest = regexp.MustCompile(`^/v2/.*/manifests/sha256:`)
 )
 
 // TestWhatBecomesOfAnUndo has everything that can come of a tag, on either kind of registry.
@@ -197,21 +197,21 @@ func TestWhatBecomesOfAnUndo(t *testing.T) {
 		"a token that reads":  {options: []gitlabtest.Option{gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api", "read_registry")}, want: pipeline.Protected, says: "write_registry"},
 		"a token that writes": {options: []gitlabtest.Option{gitlabtest.WithToken(gitlabtest.DefaultToken, "read_api", "read_registry", "write_registry")}, want: pipeline.Restored},
 		"protected":           {options: []gitlabtest.Option{gitlabtest.WithProtectedTags(regexp.MustCompile("gone"))}, want: pipeline.Protected, says: "PROTECTED_TAG"},
-		"denied":              {faults: fault("PUT", byTag, reply(403, "DENIED")), want: pipeline.Protected, says: "DENIED"},
+		"denied":              {faults: fault("PUT", readsByTag, reply(403, "DENIED")), want: pipeline.Protected, says: "DENIED"},
 		"a day later":         {before: func(*trial) { time.Sleep(25 * time.Hour) }, only: true, regime: gitlabtest.Database, want: pipeline.Collected},
 		"a year later":        {before: func(*trial) { time.Sleep(365 * 24 * time.Hour) }, only: true, regime: gitlabtest.Legacy, want: pipeline.Restored},
 		"garbage collection":  {before: func(tr *trial) { tr.server.CollectGarbage() }, only: true, regime: gitlabtest.Legacy, want: pipeline.Collected},
-		"the ghost":           {faults: fault("PUT", byTag, gitlabtest.DroppedPushes()), only: true, regime: gitlabtest.Legacy, want: pipeline.NotRestored, says: "ran on through a garbage collection"},
-		"blobs are gone":      {faults: fault("PUT", byTag, reply(400, "MANIFEST_BLOB_UNKNOWN")), want: pipeline.Collected, says: "MANIFEST_BLOB_UNKNOWN"},
-		"wrong digest":        {faults: fault("GET", byDigest, gitlabtest.ManifestBytes([]byte(`{"schemaVersion":2}`), "application/vnd.oci.image.index.v1+json")), want: pipeline.NotRestored, says: "does not have the digest"},
-		"no manifest":         {faults: fault("GET", byDigest, gitlabtest.Reply(200, `{}`)), want: pipeline.NotRestored, says: "no manifest and no index"},
-		"a proxy's 404":       {faults: fault("GET", byTag, gitlabtest.Reply(404, "not here", "Content-Type", "text/plain")), want: pipeline.NotRestored, says: "status 404"},
-		"a proxy's 404, too":  {faults: fault("GET", byDigest, gitlabtest.Reply(404, `{"message":"not here"}`)), want: pipeline.NotRestored, says: "status 404"},
-		"another tag's 404":   {faults: fault("GET", byTag, gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m","detail":{"Tag":"x"}}]}`)), want: pipeline.NotRestored, says: "MANIFEST_UNKNOWN"},
+		"the ghost":           {faults: fault("PUT", readsByTag, gitlabtest.DroppedPushes()), only: true, regime: gitlabtest.Legacy, want: pipeline.NotRestored, says: "ran on through a garbage collection"},
+		"blobs are gone":      {faults: fault("PUT", readsByTag, reply(400, "MANIFEST_BLOB_UNKNOWN")), want: pipeline.Collected, says: "MANIFEST_BLOB_UNKNOWN"},
+		"wrong digest":        {faults: fault("GET", readsByDigest, gitlabtest.ManifestBytes([]byte(`{"schemaVersion":2}`), "application/vnd.oci.image.index.v1+json")), want: pipeline.NotRestored, says: "does not have the digest"},
+		"no manifest":         {faults: fault("GET", readsByDigest, gitlabtest.Reply(200, `{}`)), want: pipeline.NotRestored, says: "no manifest and no index"},
+		"a proxy's 404":       {faults: fault("GET", readsByTag, gitlabtest.Reply(404, "not here", "Content-Type", "text/plain")), want: pipeline.NotRestored, says: "status 404"},
+		"a proxy's 404, too":  {faults: fault("GET", readsByDigest, gitlabtest.Reply(404, `{"message":"not here"}`)), want: pipeline.NotRestored, says: "status 404"},
+		"another tag's 404":   {faults: fault("GET", readsByTag, gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"m","detail":{"Tag":"x"}}]}`)), want: pipeline.NotRestored, says: "MANIFEST_UNKNOWN"},
 		"no such repository":  {faults: fault("GET", regexp.MustCompile(`/manifests/`), reply(404, "NAME_UNKNOWN")), want: pipeline.Collected},
-		"a page on a push":    {faults: fault("PUT", byTag, gitlabtest.HTML()), want: pipeline.NotRestored, says: "text/html"},
-		"a sign-in on a push": {faults: fault("PUT", byTag, gitlabtest.Reply(401, "<title>Who</title>", "Content-Type", "text/html")), want: pipeline.NotRestored, says: "proxy or firewall"},
-		"pushes fail":         {faults: fault("PUT", byTag, gitlabtest.Status(503)), want: pipeline.NotRestored, says: "status 503"},
+		"a page on a push":    {faults: fault("PUT", readsByTag, gitlabtest.HTML()), want: pipeline.NotRestored, says: "text/html"},
+		"a sign-in on a push": {faults: fault("PUT", readsByTag, gitlabtest.Reply(401, "<title>Who</title>", "Content-Type", "text/html")), want: pipeline.NotRestored, says: "proxy or firewall"},
+		"pushes fail":         {faults: fault("PUT", readsByTag, gitlabtest.Status(503)), want: pipeline.NotRestored, says: "status 503"},
 		"a push fails":        {faults: []gitlabtest.Fault{{Method: "PUT", Count: 1, Effect: gitlabtest.Status(503)}}, want: pipeline.Restored},
 		"an answer is lost":   {faults: []gitlabtest.Fault{{Method: "PUT", Count: 1, Effect: gitlabtest.CutBody()}}, want: pipeline.Restored},
 		"not known by GitLab": {faults: fault("", regexp.MustCompile(`/registry/repositories`), gitlabtest.Status(404)), want: pipeline.NotReached, says: "registry cannot be asked", ends: true},
@@ -331,7 +331,7 @@ func doubts() map[string][]gitlabtest.Fault {
 		all[name+", at times"] = []gitlabtest.Fault{{Path: regexp.MustCompile(`^/v2/.`), Alternate: 1, Effect: effect}}
 		all[name+", once a path"] = []gitlabtest.Fault{{Count: 1, PerPath: true, Effect: effect}}
 		all[name+", on pushes"] = []gitlabtest.Fault{{Method: "PUT", Count: 2, Effect: effect}}
-		all[name+", by digest"] = []gitlabtest.Fault{{Path: byDigest, Count: 2, Effect: effect}}
+		all[name+", by digest"] = []gitlabtest.Fault{{Path: readsByDigest, Count: 2, Effect: effect}}
 	}
 	return all
 }

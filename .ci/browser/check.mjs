@@ -164,6 +164,14 @@ async function sort(page, where, shot) {
 		const got = await tags();
 		assert.deepEqual(got, [...got].sort((a, b) => (a < b ? -sign : a > b ? sign : 0)), direction);
 	}
+	// The oldest stand first when one asks for ages.
+	const days = (text) => parseInt(text) * (/year/.test(text) ? 365 : /month/.test(text) ? 365 / 12 : 1) || 0;
+	await page.locator("#view th.age button").focus();
+	await page.keyboard.press("Enter");
+	await page.locator("#view th.age[aria-sort=descending]").waitFor();
+	const ages = await page.locator("#view tr.row td.age").evaluateAll((cells) => cells.slice(0, 20).map((cell) => cell.textContent));
+	assert(/^\d+ (days|months|years)$/.test(ages[0]), ages[0]);
+	assert.deepEqual(ages.map(days), ages.map(days).sort((a, b) => b - a), "ages");
 	const outcome = await page.locator("#outcome option").nth(1).getAttribute("value");
 	await page.getByLabel("Outcome").selectOption(outcome);
 	await page.locator("#status", { hasText: / of / }).waitFor();

@@ -100,7 +100,7 @@ func (d *display) table(s status) [][5]string {
 		{"repositories", grouped(s.Repositories.Done), "of " + grouped(s.Repositories.Found), countOf(s.Repositories.InFlight, "in flight"), ""},
 		{"tags", grouped(s.Tags.Done), "of " + grouped(s.Tags.Found), countOf(s.Tags.InFlight, "in flight"),
 			commaList(perSecond(s.TagRate), countOf(s.Undecided, "undecided"))},
-		{"dead tags", grouped(s.Dead.Done), "of " + grouped(s.Dead.Found), countOf(s.Dead.InFlight, "in flight"),
+		{"to delete", grouped(s.Dead.Done), "of " + grouped(s.Dead.Found), countOf(s.Dead.InFlight, "in flight"),
 			commaList(countOf(s.Deleted, deleted), countOf(s.Failed, "failed"))},
 		requests,
 	}

@@ -55,7 +55,7 @@ func TestDisplay(t *testing.T) {
 projects          1,204 of 2,000      16 in flight
 repositories        400 of 412         4 in flight
 tags          1,030,100 of 1,031,200  16 in flight  410.2/s, 3 undecided
-dead tags           780 of 812        12 in flight  778 deleted, 2 failed
+to delete           780 of 812        12 in flight  778 deleted, 2 failed
 requests          4,300 19.8 of 20/s
 [================>-----------] 3m12s, about 2 min left
 `},
@@ -63,7 +63,7 @@ requests          4,300 19.8 of 20/s
 projects      0 of 200 so far  100 in flight
 repositories  0 of 0
 tags          0 of 0                          0.0/s
-dead tags     0 of 0
+to delete     0 of 0
 requests      3 30.0/s                        GitLab asks to wait
 0s
 `},
@@ -76,7 +76,7 @@ requests  4,300 19.8 of 20/s
 projects          1,204 of 2,000
 repositories        400 of 412
 tags          1,030,100 of 1,031,200
-dead tags           780 of 812
+to delete           780 of 812
 requests          4,300 19.8 of 20/s
 [==========>-------] 3m12s, about 2 min left
 `},
@@ -120,7 +120,7 @@ func listen(t *testing.T, server *gitlabtest.Server) string {
 }
 
 // displayed finds the display's rows.
-var displayed = regexp.MustCompile(`(?m)^(?:projects  |repositories  |tags  |dead tags  |requests  ).*$`)
+var displayed = regexp.MustCompile(`(?m)^(?:projects  |repositories  |tags  |to delete  |requests  ).*$`)
 
 // TestOnTerminal: the whole program on terminals of several sizes. While it runs the
 // display is the last on the screen; in the end it is gone, above the summary is the
@@ -130,7 +130,7 @@ func TestOnTerminal(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := play(t, width, 12, busy(20*time.Millisecond), "DRY_RUN=true")
-			s.until("a display", func() bool { return strings.Contains(s.String(), "\ndead tags  ") && s.marked() > 3 })
+			s.until("a display", func() bool { return strings.Contains(s.String(), "\nto delete  ") && s.marked() > 3 })
 			s.keep("running.txt")
 			if code := s.wait(); code != exitDone {
 				t.Errorf("exit code %d", code)
@@ -218,7 +218,7 @@ func TestStoppedOnTerminal(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := play(t, 100, 20, slow(20*time.Millisecond, stuck))
-			s.until("deletions", func() bool { return strings.Contains(s.String(), "\ndead tags  ") && s.server.Stats().Changing > 0 })
+			s.until("deletions", func() bool { return strings.Contains(s.String(), "\nto delete  ") && s.server.Stats().Changing > 0 })
 			for _, signal := range test.signals {
 				if err := s.command.Process.Signal(signal); err != nil {
 					t.Fatal(err)
@@ -255,7 +255,7 @@ func TestTerminalsThatCannot(t *testing.T) {
 			s := play(t, 100, 20, slow(10*time.Millisecond), "DRY_RUN=true", test.variable)
 			s.wait()
 			raw := s.raw.String()
-			if got := strings.Contains(raw, "\ndead tags") || strings.Contains(raw, "mdead tags"); got != test.display {
+			if got := strings.Contains(raw, "\nto delete") || strings.Contains(raw, "mto delete"); got != test.display {
 				t.Errorf("display %t, want %t", got, test.display)
 			}
 			if got := color.MatchString(raw); got != test.colors {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
@@ -20,7 +21,21 @@ type commandLine struct {
 	variables map[string]string // that flags have set
 	help      bool
 	version   bool
+	output    string   // of plan: where the plan is written
+	files     []string // of apply: the plan
+	maxAge    duration // of apply: how old the plan may be
+	yes       bool     // nobody is asked
 }
+
+// The commands of a run, of which the first needs no name.
+const (
+	commandRun   = "run"
+	commandPlan  = "plan"
+	commandApply = "apply"
+)
+
+// maxPlanAge is how old a plan may be that is applied, unless it is said otherwise.
+const maxPlanAge = duration(7 * 24 * time.Hour)
 
 // flagVariables are the flags that set a variable.
 var flagVariables = []struct{ flag, variable, usage string }{
@@ -76,14 +91,25 @@ func meansDryRun(word string) bool {
 
 // parseFlags reads the command line. Its errors do not repeat what was given, which may
 // be the token in the wrong place.
-func parseFlags(args []string) (*commandLine, error) {
-	line := &commandLine{variables: make(map[string]string)}
+func parseFlags(command string, args []string) (*commandLine, error) {
+	line := &commandLine{variables: make(map[string]string), maxAge: maxPlanAge}
 	flags := flag.NewFlagSet("registry-gc", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	for _, f := range flagVariables {
 		flags.Func(f.flag, f.usage, line.setter(f.variable))
 	}
 	flags.BoolFunc("dry-run", "decide and report, delete nothing", line.setter("DRY_RUN"))
+	if command == commandPlan {
+		line.variables["DRY_RUN"] = "true"
+		flags.StringVar(&line.output, "output", "", "where the plan is written")
+		flags.StringVar(&line.output, "o", "", "the same")
+	} else {
+		flags.BoolVar(&line.yes, "yes", false, "do not ask, on a terminal either")
+	}
+	if command == commandApply {
+		flags.Func("max-age", "how old the plan may be", func(text string) error { return line.maxAge.UnmarshalText([]byte(text)) })
+		return line.parseApply(flags, args)
+	}
 	flags.BoolVar(&line.version, "version", false, "print the version")
 	err := flags.Parse(args)
 	switch {
@@ -97,6 +123,18 @@ func parseFlags(args []string) (*commandLine, error) {
 		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
 	}
 	return line, nil
+}
+
+// parseApply reads the command line of apply, whose files may stand anywhere.
+func (l *commandLine) parseApply(flags *flag.FlagSet, args []string) (*commandLine, error) {
+	var err error
+	if l.files, err = l.parseMixed(flags, args); err != nil {
+		return nil, err
+	}
+	if len(l.files) == 0 && !l.help {
+		return nil, errors.New("apply needs the file of a plan, such as reports/plan.jsonl; registry-gc apply --help says more")
+	}
+	return l, nil
 }
 
 // setter returns the function of a flag that sets a variable.
@@ -209,6 +247,48 @@ which stands for REPORT_DIR. It sends no request, and needs no other variable.
 `
 )
 
+// writeCommandHelp prints what a command needs to be told.
+func writeCommandHelp(w io.Writer, command string) error {
+	switch command {
+	case commandPlan:
+		return writePlanHelp(w)
+	case commandApply:
+		return writeApplyHelp(w)
+	default:
+		return writeHelp(w)
+	}
+}
+
+// writePlanHelp prints what plan needs to be told.
+func writePlanHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc plan [--gitlab-url URL] [--token TOKEN] [-o FILE]
+
+plan does all that run does, and changes nothing. What would be deleted stands in FILE, or in
+REPORT_DIR/plan.jsonl: a header, and a line for each tag, by project, repository and tag. Lines
+may be taken out, with an editor or in report.html; then apply deletes what is left.
+
+It ends as a run does; registry-gc --help lists variables and exit codes.
+`)
+	return err
+}
+
+// writeApplyHelp prints what apply needs to be told.
+func writeApplyHelp(w io.Writer) error {
+	_, err := fmt.Fprint(w, `usage: registry-gc apply [--gitlab-url URL] [--token TOKEN] [--max-age 7d] [--dry-run] [--yes]
+                         FILE...
+
+apply deletes what is in a plan: each tag that still has the same digest, and that the rules
+in force still delete when all is read again. It visits the repositories of the plan and no
+others. Of every other tag it says why it stays: changed, gone-already, or the rule that keeps
+it now. A plan older than --max-age is refused, 0 for any age; so is one in which a line was
+changed, or that is of another instance.
+
+The variables of a run are obeyed, but for those of its scope. Exit codes are those of a run: 0
+also when tags are gone or have changed meanwhile.
+`)
+	return err
+}
+
 // writeRulesHelp prints what rules can be told.
 func writeRulesHelp(w io.Writer) error {
 	_, err := fmt.Fprint(w, `usage: registry-gc rules [--rules default|original|FILE]
@@ -295,15 +375,21 @@ func writeHelp(w io.Writer) error {
 	fmt.Fprint(w, `registry-gc removes dead tags from GitLab's container registry: build caches whose
 image is gone, and tags that GitLab cannot show and therefore never cleans up.
 
-usage: registry-gc [--gitlab-url URL] [--token TOKEN] [--dry-run]
+usage: registry-gc [run] [--gitlab-url URL] [--token TOKEN] [--dry-run] [--yes]
        registry-gc COMMAND ...
 
 commands (registry-gc COMMAND --help says more):
+  run                                      the job; what the program does without a command
+  plan [-o FILE]                           a run that changes nothing, and writes down what would go
+  apply [--max-age 7d] FILE...             delete what is in a plan and is still what was planned
   explain GROUP/PROJECT[/REPOSITORY]:TAG   all facts of a tag, the rules, and the verdict
   undo JOURNAL...                          bring deleted tags back
   rules                                    print the rules in force
   rules --check FILE                       say what is wrong with a file of rules, and where
   merge [--report-dir DIR] DIR...          make one report out of those of shards
+
+On a terminal run plans first, shows what would be deleted and asks; --yes does not ask. Elsewhere
+it never asks.
 
 The flags stand for GITLAB_URL, GITLAB_TOKEN and DRY_RUN, and are stronger. So is a
 variable with REGISTRY_GC_ before its name, than the one without it. A token on

@@ -49,7 +49,8 @@ type outlet struct {
 	mu      sync.Mutex
 	queue   [][]byte
 	queued  int // bytes
-	dropped int
+	dropped int // since the reader was told
+	losses  int // in all
 	writing bool
 	unread  bool // a flush gave up, and nothing was taken since
 	closed  bool
@@ -69,6 +70,7 @@ func (o *outlet) Write(text []byte) (int, error) {
 	defer o.mu.Unlock()
 	if o.closed || len(o.queue) > 0 && o.queued+len(text) > maxQueued {
 		o.dropped++
+		o.losses++
 		return len(text), nil
 	}
 	o.queue = append(o.queue, append([]byte(nil), text...))
@@ -118,6 +120,13 @@ func (o *outlet) writeQueue() {
 		}
 		o.announce()
 	}
+}
+
+// lost returns how many writes have been dropped so far.
+func (o *outlet) lost() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.losses
 }
 
 // busy reports whether something has not been taken yet.

@@ -154,6 +154,25 @@ func TestUnreadLog(t *testing.T) {
 	}
 }
 
+// TestUnreadJournal: where the log is all that says what was deleted, and nobody reads it, nothing is.
+func TestUnreadJournal(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	defer writer.Close()
+	fill(t, writer)
+	server := gitlabtest.New(gitlabtest.DemoWorld())
+	command := program(t, listen(t, server), "LOG_FORMAT=json")
+	command.Stderr = writer
+	_ = command.Run() // the code says it
+	if code := command.ProcessState.ExitCode(); code != exitError || len(server.Deleted()) > 0 {
+		t.Errorf("exit code %d, %d tags deleted without a record", code, len(server.Deleted()))
+	}
+}
+
 // TestPausedTerminal: the same of a terminal that takes nothing, with the display on it.
 func TestPausedTerminal(t *testing.T) {
 	t.Parallel()

@@ -7,14 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
@@ -26,8 +29,11 @@ var version = "dev"
 // run is the program: it does what the command line and the environment say, and returns
 // the exit code. The names are those of all variables in the environment.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	command := commandRun
 	if len(args) > 0 {
 		switch args[0] {
+		case commandRun, commandPlan, commandApply:
+			command, args = args[0], args[1:]
 		case "merge":
 			return merge(ctx, args[1:], environment, stdout, stderr)
 		case "rules":
@@ -38,12 +44,12 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 			return undo(ctx, args[1:], environment, names, stdin, stdout, stderr)
 		}
 	}
-	line, err := parseFlags(args)
+	line, err := parseFlags(command, args)
 	if err != nil {
 		return usageError(stderr, err)
 	}
 	if line.help {
-		return codeOf(writeHelp(stdout))
+		return codeOf(writeCommandHelp(stdout, command))
 	}
 	if line.version {
 		_, err := fmt.Fprintln(stdout, "registry-gc", version)
@@ -63,8 +69,15 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	if err = errors.Join(err, inUseErr); err != nil {
 		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
 	}
+	var toApply *plan.Plan
+	if command == commandApply {
+		if toApply, err = readPlans(line.files, config.instance(), time.Duration(line.maxAge), time.Now()); err != nil {
+			return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+		}
+	}
 	job := newJob(config, environment, stdout, stderr)
-	job.rules, job.inUse = rules, inUse
+	job.rules, job.inUse, job.given = rules, inUse, config.given(settings)
+	job.output, job.plan, job.applied = line.output, toApply, strings.Join(line.files, ", ")
 	defer job.logOutput.close(ctx)
 	// Libraries print through package log, net/http even what a server sent. These lines
 	// become lines of this log.
@@ -82,6 +95,9 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
+	}
+	if asker := job.asker(stdin, stderr); asker != nil && !line.yes {
+		return job.runAsking(ctx, asker)
 	}
 	return job.run(ctx)
 }
@@ -118,12 +134,19 @@ type job struct {
 	rules     *policy.Rules // what decides on tags
 	inUse     *inuse.List   // what IN_USE names
 	undoes    bool          // it brings tags back
+	format    logFormat
+	given     map[string]string // settings that were given
+	output    string            // where the plan goes, "" for the folder of the reports
+	plan      *plan.Plan        // what is applied, nil for all that the rules delete
+	applied   string            // the files that plan is from
+	asks      bool              // who reads the summary is asked after it
 }
 
 // newJob returns a job whose log goes to standard error.
 func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Writer) *job {
 	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: stdout}
 	format := formatFor(stderr, config, environment)
+	j.format = format
 	j.logOutput = newLogOutput(stderr, format, j.redactor)
 	j.log, j.jobLog = newLogger(j.logOutput.redacted, format, config.GitLabURL)
 	if shard := config.shard(); shard.Count > 1 {
@@ -139,9 +162,12 @@ func (j *job) run(untilSignal context.Context) int {
 	started := time.Now()
 	ctx, cancel := withMaxRuntime(untilSignal, time.Duration(j.config.MaxRuntime))
 	defer cancel()
-	intent := "starting: dead tags will be deleted"
-	if j.config.DryRun {
+	intent := "starting: tags will be deleted"
+	switch {
+	case j.config.DryRun:
 		intent = "starting a dry run: nothing will be changed"
+	case j.plan != nil:
+		intent = "starting: what is in the plan will be deleted"
 	}
 	j.log.Info(intent, "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
 	client, err := gitlabapi.New(j.client())
@@ -155,21 +181,32 @@ func (j *job) run(untilSignal context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
-	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links()}
+	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links(), Asks: j.asks}
 	summary.Started = started.UTC().Truncate(time.Second)
 	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Rules: summary.Rules, Stopped: func() bool { return ctx.Err() != nil }}
 	handlers := report.Handlers{summary, dead, log}
 	files, err := j.openFiles()
-	if err != nil {
+	planFile, planErr := j.openPlan()
+	if err = errors.Join(err, planErr); err != nil {
 		j.log.Error(err.Error())
 		return exitUsage
+	}
+	if planFile != nil {
+		handlers = append(report.Handlers{planFile}, handlers...)
 	}
 	if files != nil {
 		handlers = append(report.Handlers{files}, handlers...) // recorded first, then logged
 	}
+	if files != nil || planFile != nil {
+		summary.User = client.UserName(ctx)
+	}
+	journalFile, journal := j.journalFor(untilSignal, started)
 	endSection := j.jobLog.section("registry_gc_tags", "What becomes of the tags, one by one")
-	err = j.runPipeline(ctx, client, handlers)
+	err = j.runPipeline(ctx, client, journal, handlers)
 	log.End()
+	if path := journalFile.Path(); path != "" {
+		summary.Journals = []string{path}
+	}
 	endSection()
 	summary.Interrupted = isStop(err)
 	summary.Error = advice(err)
@@ -179,6 +216,11 @@ func (j *job) run(untilSignal context.Context) int {
 	summary.Retries = stats.Retries
 	summary.Throttled = report.Seconds(stats.Throttled)
 	summary.Duration = report.Seconds(time.Since(started))
+	summary.Ended = time.Now().UTC().Truncate(time.Second)
+	closed := errors.Join(j.closePlan(planFile, summary), journalFile.Close())
+	if err = errors.Join(err, closed); closed != nil {
+		summary.Error = advice(err)
+	}
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	j.pushMetrics(untilSignal, ended)
@@ -190,6 +232,7 @@ func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
 	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
 	summary.Rules = report.NewRules(j.rules)
+	summary.Settings, summary.Applied = j.given, j.applied
 	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
 		summary.Verify = report.ByAPI
 	}
@@ -202,20 +245,30 @@ func (j *job) summary() *report.Summary {
 // openFiles opens the reports, if there are to be any. Shards write into folders of their
 // own below REPORT_DIR.
 func (j *job) openFiles() (*report.Files, error) {
-	dir := j.config.ReportDir
+	dir := j.reportDir()
 	if dir == "" {
 		return nil, nil
-	}
-	if shard := j.config.shard(); shard.Count > 1 {
-		dir = filepath.Join(dir, shard.Folder())
 	}
 	files, err := report.OpenFiles(dir)
 	if err != nil {
 		return nil, &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
-	files.Redactor = j.redactor
+	files.Redactor, files.Everything = j.redactor, j.plan != nil
 	return files, nil
 }
+
+// reportDir returns the folder of the reports, "" where there are none.
+func (j *job) reportDir() string {
+	dir := j.config.ReportDir
+	if shard := j.config.shard(); dir != "" && shard.Count > 1 {
+		dir = filepath.Join(dir, shard.Folder())
+	}
+	return dir
+}
+
+// cleanJSON removes what must not be in a file: secrets, and characters that would steer a terminal that
+// it is printed on.
+func (j *job) cleanJSON(text []byte) []byte { return j.redactor.Bytes(printable.JSON(text)) }
 
 // client says how the instance is asked. Shards that run side by side are to send no more
 // than one process would.
@@ -235,11 +288,11 @@ func (j *job) client() gitlabapi.Config {
 }
 
 // runPipeline runs the pipeline and shows how it is getting on.
-func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, handler report.Handler) error {
+func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, journal pipeline.Journal, handler report.Handler) error {
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
 	options := j.options()
-	options.Progress = progress
+	options.Progress, options.Journal = progress, journal
 	return pipeline.Run(ctx, client, options, handler)
 }
 
@@ -255,6 +308,7 @@ func (j *job) options() pipeline.Options {
 		Verify:      pipeline.Verify(j.config.Verify),
 		RegistryURL: j.config.RegistryURL,
 
+		Plan:              j.plan,
 		MaxDeletions:      int(j.config.MaxDeletions),
 		InUse:             j.inUse,
 		InUseEnvironments: j.config.asksEnvironments(),
@@ -271,13 +325,14 @@ func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *rep
 	}
 	j.skipSlowPage(ended.Summary, files, err)
 	j.logOutput.flush(untilSignal)
+	var failed error
+	if files != nil { // before the summary, which names those that there are
+		failed = errors.Join(files.Close(ended.Summary), files.Write(report.MetricsFile, ended.Text()))
+	}
 	stdout := newOutlet(j.stdout)
 	defer stdout.close()
 	summary := j.redactor.Writer(stdout)
-	failed := errors.Join(ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
-	if files != nil {
-		failed = errors.Join(failed, files.Close(ended.Summary), files.Write(report.MetricsFile, ended.Text()))
-	}
+	failed = errors.Join(failed, ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
 	failed = errors.Join(failed, stdout.flush(untilSignal, 0)) // a paused terminal shows it later
 	if failed != nil {
 		j.log.Error(failed.Error())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,8 +39,10 @@ func TestMain(m *testing.M) {
 //	deleted N               wants that many tags deleted, and none that is alive
 //	reported FILE           wants that the file has a line for each tag deleted, of which
 //	                        there is one at least and none that is alive
+//	recorded FILE…          wants that journals have a line with a digest for each tag deleted
+//	replace OLD NEW FILE    replaces a text in a file, where it must be
 //	changing N              wants that many requests that could change anything
-//	journal FROM TO         makes a journal out of the deletions in a decisions.jsonl
+//	journal FILE            moves the journal of the only run in reports to a file
 //	there N                 wants that many tags in the registry
 //	push REPOSITORY TAG     pushes a tag of the project acme/shop/storefront
 //	collect                 removes from the registry what no tag needs
@@ -56,10 +57,12 @@ func TestScripts(t *testing.T) {
 			"deleted":     wantDeleted,
 			"changing":    wantChanging,
 			"reported":    wantReported,
-			"journal":     makeJournal,
+			"journal":     takeJournal,
 			"there":       wantThere,
 			"push":        push,
 			"collect":     func(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).CollectGarbage() },
+			"recorded":    wantRecorded,
+			"replace":     replace,
 		},
 	})
 }
@@ -287,6 +290,42 @@ func wantReported(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+func wantRecorded(ts *testscript.TestScript, _ bool, args []string) {
+	recorded := make(map[string]bool)
+	for _, pattern := range args {
+		files, err := filepath.Glob(ts.MkAbs(pattern))
+		ts.Check(err)
+		if pattern == "stderr" {
+			files = []string{pattern}
+		}
+		for _, name := range files {
+			_, _, err := plan.ReadJournal(strings.NewReader(ts.ReadFile(name)), func(r plan.Record) {
+				if r.Event == plan.Deleting && r.Digest != "" {
+					recorded[r.Repository+":"+r.Tag] = true
+				}
+			})
+			ts.Check(err)
+		}
+	}
+	gone := onlyDead(ts)
+	for _, tag := range gone {
+		if !recorded[tag.String()] {
+			ts.Fatalf("%s was deleted, and no journal has it", tag)
+		}
+	}
+	if len(gone) == 0 {
+		ts.Fatalf("nothing was deleted")
+	}
+}
+
+func replace(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[2])
+	if !strings.Contains(text, args[0]) {
+		ts.Fatalf("%s has no %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Replace(text, args[0], args[1], 1)), 0o644))
+}
+
 // onlyDead returns the tags that were deleted, none of which may be alive.
 func onlyDead(ts *testscript.TestScript) []gitlabtest.TagState {
 	gone := serverOf(ts).Deleted()
@@ -306,22 +345,14 @@ func wantChanging(ts *testscript.TestScript, _ bool, args []string) {
 	noViolations(ts)
 }
 
-// makeJournal makes a journal as a run of the instance writes it.
-func makeJournal(ts *testscript.TestScript, _ bool, args []string) {
-	header, err := json.Marshal(plan.JournalHeader{Time: time.Now(), Event: plan.Started, Journal: 1, Instance: ts.Getenv("GITLAB_URL"), Regime: "legacy"})
+// takeJournal moves the journal of the only run so far to a file.
+func takeJournal(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(ts.MkAbs("reports/journal/*.jsonl"))
 	ts.Check(err)
-	text := append(header, '\n')
-	for line := range strings.Lines(ts.ReadFile(args[0])) {
-		var decision struct{ Outcome string }
-		record := plan.Record{Time: time.Now(), Event: plan.Deleted}
-		ts.Check(errors.Join(json.Unmarshal([]byte(line), &decision), json.Unmarshal([]byte(line), &record.Entry)))
-		if decision.Outcome == "deleted" {
-			written, err := json.Marshal(record)
-			ts.Check(err)
-			text = append(append(text, written...), '\n')
-		}
+	if len(files) != 1 {
+		ts.Fatalf("the journals are %q", files)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), text, 0o644))
+	ts.Check(os.Rename(files[0], ts.MkAbs(args[0])))
 }
 
 func wantThere(ts *testscript.TestScript, _ bool, args []string) {

@@ -97,13 +97,19 @@ type session struct {
 // while.
 func play(t *testing.T, width, height int, server *gitlabtest.Server, environment ...string) *session {
 	t.Helper()
+	return playCommand(t, []string{"--yes"}, width, height, server, environment...)
+}
+
+// playCommand starts it with arguments.
+func playCommand(t *testing.T, args []string, width, height int, server *gitlabtest.Server, environment ...string) *session {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &session{terminal: newTerminal(width, height), t: t, server: server, read: make(chan struct{}), reports: t.TempDir()}
 	s.command = exec.Command(self)
-	s.command.Args = []string{"registry-gc"} // which is what TestMain goes by
+	s.command.Args = append([]string{"registry-gc"}, args...) // of which TestMain goes by the first
 	s.command.Env = append([]string{"GITLAB_URL=" + listen(t, server), "GITLAB_TOKEN=" + gitlabtest.DefaultToken,
 		"REPORT_DIR=" + s.reports, "RATE_LIMIT=0", "CONCURRENCY=2", "TERM=xterm"}, environment...)
 	s.device, err = pty.StartWithSize(s.command, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
@@ -171,5 +177,45 @@ func (s *session) keep(name string) {
 	s.t.Helper()
 	if err := os.WriteFile(filepath.Join(s.t.ArtifactDir(), name), []byte(s.String()), 0o644); err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// TestAskedOnTerminal: on a terminal a run plans, shows what would go and asks. Yes deletes exactly that,
+// and anything else nothing.
+func TestAskedOnTerminal(t *testing.T) {
+	for name, answer := range map[string]struct {
+		typed   string
+		deleted int
+		code    int
+	}{
+		"yes":     {"y\n", 15, exitDone},
+		"no":      {"n\n", 0, exitDone},
+		"nothing": {"\n", 0, exitDone},
+		"the end": {"\x04", 0, exitDone},
+		"Ctrl-C":  {"\x03", 0, exitSignal + 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := gitlabtest.New(gitlabtest.DemoWorld())
+			s := playCommand(t, nil, 100, 60, server)
+			s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
+			if n := len(server.Deleted()); n > 0 {
+				t.Errorf("%d tags are gone before anybody has answered", n)
+			}
+			s.keep("question.txt")
+			if _, err := s.device.WriteString(answer.typed); err != nil {
+				t.Fatal(err)
+			}
+			if code := s.wait(); code != answer.code || len(server.Deleted()) != answer.deleted {
+				t.Errorf("code %d, %d deleted; want %d and %d\n%s", code, len(server.Deleted()), answer.code, answer.deleted, s)
+			}
+			screen := strings.Join(strings.Fields(s.String()), " ")
+			if want := "Delete 15 tags in 4 projects of 127.0.0.1:"; !strings.Contains(screen, want) || !strings.Contains(screen, "This can be undone until the next registry-garbage-collect -m. [y/N]") {
+				t.Errorf("the question is not there:\n%s", s)
+			}
+			if said := strings.Contains(screen, "Nothing was deleted."); said != (answer.code == exitDone && answer.deleted == 0) {
+				t.Errorf("that nothing was deleted is said: %t\n%s", said, s)
+			}
+		})
 	}
 }

@@ -127,6 +127,31 @@ func classify(contentType string, body []byte) (Manifest, error) {
 	}
 }
 
+// A Blob is what a manifest references.
+type Blob struct {
+	Digest string
+	Size   int64
+}
+
+// Blobs returns the config and the layers of a manifest that [Classify] has taken, as it names them;
+// none of an index, and none of Docker's first schema.
+func Blobs(body []byte) []Blob {
+	d, err := read[document](body)
+	if err != nil || d.Config == nil || d.Config.Size == nil {
+		return nil
+	}
+	blobs := []Blob{{d.Config.Digest, *d.Config.Size}}
+	if d.Layers == nil {
+		return blobs
+	}
+	for _, layer := range *d.Layers {
+		if layer.Size != nil {
+			blobs = append(blobs, Blob{layer.Digest, *layer.Size})
+		}
+	}
+	return blobs
+}
+
 // IsType reports whether a media type is one of those that requests accept.
 // Of others nothing is known, not even of which bytes they state the digest.
 func IsType(kind string) bool {

@@ -102,10 +102,10 @@ func TestCreated(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.requests()
-		created, dated, err := r.Created(t.Context(), "group/app", s.readOf(t, test.digest))
+		got, err := r.Contents(t.Context(), "group/app", s.readOf(t, test.digest))
 		want, _ := time.Parse(time.RFC3339, test.created)
-		if err != nil || dated == test.undated || !created.Equal(want) {
-			t.Errorf("%s: got %v, dated: %t, %v; want %s", name, created, dated, err, test.created)
+		if err != nil || got.Dated == test.undated || !got.Created.Equal(want) {
+			t.Errorf("%s: got %v, %v; want %s", name, got, err, test.created)
 		}
 		if got := h.requests(); len(got) != test.sent {
 			t.Errorf("%s: sent %q, want %d", name, got, test.sent)
@@ -145,13 +145,13 @@ func TestCreatedThatIsNotKnown(t *testing.T) {
 		"child of no digest":  {Kind: manifest.KindMultiArch, MediaType: manifest.TypeOCIIndex, Children: []string{"tag"}},
 		"config of no digest": {Kind: manifest.KindImage, MediaType: oci},
 	} {
-		created, dated, err := (&fakeRegistry{serve: s.serve}).connect(t, throttle.Config{}).Created(t.Context(), "group/app", m)
+		got, err := (&fakeRegistry{serve: s.serve}).connect(t, throttle.Config{}).Contents(t.Context(), "group/app", m)
 		_, isLost := errors.AsType[*LostManifestError](err)
-		if err == nil || dated || !created.IsZero() || errors.Is(err, ErrManifestNotFound) || errors.Is(err, ErrNoSuchTag) || isLost {
-			t.Errorf("%s: got %v, dated: %t, %v", name, created, dated, err)
+		if err == nil || got != (Contents{}) || errors.Is(err, ErrManifestNotFound) || errors.Is(err, ErrNoSuchTag) || isLost {
+			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 	}
-	if _, _, err := (&fakeRegistry{serve: s.serve}).connect(t, throttle.Config{}).Created(t.Context(), "group/app", s.readOf(t, s.index(oci, true, many(32)...))); err != nil {
+	if _, err := (&fakeRegistry{serve: s.serve}).connect(t, throttle.Config{}).Contents(t.Context(), "group/app", s.readOf(t, s.index(oci, true, many(32)...))); err != nil {
 		t.Errorf("32 children: %v", err)
 	}
 	elsewhere := (&fakeRegistry{serve: func(req *http.Request) *http.Response {
@@ -161,14 +161,51 @@ func TestCreatedThatIsNotKnown(t *testing.T) {
 		return s.serve(req)
 	}}).connect(t, throttle.Config{})
 	for _, digest := range []string{young, s.index(oci, true, young)} {
-		_, dated, err := elsewhere.Created(t.Context(), "group/app", s.readOf(t, digest))
-		if _, ok := errors.AsType[*ElsewhereError](err); !ok || dated {
-			t.Errorf("in an object store: dated: %t, %v", dated, err)
+		got, err := elsewhere.Contents(t.Context(), "group/app", s.readOf(t, digest))
+		if _, ok := errors.AsType[*ElsewhereError](err); !ok || got != (Contents{}) {
+			t.Errorf("in an object store: %v, %v", got, err)
 		}
 	}
 	another := (&fakeRegistry{serve: document(oci, s[young].body)}).connect(t, throttle.Config{})
-	if _, _, err := another.Created(t.Context(), "group/app", s.readOf(t, s.index(oci, true, lost))); !isFormat(err) {
+	if _, err := another.Contents(t.Context(), "group/app", s.readOf(t, s.index(oci, true, lost))); !isFormat(err) {
 		t.Errorf("another manifest than the child: %v", err)
+	}
+}
+
+// TestSizes: the size of an index is that of what its images reference, layers that they share counted
+// once, and not that of their manifests.
+func TestSizes(t *testing.T) {
+	s := store{}
+	const oci = manifest.TypeOCIManifest
+	config := s.put("application/octet-stream", `{"created":"2026-01-01T00:00:00Z"}`)
+	image := func(layers ...int64) string {
+		var list []string
+		for _, size := range layers {
+			list = append(list, fmt.Sprintf(`{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":%q,"size":%d}`, digestOf(int(size)), size))
+		}
+		return s.put(oci, fmt.Sprintf(`{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":7},"layers":[%s]}`, config, strings.Join(list, ",")))
+	}
+	one, other := image(10, 20, 10), image(20, 30)
+	attestation := s.image("")
+	attested := s.put(manifest.TypeOCIIndex, fmt.Sprintf(`{"schemaVersion":2,"manifests":[{"mediaType":%q,"digest":%q,"size":5,"platform":{"os":"linux","architecture":"amd64"}},`+
+		`{"mediaType":%q,"digest":%q,"size":5,"platform":{"os":"unknown","architecture":"unknown"},"annotations":{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":%q}}]}`,
+		oci, one, oci, attestation, one))
+	const most = 1<<63 - 1
+	for name, test := range map[string]struct {
+		digest string
+		want   int64
+	}{
+		"an image":             {other, 7 + 20 + 30},
+		"an attested image":    {attested, 7 + 10 + 20},
+		"two that share some":  {s.index(oci, true, one, other), 7 + 10 + 20 + 30},
+		"an index of indexes":  {s.index(manifest.TypeOCIIndex, false, s.index(oci, true, one), s.index(oci, true, other)), 7 + 10 + 20 + 30},
+		"an index of nothing":  {s.index(oci, true), 0},
+		"a sum that cannot be": {s.index(oci, true, image(most), other, image(most-1)), 0},
+	} {
+		r := (&fakeRegistry{serve: s.serve}).connect(t, throttle.Config{})
+		if got, err := r.Contents(t.Context(), "group/app", s.readOf(t, test.digest)); err != nil || got.Bytes != test.want {
+			t.Errorf("%s: %d bytes, %v; want %d", name, got.Bytes, err, test.want)
+		}
 	}
 }
 

@@ -184,7 +184,7 @@ func everyRegistryMethod(ctx context.Context, r *Registry) map[string]error {
 	_, errs["Head"] = r.Head(ctx, "group/app", "tag")
 	_, errs["Manifest"] = r.Manifest(ctx, "group/app", "tag")
 	_, _, errs["ConfigCreated"] = r.ConfigCreated(ctx, "group/app", digestOf(1))
-	_, _, errs["Created"] = r.Created(ctx, "group/app", manifest.Manifest{Kind: manifest.KindMultiArch, MediaType: manifest.TypeOCIIndex, Children: []string{digestOf(1)}})
+	_, errs["Contents"] = r.Contents(ctx, "group/app", manifest.Manifest{Kind: manifest.KindMultiArch, MediaType: manifest.TypeOCIIndex, Children: []string{digestOf(1)}})
 	_, errs["Signs"] = r.Signs(ctx)
 	_, errs["RawManifest"] = r.RawManifest(ctx, "group/app", digestOf(1))
 	_, _, errs["Names"] = r.Names(ctx, "group/app", "tag")

@@ -134,25 +134,63 @@ func read(q request, resp *http.Response) (m manifest.Manifest, err error) {
 // maxChildren is how many manifests are read at most to find out how old an index is.
 const maxChildren = 32
 
-// Created reads when a tag was made, of which m is the manifest, and whether anything says so:
+// Contents are what a manifest leads to.
+type Contents struct {
+	// Created is when the tag was made, and Dated whether anything says so.
+	Created time.Time
+	Dated   bool
+	// Bytes is the size of the configs and layers, each counted once; 0 when nothing says it.
+	Bytes int64
+}
+
+// Contents reads when a tag was made, of which m is the manifest, and how large it is:
 //
 //   - of a build cache its newest layer, which m knows already: nothing is sent;
 //   - of an index the newest of what its [manifest.Manifest.Children] say, which are read by
-//     their digests, indexes among them with their own, at most 32 in all;
+//     their digests, indexes among them with their own, at most 32 in all; its size is what these
+//     reference, and not the few kilobytes of their manifests;
 //   - of everything else its config.
 //
 // Whether a date says how old the tag is, [manifest.SaysAge] tells: programs write fixed ones. An
 // index of which one child says no age says none either, as that child may be the newest: such
 // a date, or the zero time, is what is returned. That nothing says a date is certain where
-// dated is false: all was read. A child that cannot be found is an error, and so is what
+// Dated is false: all was read. A child that cannot be found is an error, and so is what
 // could not be read otherwise; an [ElsewhereError] as for [Registry.ConfigCreated]. An error of
 // a child or config says nothing about the tag: it is no [ErrManifestNotFound].
-func (r *Registry) Created(ctx context.Context, path string, m manifest.Manifest) (created time.Time, dated bool, err error) {
-	left := maxChildren
-	return r.created(ctx, path, m, &left)
+func (r *Registry) Contents(ctx context.Context, path string, m manifest.Manifest) (Contents, error) {
+	index := &reading{left: maxChildren, counted: make(map[string]bool)}
+	created, dated, err := r.created(ctx, path, m, index)
+	switch {
+	case err != nil:
+		return Contents{}, err
+	case m.IsIndex() && !m.IsCache():
+		return Contents{created, dated, index.bytes()}, nil
+	default:
+		return Contents{created, dated, m.Bytes}, nil
+	}
 }
 
-func (r *Registry) created(ctx context.Context, path string, m manifest.Manifest, left *int) (created time.Time, dated bool, err error) {
+// A reading is how far the children of an index have been read.
+type reading struct {
+	left    int // how many more may be
+	counted map[string]bool
+	sum     int64 // of the blobs that were counted; less than none for a sum that no registry holds
+}
+
+// count adds blobs that were not counted before.
+func (r *reading) count(blobs ...manifest.Blob) {
+	for _, blob := range blobs {
+		if !r.counted[blob.Digest] && r.sum >= 0 {
+			r.sum += blob.Size
+		}
+		r.counted[blob.Digest] = true
+	}
+}
+
+// bytes returns the size of what was counted, 0 for one that no registry holds.
+func (r *reading) bytes() int64 { return max(r.sum, 0) }
+
+func (r *Registry) created(ctx context.Context, path string, m manifest.Manifest, index *reading) (created time.Time, dated bool, err error) {
 	switch {
 	case m.Kind == manifest.KindUnknown || m.Kind == manifest.KindMissingManifest:
 		return created, false, errors.New("the age of a manifest that was not read is not known")
@@ -162,17 +200,18 @@ func (r *Registry) created(ctx context.Context, path string, m manifest.Manifest
 		return created, false, errors.New("the date in Docker's first schema is not read")
 	case !m.IsIndex():
 		return r.ConfigCreated(ctx, path, m.ConfigDigest)
-	case len(m.Children) > *left:
+	case len(m.Children) > index.left:
 		return created, false, fmt.Errorf("the index has more than %d children that say how old it is", maxChildren)
 	}
-	*left -= len(m.Children)
+	index.left -= len(m.Children)
 	found := ages{newest: m.Newest, dated: !m.Newest.IsZero()}
 	for _, digest := range m.Children {
-		child, err := r.child(ctx, path, digest)
+		child, blobs, err := r.child(ctx, path, digest)
 		if err != nil {
 			return time.Time{}, false, err
 		}
-		at, says, err := r.created(ctx, path, child, left)
+		index.count(blobs...)
+		at, says, err := r.created(ctx, path, child, index)
 		if err != nil {
 			return time.Time{}, false, err
 		}
@@ -199,17 +238,20 @@ func (a *ages) add(at time.Time, dated bool) {
 	}
 }
 
-// child reads a manifest by its digest.
-func (r *Registry) child(ctx context.Context, path, digest string) (m manifest.Manifest, err error) {
+// child reads a manifest by its digest, and what it references.
+func (r *Registry) child(ctx context.Context, path, digest string) (m manifest.Manifest, blobs []manifest.Blob, err error) {
 	defer wrap(&err, "reading %s, a child of an index in %s", digest, path)
 	q, resp, err := r.askForDigest(ctx, path, digest, "")
 	if err != nil {
-		return m, err
+		return m, nil, err
 	}
 	if m, err = read(q, resp); err == nil && m.Digest != digest {
 		err = q.failed(&throttle.FormatError{Problem: "the manifest is not the one that was asked for"})
 	}
-	return m, err
+	if err != nil {
+		return m, nil, err
+	}
+	return m, manifest.Blobs(throttle.Body(resp)), nil
 }
 
 // ConfigCreated reads when an image was made from its config, a blob of the given digest, and

@@ -143,7 +143,8 @@ func checkDates(t *testing.T, r *registry.Registry, tag string, m manifest.Manif
 	if m.Newest.IsZero() == isCache || isCache && !m.Newest.Equal(gitlabtest.Created) {
 		t.Errorf("%s: newest layer of %v", tag, m.Newest)
 	}
-	created, dated, err := r.Created(t.Context(), "group/app/web", m)
+	contents, err := r.Contents(t.Context(), "group/app/web", m)
+	created, dated := contents.Created, contents.Dated
 	want, undated := gitlabtest.Created, false
 	switch gitlabtest.Kind(tag) {
 	case gitlabtest.KindArtifact, gitlabtest.KindReferrers:
@@ -178,9 +179,9 @@ func TestAgesOfTheStandIn(t *testing.T) {
 	_, _, r := connect(t, w)
 	for i, kind := range kinds {
 		m, err := r.Manifest(t.Context(), "group/app/web", string(kind))
-		created, dated, createdErr := r.Created(t.Context(), "group/app/web", m)
-		if err != nil || createdErr != nil || !dated || !created.Equal(made.AddDate(0, 0, i)) {
-			t.Errorf("%s: %v, dated: %t, %v, %v", kind, created, dated, err, createdErr)
+		got, readErr := r.Contents(t.Context(), "group/app/web", m)
+		if err != nil || readErr != nil || !got.Dated || !got.Created.Equal(made.AddDate(0, 0, i)) {
+			t.Errorf("%s: %v, %v, %v", kind, got, err, readErr)
 		}
 	}
 }
@@ -196,8 +197,8 @@ func TestLostChildOfTheStandIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, dated, err := r.Created(t.Context(), "group/app/web", m); dated || !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, registry.ErrManifestNotFound) {
-		t.Errorf("dated: %t, %v", dated, err)
+	if got, err := r.Contents(t.Context(), "group/app/web", m); got.Dated || !errors.Is(err, throttle.ErrNotFound) || errors.Is(err, registry.ErrManifestNotFound) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

@@ -22,6 +22,8 @@ type Entry struct {
 	Bytes        int64     `json:"bytes,omitempty"`      // of what it references; 0 where they are not known
 	Made         time.Time `json:"made,omitzero"`        // when it was pushed, or what it points to was made
 	RestsOn      string    `json:"rests_on,omitempty"`   // for people
+	// CounterpartEmpty says that the repository without the suffix had no tags at all.
+	CounterpartEmpty bool `json:"counterpart_empty,omitempty"`
 }
 
 // errIncomplete says that an entry lacks what a tag is found by.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -44,11 +46,14 @@ type Record struct {
 }
 
 // A Journal is a file that is being written. It is made with the first deletion: a run without any
-// leaves none. It is used by one goroutine at a time.
+// leaves none. It is safe for concurrent use: each of several deleters writes down what it is about to
+// delete.
 type Journal struct {
+	clean func([]byte) []byte
+
+	mu     sync.Mutex
 	path   string
 	header JournalHeader
-	clean  func([]byte) []byte
 	file   *os.File
 	err    error // why no further line can be written
 }
@@ -67,27 +72,31 @@ func NewJournal(reports string, header JournalHeader, clean func([]byte) []byte)
 
 // Path returns where the journal is, "" where nothing was recorded.
 func (j *Journal) Path() string {
-	if j == nil || j.file == nil {
+	if j == nil {
+		return ""
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
 		return ""
 	}
 	return j.path
 }
 
-// Regime has the header say what kind of registry it is, as far as that is known when the first line is
-// written.
-func (j *Journal) Regime(regime string) { j.header.Regime = regime }
-
-// Record writes what is about to happen, or what happened, and with flush waits until it is on the disk.
-// After an error it writes nothing any more: the next line would be glued to one that may have
-// been cut off.
-func (j *Journal) Record(records []Record, flush bool) error {
+// Record writes what is about to happen, or what happened, in a registry of a regime. When one of the
+// records says [Deleting] it waits until all are on the disk. After an error it writes nothing any
+// more: the next line would be glued to one that may have been cut off.
+func (j *Journal) Record(regime string, records ...Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	if j.err == nil {
-		j.err = j.record(records, flush)
+		j.header.Regime = regime
+		j.err = j.record(records)
 	}
 	return j.err
 }
 
-func (j *Journal) record(records []Record, flush bool) error {
+func (j *Journal) record(records []Record) error {
 	var text []byte
 	if j.file == nil {
 		if err := j.create(); err != nil {
@@ -99,7 +108,7 @@ func (j *Journal) record(records []Record, flush bool) error {
 		text = append(text, j.line(r)...)
 	}
 	_, err := j.file.Write(text)
-	if err == nil && flush {
+	if err == nil && slices.ContainsFunc(records, func(r Record) bool { return r.Event == Deleting }) {
 		err = j.file.Sync()
 	}
 	if err != nil {
@@ -145,7 +154,7 @@ func syncFolder(path string) error {
 
 // Close ends the journal, when all is on the disk.
 func (j *Journal) Close() error {
-	if j.file == nil {
+	if j == nil || j.file == nil {
 		return nil
 	}
 	return errors.Join(j.file.Sync(), j.file.Close())

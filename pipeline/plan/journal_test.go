@@ -18,7 +18,7 @@ func same(text []byte) []byte { return text }
 
 // newJournal returns a journal in a folder.
 func newJournal(dir string) *plan.Journal {
-	return plan.NewJournal(dir, plan.JournalHeader{Time: began, Instance: instance, Version: "1", Regime: "database"}, same)
+	return plan.NewJournal(dir, plan.JournalHeader{Time: began, Instance: instance, Version: "1"}, same)
 }
 
 // TestJournal writes what is to be deleted and what was, and reads it back. A second run of the same
@@ -37,7 +37,7 @@ func TestJournal(t *testing.T) {
 			{Time: began, Event: plan.Failed, Entry: entry(i + 5), Detail: "500"},
 		}
 		written = append(written, records...)
-		if err := errors.Join(j.Record(records[:1], true), j.Record(records[1:], false), j.Close()); err != nil {
+		if err := errors.Join(j.Record("database", records[:1]...), j.Record("database", records[1:]...), j.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if want := filepath.Join(dir, "journal", name); j.Path() != want {
@@ -73,8 +73,8 @@ func TestJournalOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := newJournal(dir)
-	record := []plan.Record{{Time: began, Event: plan.Deleting, Entry: entry(1)}}
-	if err := j.Record(record, true); err != nil {
+	record := plan.Record{Time: began, Event: plan.Deleting, Entry: entry(1)}
+	if err := j.Record("legacy", record); err != nil {
 		t.Fatal(err)
 	}
 	full, err := os.Open(j.Path()) // to be read only, so that each writing fails
@@ -82,11 +82,11 @@ func TestJournalOnAFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	restore := plan.Swap(j, full)
-	if err := j.Record(record, true); err == nil {
+	if err := j.Record("legacy", record); err == nil {
 		t.Fatal("nobody noticed that the disk is full")
 	}
 	restore()
-	if err := j.Record(record, true); err == nil {
+	if err := j.Record("legacy", record); err == nil {
 		t.Error("a line was written behind one that may have been cut off")
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
 // Rules are compiled: they are typed, their patterns are compiled, and the settings are in them.
@@ -21,6 +23,7 @@ type Rules struct {
 	// env and settings are what the rules were compiled with; parts of them are, to explain.
 	env      *cel.Env
 	settings map[Name]expression
+	given    Settings // the same as they were given
 }
 
 // A rule is one that can be evaluated.
@@ -48,7 +51,7 @@ func Compile(file *File, settings Settings) (*Rules, error) {
 		return nil, fmt.Errorf("settings.protected_tags_regex: %s", patternError(err))
 	}
 	c := &compiler{env: env, settings: settings.expressions()}
-	c.rules = &Rules{file: file, uses: make(map[string]bool), env: env, settings: c.settings}
+	c.rules = &Rules{file: file, uses: make(map[string]bool), env: env, settings: c.settings, given: settings}
 	for _, rule := range slices.Concat(Guards().rules, file.rules) {
 		c.compile(rule)
 	}
@@ -56,6 +59,16 @@ func Compile(file *File, settings Settings) (*Rules, error) {
 		return nil, err
 	}
 	return c.rules, nil
+}
+
+// Settings returns what the rules were compiled with.
+func (r *Rules) Settings() Settings { return r.given }
+
+// Naming returns the rules as they would be with more kinds in DELETE_KINDS.
+func (r *Rules) Naming(kinds ...manifest.Kind) (*Rules, error) {
+	settings := r.given
+	settings.DeleteKinds = slices.Concat(settings.DeleteKinds, kinds)
+	return Compile(r.file, settings)
 }
 
 // File returns the file that the rules were compiled from.

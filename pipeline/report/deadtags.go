@@ -2,22 +2,22 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// DeadTags counts the dead tags of each repository: those that were deleted, marked or
-// could not be deleted. The zero value is ready to use, as a [Handler].
+// DeadTags counts the tags of each repository that go, those that can be pulled among them: that were
+// deleted, marked or could not be deleted. The zero value is ready to use, as a [Handler].
 //
 // It remembers repositories with dead tags and no others, at some 250 bytes each with
 // the name: 3 MiB for 10,000 of them, whatever the number of tags.
 type DeadTags struct {
 	Links Links // of the repositories that are named
+	// Asks says that whoever reads of them is asked next whether to delete them.
+	Asks bool
 
 	repositories map[string]*Dead
 	total        Dead
@@ -32,8 +32,6 @@ type Dead struct {
 	Sized      int   // of them, those whose bytes are known
 	Bytes      int64 // that the sized ones reference, layers that they share counted for each
 	attested   int   // images with attestations
-	multiArch  int   // images for several platforms
-	images     int   // other images
 	cacheIndex int   // build caches exported as an index
 }
 
@@ -65,10 +63,6 @@ func (r *Dead) countTag(d Decision) {
 	switch manifest.Kind(d.Kind) {
 	case manifest.KindAttestedImage:
 		r.attested++
-	case manifest.KindMultiArch:
-		r.multiArch++
-	case manifest.KindImage:
-		r.images++
 	case manifest.KindCacheIndex:
 		r.cacheIndex++
 	}
@@ -79,20 +73,6 @@ func (r *Dead) merge(other Dead) {
 	r.Tags += other.Tags
 	r.Sized += other.Sized
 	r.Bytes = saturated(r.Bytes, other.Bytes)
-}
-
-// imageWords says how many of the tags are images that can be pulled, by kind.
-func (r *Dead) imageWords() string {
-	var words []string
-	for _, found := range []struct {
-		n    int
-		kind string
-	}{{r.attested, "attested "}, {r.multiArch, "multi-arch "}, {r.images, "plain "}} {
-		if found.n > 0 {
-			words = append(words, fmt.Sprintf("%d %simage%s", found.n, found.kind, plural(found.n)))
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 // plural returns what the word for so many things ends in.

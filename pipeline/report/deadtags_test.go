@@ -16,7 +16,7 @@ import (
 func dead(repository string, kind manifest.Kind, bytes int64, outcome Outcome) Decision {
 	return Decision{
 		Project: "g/" + repository[:1], Repository: repository, Tag: "t", Action: policy.Delete, Outcome: outcome,
-		Reason: undatable, Kind: string(kind), Bytes: bytes,
+		Reason: undatable, Kind: string(kind), Bytes: bytes, Digest: "sha256:1",
 	}
 }
 

@@ -126,6 +126,14 @@ type DeletionsRefused struct {
 	Err     error  // what GitLab or the registry said
 }
 
+// ImageStays says that an image which GitLab cannot date stays for no other reason than that
+// DELETE_KINDS does not name its kind. It is told in a dry run, beside the decision.
+type ImageStays struct {
+	Image
+	ImageAge  time.Duration // IMAGE_AGE, than which it is older; 0 where the rules do not ask for it
+	AgeUnread bool          // its age could not be read, so that it may be younger
+}
+
 // A Decision says what became of one tag. Every tag of a run has exactly one.
 type Decision struct {
 	Project      string
@@ -141,8 +149,11 @@ type Decision struct {
 	Kind         string    // of its manifest, if known
 	Bytes        int64     // what it references, layers and all, shared or not; 0 if unknown
 	Made         time.Time // when it was pushed, or what it points to was made; zero if unknown
-	RestsOn      string    // for people: what was found of a tag that is dead
-	Detail       string    // for people: why it was not deleted, or could not be decided
+	RestsOn      string    // for people: what was found of a tag that goes
+	// CounterpartEmpty says of a build cache that goes that the repository of its image has no tags at
+	// all.
+	CounterpartEmpty bool
+	Detail           string // for people: why it was not deleted, or could not be decided
 }
 
 // An Outcome is what became of a tag in the end.
@@ -155,6 +166,13 @@ const (
 	Marked    Outcome = "marked"
 	Undecided Outcome = "undecided"
 	Failed    Outcome = "failed"
+)
+
+// Reasons of tags that are in a plan and are not deleted when it is applied, beside those of rules.
+const (
+	Changed     policy.Reason = "changed"      // it is not what it was when the plan was made
+	GoneAlready policy.Reason = "gone-already" // it is not there any more
+	LeftAlone   policy.Reason = "left-alone"   // its repository is excluded, or being deleted
 )
 
 // Reasons of failed deletions, beside those of package policy.
@@ -178,4 +196,5 @@ func (TooManyDeletions) event()  {}
 func (DeletionsRefused) event()  {}
 func (ExcludeUnmatched) event()  {}
 func (InUseCounted) event()      {}
+func (ImageStays) event()        {}
 func (Decision) event()          {}

@@ -28,11 +28,14 @@ type Files struct {
 	// Redactor removes secrets from whatever is written; nil removes none. It is set
 	// before the first event.
 	Redactor *redact.Redactor
+	// Everything has tags written, too, that are kept: those of a plan have been named before.
+	Everything bool
 
 	dir         string
 	decisions   *os.File
 	err         error // why no further decision can be written
 	withoutPage bool
+	hasPage     bool // it was written
 }
 
 // OpenFiles creates the folder where it is missing, and empties an earlier run's
@@ -70,10 +73,12 @@ type decisionLine struct {
 	Bytes        int64         `json:"bytes,omitempty"`
 	Made         time.Time     `json:"made,omitzero"`
 	RestsOn      string        `json:"rests_on,omitempty"`
-	Detail       string        `json:"detail,omitempty"`
+	// CounterpartEmpty is for a plan that is made of decisions.
+	CounterpartEmpty bool   `json:"counterpart_empty,omitempty"`
+	Detail           string `json:"detail,omitempty"`
 }
 
-// Handle implements [Handler]: it writes a line for every tag that is not kept, at
+// Handle implements [Handler]: it writes a line for every tag that is not kept, or for all, at
 // once and whole, so that what a killed run wrote can be read. After an error it
 // writes no more: the next line would be glued to one that may have been cut off.
 //
@@ -82,7 +87,7 @@ type decisionLine struct {
 // handlers that may wait for anything else.
 func (f *Files) Handle(e Event) error {
 	d, ok := e.(Decision)
-	if !ok || d.Outcome == Kept || f.err != nil {
+	if !ok || d.Outcome == Kept && !f.Everything || f.err != nil {
 		return f.err
 	}
 	line, err := json.Marshal(decisionLine(d))
@@ -117,14 +122,16 @@ func (f *Files) Close(s *Summary) error {
 	}
 	if !f.withoutPage {
 		// The decisions are read back: no run holds them in memory.
-		errs = append(errs, f.replace(PageFile, func(w io.Writer) error {
+		err := f.replace(PageFile, func(w io.Writer) error {
 			decisions, err := os.Open(f.decisions.Name())
 			if err != nil {
 				return err
 			}
 			defer decisions.Close()
 			return WriteHTML(w, s, decisions)
-		}))
+		})
+		f.hasPage = err == nil
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

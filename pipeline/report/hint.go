@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -75,24 +74,33 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			"user needs to read code there (Reporter); in a project without any branch it is the same, and",
 			"rules are to leave that out by project.path. The log has a warning for each project.")
 	}
+	if n := s.WithoutDigest; n > 0 && s.marks() {
+		hint(fmt.Sprintf("Of %s that would go the digest is not known: what they are could not be brought back.", tags(n)))
+	}
 	// Images that can still be pulled are the tags that may be missed.
-	if words := dead.total.imageWords(); words != "" {
-		first := "Dead tags that were images which could still be pulled: "
+	if s.Pullable.Tags > 0 {
+		first := "Images that could be pulled were deleted: "
 		if s.marks() {
-			first = "Dead tags that are images which can still be pulled: "
+			first = "Images that can still be pulled would go: "
 		}
-		lines := []string{first + words + ".", "Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE."}
+		lines := []string{first + s.Pullable.kindWords() + "."}
+		lines = append(lines, s.Pullable.lines(s.Started, dead.Links)...)
+		lines = append(lines, "Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE.")
 		if s.Rules.asksKinds() {
 			lines = append(lines, "No such image goes whose kind is not in DELETE_KINDS.")
 		}
 		hint(lines...)
 	}
 	// Who reads that images stay should know that they stay for ever, and how to choose otherwise.
-	if n := s.UndatableImages; n > 0 && s.marks() && s.Rules.has(undatable) && s.Rules.asksKinds() {
+	if lines := s.PullableStay.hint(s.Started, dead.Links); lines != nil {
+		hint(lines...)
+	}
+	// A run that would have deleted has not looked at how old they are.
+	if n := s.UndatableImages; n > 0 && s.marks() && !s.DryRun && s.Rules.has(undatable) && s.Rules.asksKinds() {
 		hint(fmt.Sprintf("Images with attestations, or for several platforms, that stay: %d. GitLab never cleans them up.", n),
 			"Those older than IMAGE_AGE go, too, where DELETE_KINDS names attested-image or multi-arch.")
 	}
-	// Where most dead tags are pushed anew by the next build, a change of the builds is
+	// Where most tags that go are pushed anew by the next build, a change of the builds is
 	// worth more than clearing up after them. In a dry run any of it is.
 	if pushed := dead.total.attested + dead.total.cacheIndex; pushed > 0 && (s.marks() || 2*pushed >= dead.total.Tags) {
 		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
@@ -147,15 +155,25 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 			first = fmt.Sprintf("A run without --dry-run would delete nothing: %s would go, and MAX_DELETIONS", tags(s.Deleted))
 			next = fmt.Sprintf("allows %d. If these are the right tags, raise the limit first.", s.MaxDeletions)
 		}
-		hint(first, next+" It cannot be undone.")
-	case !s.DryRun || s.Deleted == 0 || incomplete:
+		hint(append([]string{first, next}, s.applyLines()...)...)
+	case !s.DryRun || s.Deleted == 0 || incomplete || dead.Asks:
 	case s.Shard != nil:
 		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
+	case len(s.Plans) > 0:
+		hint(append([]string{"Nothing was deleted. To delete these tags, or those whose lines are left in the plan:"}, s.applyLines()...)...)
 	default:
 		hint("Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
-			"DRY_RUN=false. It cannot be undone.")
+			"DRY_RUN=false; or have a plan written (REPORT_DIR, or registry-gc plan -o FILE) and apply it.")
 	}
 	return all
+}
+
+// applyLines says how the plan is applied, if there is one.
+func (s *Summary) applyLines() []string {
+	if len(s.Plans) == 0 {
+		return nil
+	}
+	return []string{"  registry-gc apply " + strings.Join(s.Plans, " ")}
 }
 
 // blind reports whether tags go for lacking GitLab's details, and nothing tells what stands behind
@@ -207,7 +225,5 @@ func (t *DeadTags) appendProjects(lines []string, count func(*Dead) int, heading
 	if n := len(projects) - namedProjects; n > 0 {
 		rows.row("", fmt.Sprintf("and %d more", n))
 	}
-	var out bytes.Buffer
-	rows.writeTo(&out)
-	return append(append(lines, heading...), strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")...)
+	return append(append(lines, heading...), rows.lines()...)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
@@ -26,6 +27,7 @@ func TestHint(t *testing.T) {
 	stays := func(kind manifest.Kind, reason policy.Reason) Event {
 		return Decision{Repository: "g/p", Action: policy.Keep, Outcome: Kept, Reason: reason, Kind: string(kind)}
 	}
+	staysOld := ImageStays{Image: Image{Repository: "g/p", Tag: "a", Kind: "attested-image", Bytes: 7, Made: firstStart}, ImageAge: 30 * 24 * time.Hour}
 	noBranch := Decision{Repository: "b", Action: policy.Undecided, Outcome: Undecided, Reason: policy.BranchUnknown}
 	withoutKinds := func(s *Summary) { s.Rules = &Rules{Rules: []Explanation{{undatable, Deleted, ""}}} }
 	part := func(s *Summary) { s.Shard = &Shard{0, 3} }
@@ -36,13 +38,15 @@ func TestHint(t *testing.T) {
 		look            = "Look at the registry"
 		cut             = "The list is incomplete"
 		role            = "GitLab let the token's user delete nothing"
-		images          = "Dead tags that are images"
-		wereImages      = "Dead tags that were images"
+		images          = "Images that can still be pulled would go: 1 "
+		wereImages      = "Images that could be pulled were deleted: 1 "
 		pushed          = "Some projects push"
 		collect         = "No space is free yet"
 		wait            = "This registry frees by itself"
 		forReal         = "Nothing was deleted. If these"
-		imagesStay      = "Images with attestations, or for several platforms, that stay: 2."
+		imagesStay      = "Images with attestations, or for several platforms, that stay: 1."
+		old             = "1 image, 7 B, that GitLab cannot date and that is older than 30 days, stays."
+		unread          = "Images that GitLab cannot date, that stay, and whose age could not be read: 1."
 		convention      = "In some cache repositories"
 		merge           = "Nothing was deleted. registry-gc merge"
 		blind           = "Let the registry be asked before more goes"
@@ -74,14 +78,18 @@ func TestHint(t *testing.T) {
 		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(manifest.KindCacheIndex)}, []string{pushed, collect}},
 		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(manifest.KindMultiArch)}, []string{wereImages, collect}},
 		"an image would go":                   {dryRun, nil, []Event{legacy, marked(manifest.KindImage)}, []string{images, forReal}},
-		"images stay for ever":                {dryRun, byRules(t), []Event{legacy, stays(manifest.KindAttestedImage, policy.NoRule), stays(manifest.KindMultiArch, multiArch), stays(manifest.KindImage, policy.NoRule), stays(manifest.KindAttestedImage, "protected")}, []string{imagesStay}},
+		"images stay that are young":          {dryRun, byRules(t), []Event{legacy, stays(manifest.KindAttestedImage, policy.NoRule), stays(manifest.KindMultiArch, multiArch), stays(manifest.KindImage, policy.NoRule), stays(manifest.KindAttestedImage, "protected")}, nil},
+		"images stay that are old":            {dryRun, byRules(t), []Event{legacy, staysOld}, []string{old}},
+		"of unknown age":                      {dryRun, byRules(t), []Event{legacy, ImageStays{AgeUnread: true}}, []string{unread}},
+		"one of either":                       {dryRun, byRules(t), []Event{legacy, ImageStays{AgeUnread: true}, staysOld}, []string{old}},
+		"images stay, and too many go":        {realRun, byRules(t), []Event{legacy, stays(manifest.KindMultiArch, multiArch), marked(""), TooManyDeletions{5}}, []string{imagesStay, limit}},
 		"the same in a real run":              {realRun, byRules(t), []Event{legacy, stays(manifest.KindMultiArch, multiArch)}, nil},
 		"the same by other rules":             {dryRun, original, []Event{legacy, stays(manifest.KindMultiArch, policy.NoRule)}, nil},
 		"names tell nothing":                  {dryRun, nil, []Event{legacy, named}, []string{convention}},
 		"names tell nothing, and more goes":   {dryRun, nil, []Event{legacy, named, marked("")}, []string{convention, forReal}},
 		"an index went, on database":          {realRun, nil, []Event{database, deleted(manifest.KindCacheIndex)}, []string{pushed, wait}},
 		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
-		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{wereImages, collect}},
+		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{collect}},
 		"an outage outweighs what went":       {realRun, nil, []Event{legacy, deleted(""), outage}, []string{look}},
 		"an outage outweighs what may not":    {realRun, nil, []Event{legacy, forbidden, outage}, []string{look}},
 		"an outage outweighs what would go":   {dryRun, stopped, []Event{legacy, marked(""), outage}, []string{look}},
@@ -100,6 +108,8 @@ func TestHint(t *testing.T) {
 		"something is in use":                 {dryRun, nil, []Event{legacy, InUseCounted{References: 12, Seen: 1}}, nil},
 		"branches are not known":              {dryRun, nil, []Event{legacy, noBranch, noBranch, marked("")}, []string{branches, forReal}},
 		"Admin Mode may be on":                {dryRun, nil, []Event{legacy, AdminModeLacking{}, marked("")}, []string{adminMode, forReal}},
+		"nobody knows what would go":          {dryRun, func(s *Summary) { s.WithoutDigest = 1 }, []Event{legacy, marked("")}, []string{"Of 1 tag that would go the digest is not known", forReal}},
+		"there is a plan":                     {dryRun, func(s *Summary) { s.Plans = []string{"r/plan.jsonl"} }, []Event{legacy, marked("")}, []string{"Nothing was deleted. To delete these tags"}},
 		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +173,7 @@ func TestHintsAskForSettingsInForce(t *testing.T) {
 		summary, deadTags := countEvents(t, true, events...)
 		summary.Rules = test.rules
 		text := textOf(t, summary, deadTags)
-		if !strings.Contains(text, "can still be pulled: 1 attested image, 2 plain images.") || strings.Contains(text, "DELETE_KINDS") != test.asked {
+		if !strings.Contains(text, "can still be pulled would go: 1 attested image, 2 plain images.") || strings.Contains(text, "DELETE_KINDS") != test.asked {
 			t.Errorf("rules %s:\n%s", name, text)
 		}
 	}

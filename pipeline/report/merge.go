@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,6 +204,15 @@ func (s *Summary) addFigures(o *Summary) {
 	if s.Started.IsZero() || !o.Started.IsZero() && o.Started.Before(s.Started) {
 		s.Started = o.Started
 	}
+	if o.Ended.After(s.Ended) {
+		s.Ended = o.Ended
+	}
+	s.User, s.Applied = cmp.Or(s.User, o.User), cmp.Or(s.Applied, o.Applied)
+	if s.Settings == nil {
+		s.Settings = maps.Clone(o.Settings)
+	}
+	s.Plans, s.Journals = append(s.Plans, o.Plans...), append(s.Journals, o.Journals...)
+	s.WithoutDigest += o.WithoutDigest
 	s.ScopeMissing = s.ScopeMissing || o.ScopeMissing
 	s.MaxDeletions = max(s.MaxDeletions, o.MaxDeletions)
 	s.Refused = cmp.Or(s.Refused, o.Refused)
@@ -218,6 +228,8 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Failed += o.Failed
 	s.Unreadable += o.Unreadable
 	s.UndatableImages += o.UndatableImages
+	s.Pullable.merge(o.Pullable)
+	s.PullableStay.merge(o.PullableStay)
 	s.NamingDiffers = append(s.NamingDiffers, o.NamingDiffers...)
 	s.AdminModeLacking = s.AdminModeLacking || o.AdminModeLacking
 	s.Requests.API += o.Requests.API

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,13 @@ func fullSummary() *Summary {
 		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Refused: "403: read-only", Regime: "legacy", Verify: ByAPI,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true, AskKinds: true},
-		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13, AdminModeLacking: true, ExcludeUnmatched: []string{"acme/x"}, InUse: &InUse{References: 12, ByDigest: 2, Seen: 3}, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13,
+		Pullable: Images{Tags: 1, Kinds: map[string]int{"image": 1}, Sized: 1, Bytes: 14, Oldest: firstStart, Largest: []Image{{Repository: "g/p/app", Tag: "a", Bytes: 14}}},
+		PullableStay: StayingImages{Images: Images{Tags: 2, Kinds: map[string]int{"multi-arch": 2}, Sized: 2, Bytes: 15, Oldest: firstStart, Largest: []Image{{Repository: "g/p/app", Tag: "b", Bytes: 15}, {Repository: "g/p/app", Tag: "c", Bytes: 1}}},
+			OlderThan: Seconds(time.Hour), AgeUnknown: 3},
+		AdminModeLacking: true, ExcludeUnmatched: []string{"acme/x"}, InUse: &InUse{References: 12, ByDigest: 2, Seen: 3}, Skipped: map[SkipReason]int{ProjectArchived: 7},
+		User: "root", Settings: map[string]string{"MIN_AGE": "1h"}, Applied: "a.jsonl", Plans: []string{"plan.jsonl"}, Journals: []string{"journal/1.jsonl"},
+		WithoutDigest: 14, Ended: firstStart.Add(time.Minute),
 		Unreadable: 8, Requests: Requests{API: 9, Registry: 10}, Retries: 11,
 		Throttled: Seconds(12 * time.Millisecond), Duration: Seconds(93_254 * time.Millisecond),
 	}
@@ -121,7 +128,13 @@ func TestMergeSums(t *testing.T) {
 	want.Shard, want.Interrupted, want.Error = nil, false, ""
 	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
 	want.Reasons[policy.NoRule], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
-	want.UndatableImages, want.InUse.Seen = 39, 9
+	want.UndatableImages, want.InUse.Seen, want.WithoutDigest = 39, 9, 42
+	want.Plans, want.Journals = slices.Repeat(want.Plans, 3), slices.Repeat(want.Journals, 3)
+	want.Pullable.Tags, want.Pullable.Kinds["image"], want.Pullable.Sized, want.Pullable.Bytes = 3, 3, 3, 42
+	want.Pullable.Largest = slices.Repeat(want.Pullable.Largest, 3)
+	stay := &want.PullableStay
+	stay.Tags, stay.Kinds["multi-arch"], stay.Sized, stay.Bytes, stay.AgeUnknown = 6, 6, 6, 45, 9
+	stay.Largest = []Image{stay.Largest[0], stay.Largest[0], stay.Largest[0], stay.Largest[1], stay.Largest[1]} // five are named
 	want.NamingDiffers = []string{"g/p/app.cache", "g/p/app.cache", "g/p/app.cache"}
 	want.Requests, want.Retries, want.Duration = Requests{27, 30}, 33, Seconds(2*time.Minute)
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -8,7 +8,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 )
 
-// An advice is what can be changed so that a kind of dead tags does not come again, and
+// An advice is what can be changed so that a kind of tags does not come again, and
 // in which projects.
 type advice struct {
 	Title    string

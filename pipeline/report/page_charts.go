@@ -95,7 +95,7 @@ const topProjects = 10
 
 func projectChart(s *Summary, f *findings) chart {
 	c := chart{ID: "projects", Title: "Tags that are not kept, by project", Column: "Project",
-		Text: "Each bar is a project, those with the most dead tags first.", Legend: outcomeLegend(s)}
+		Text: "Each bar is a project, those with the most tags that go first.", Legend: outcomeLegend(s)}
 	all := most(f.projects, (*counts).Dead)
 	for _, t := range all[:min(topProjects, len(all))] {
 		c.Bars = append(c.Bars, countsBar(s, t, ""))

@@ -17,6 +17,7 @@ type findings struct {
 	Listed   int   // decisions
 	Sized    int   // tags that went whose bytes are known
 	Bytes    int64 // that they reference
+	Dated    bool  // of some of them the age is known
 }
 
 // Counts are of the tags that are not kept, of one project or one kind.
@@ -39,6 +40,7 @@ func newFindings() *findings {
 
 func (f *findings) countDecision(d *decisionLine) {
 	f.Listed++
+	f.Dated = f.Dated || !d.Made.IsZero()
 	if d.Bytes > 0 && (d.Outcome == Deleted || d.Outcome == Marked) {
 		f.Sized++
 		f.Bytes = saturated(f.Bytes, d.Bytes)

@@ -84,7 +84,7 @@ func figures(s *Summary) []figure {
 	if n := s.skippedTotal(); n > 0 {
 		skipped = number(n) + " passed over"
 	}
-	return []figure{
+	all := []figure{
 		{"", "projects", number(s.Projects), skipped},
 		{"", "repositories", number(s.Repositories), ""},
 		{"", "tags", number(s.Tags), ""},
@@ -93,6 +93,10 @@ func figures(s *Summary) []figure {
 		outcomeFigure("undecided", "undecided", s.Undecided, s.Tags),
 		outcomeFigure("failed", "failed", s.Failed, s.Tags),
 	}
+	if n := s.Pullable.Tags; n > 0 {
+		all = append(all, outcomeFigure("gone", s.pullableName(), n, s.Tags))
+	}
+	return all
 }
 
 // outcomeFigure is how many of all tags have an outcome. Its colour is for those that do.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
@@ -44,7 +45,7 @@ func eachDecision(r io.Reader, do func(*decisionLine) error) (unread int, err er
 }
 
 // writeRows writes the decisions as the JSON array that the page's script reads: a row
-// is [repository, tag, outcome, reason, kind, bytes, digest, detail]. What repeats is
+// is [repository, tag, outcome, reason, kind, bytes, digest, detail, made]. What repeats is
 // written out where it first comes, and by its number from then on.
 //
 // The JSON is in an element of the page. Its encoder escapes <, > and & and the line
@@ -65,6 +66,7 @@ func writeRows(w io.Writer, decisions io.Reader) error {
 			d.Bytes,
 			shortDigest(d.Digest),
 			names.put(d.Detail),
+			dateOf(d.Made),
 		})
 		if err != nil {
 			return err
@@ -78,6 +80,14 @@ func writeRows(w io.Writer, decisions io.Reader) error {
 	}
 	_, err = io.WriteString(w, "\n]</script>\n")
 	return err
+}
+
+// dateOf returns the day on which something was made, "" where that is not known.
+func dateOf(made time.Time) string {
+	if made.IsZero() {
+		return ""
+	}
+	return made.UTC().Format(time.DateOnly)
 }
 
 // A nameTable numbers texts in the order in which they first come.

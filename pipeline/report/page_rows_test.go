@@ -38,7 +38,7 @@ func decodeRows(t testing.TB, written string) (rows [][]any) {
 // of them is passed over and counted.
 func TestRows(t *testing.T) {
 	lines := []string{
-		`{"project":"g/p","repository":"g/p/a","tag":"one","action":"delete","outcome":"deleted","reason":"details-missing","digest":"sha256:0123456789abcdef","kind":"cache-index","bytes":7}`,
+		`{"project":"g/p","repository":"g/p/a","tag":"one","action":"delete","outcome":"deleted","reason":"details-missing","digest":"sha256:0123456789abcdef","kind":"cache-index","bytes":7,"made":"2025-12-20T23:59:59.5Z"}`,
 		`not JSON`,
 		`{"project":"g/p","repository":"g/p/a","tag":"two","action":"delete","outcome":"deleted","reason":"details-missing","kind":"cache-index","detail":"why"}`,
 		`{}`,
@@ -58,9 +58,9 @@ func TestRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]any{
-		{"g/p/a", "one", "deleted", "details-missing", "cache-index", 7.0, "0123456789ab", ""},
-		{"g/p/a", "two", "deleted", "details-missing", "cache-index", 0.0, "", "why"},
-		{"g/p/b", `th\u{202e}ree`, "undecided", "details-unknown", "", 0.0, `\u{202e}`, `a\u{202e}b`},
+		{"g/p/a", "one", "deleted", "details-missing", "cache-index", 7.0, "0123456789ab", "", "2025-12-20"},
+		{"g/p/a", "two", "deleted", "details-missing", "cache-index", 0.0, "", "why", ""},
+		{"g/p/b", `th\u{202e}ree`, "undecided", "details-unknown", "", 0.0, `\u{202e}`, `a\u{202e}b`, ""},
 	}
 	if diff := cmp.Diff(want, decodeRows(t, written.String())); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

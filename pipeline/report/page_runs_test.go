@@ -59,6 +59,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	if dryRun {
 		gone = Marked
 	}
+	r.Started = firstStart
 	r.tell(t, RegimeFound{registry.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{Name: "acme/closed", Err: errors.New("forbidden")})
 	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
 		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
@@ -71,7 +72,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 		for i := range n {
 			r.tell(t, Decision{Project: project, Repository: project + "/" + repository, RepositoryID: 7, Tag: fmt.Sprintf("%s-%d", tag, i+1),
 				Action: action, Outcome: outcome, Reason: reason, Kind: string(kind), Detail: detail,
-				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567})
+				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
 		}
 	}
 	add(31, "acme/shop/storefront", "web", "release", Kept, policy.NoRule, manifest.KindImage, "")
@@ -85,6 +86,13 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, manifest.KindAttestedImage, "403 Forbidden")
 	add(1, "acme/platform/charts", "web", "unseen", gone, undatable, "", "")
 	add(2, "acme/platform/build-images", "web", "multi", Kept, "multi-arch", manifest.KindMultiArch, "")
+	if dryRun {
+		for i, tag := range []string{"multi-1", "multi-2", "trial"} {
+			r.tell(t, ImageStays{ImageAge: 30 * 24 * time.Hour, Image: Image{Project: "acme/platform/build-images", Repository: "acme/platform/build-images/web",
+				Tag: tag, Kind: string(manifest.KindMultiArch), Bytes: int64(i) << 28, Made: firstStart.AddDate(0, -i-2, 0)}})
+		}
+		r.tell(t, ImageStays{AgeUnread: true})
+	}
 	r.Requests, r.Retries, r.Duration = Requests{API: 3400, Registry: 1200}, 3, Seconds(93_200*time.Millisecond)
 	return r
 }
@@ -110,14 +118,18 @@ var hostileNames = []string{
 // hostile names.
 func hostileRun(t testing.TB, n int) *pageRun {
 	r := newPageRun(false)
+	r.Started = firstStart
 	r.tell(t, RegimeFound{registry.Legacy})
+	for i, evil := range hostileNames {
+		r.tell(t, ImageStays{Image: Image{Project: evil, Repository: evil, Tag: evil, Kind: evil, Bytes: int64(i), Made: firstStart}})
+	}
 	kinds := []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindCacheManifest, ""}
 	outcomes := []Outcome{Deleted, Deleted, Deleted, Deleted, Deleted, Deleted, Undecided, Failed}
 	for i := range n {
 		evil := hostileNames[i%len(hostileNames)]
 		d := Decision{Project: fmt.Sprintf("group-%d/project-%d", i%991%97, i%991), RepositoryID: int64(i % 991), Tag: fmt.Sprintf("feature-%d", i),
 			Action: policy.Delete, Outcome: outcomes[i%len(outcomes)], Reason: undatable, Kind: string(kinds[i%len(kinds)]),
-			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000}
+			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000, Made: firstStart.AddDate(0, 0, -i%5000)}
 		switch {
 		case d.Outcome == Undecided:
 			d.Action, d.Reason = policy.Undecided, policy.DetailsUnknown

@@ -1,6 +1,10 @@
 package report
 
-import "gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+import (
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+)
 
 // Each function here fills one part of page.html and the smaller ones that it holds.
 
@@ -21,6 +25,7 @@ func (p *page) markup() markup {
 		"referenced":      p.referenced(),
 		"passed-over":     pageParts.fillIf(len(p.Skipped) > 0, "passed-over", slots{"text": p.skippedWords()}),
 		"chart":           joined(p.charts(), chart.markup),
+		"images":          p.images(),
 		"advice":          joined(p.advice, advice.markup),
 		"no-advice":       pageParts.fillIf(len(p.advice) == 0, "no-advice", nil),
 		"collect-offline": pageParts.fillIf(p.Regime != registry.Database.String(), "collect-offline", nil),
@@ -50,8 +55,27 @@ func (p *page) referenced() markup {
 }
 
 func (p *page) decisions() markup {
-	bytes := pageParts.fillIf(p.found.Bytes > 0, "bytes-column", nil)
-	return pageParts.fillIf(p.found.Listed > 0, "decisions", slots{"bytes-column": bytes})
+	return pageParts.fillIf(p.found.Listed > 0, "decisions", slots{
+		"began":        p.Started.UTC().Format(time.RFC3339),
+		"age-column":   pageParts.fillIf(p.found.Dated && !p.Started.IsZero(), "age-column", nil),
+		"bytes-column": pageParts.fillIf(p.found.Bytes > 0, "bytes-column", nil),
+	})
+}
+
+// images are those that can be pulled: that go, and that stay.
+func (p *page) images() markup {
+	all := imageLists(p.Summary)
+	return pageParts.fillIf(len(all) > 0, "images", slots{"image-list": joined(all, imageList.markup)})
+}
+
+func (l imageList) markup() markup {
+	rows := joined(l.Rows, func(row imageRow) markup {
+		return pageParts.fill("image", slots{"name": row.Name, "kind": row.Kind, "age": row.Age, "bytes": row.Bytes})
+	})
+	return pageParts.fill("image-list", slots{
+		"title": l.Title, "text": l.Text,
+		"image-table": pageParts.fillIf(len(l.Rows) > 0, "image-table", slots{"title": l.Title, "image": rows}),
+	})
 }
 
 func (a advice) markup() markup {

@@ -56,6 +56,9 @@ const (
 var explanations = []Explanation{
 	{policy.NoRule, Kept, policy.Words(policy.NoRule)},
 	{policy.NoTagName, Kept, policy.Words(policy.NoTagName)},
+	{Changed, Kept, "The tag is not what it was when the plan was made."},
+	{GoneAlready, Kept, "The tag of the plan is not there any more."},
+	{LeftAlone, Kept, "Its repository is excluded by now, or GitLab is deleting it."},
 	{policy.DetailsUnknown, Undecided, policy.Words(policy.DetailsUnknown)},
 	{policy.CounterpartUnknown, Undecided, policy.Words(policy.CounterpartUnknown)},
 	{policy.BranchUnknown, Undecided, policy.Words(policy.BranchUnknown)},

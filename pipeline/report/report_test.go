@@ -21,7 +21,7 @@ import (
 // events are a run in which everything happens once.
 func events() []Event {
 	decision := func(tag string, action policy.Action, outcome Outcome, reason policy.Reason) Decision {
-		return Decision{Project: "g/p", Repository: "g/p/app", RepositoryID: 7, Tag: tag, Action: action, Outcome: outcome, Reason: reason}
+		return Decision{Project: "g/p", ProjectID: 3, Repository: "g/p/app", RepositoryID: 7, Tag: tag, Action: action, Outcome: outcome, Reason: reason}
 	}
 	failed := decision("d", policy.Delete, Failed, DeleteForbidden)
 	failed.Detail = "a\nb \x1b[31m"
@@ -60,10 +60,10 @@ func TestFiles(t *testing.T) {
 	if err := files.Close(summary); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","version":"1.2.3","dry_run":false,"interrupted":false,"rules":{"name":"mine.yaml","hash":"sha256:1","rules":[{"reason":"undatable","outcome":"deleted","text":"It is old."}],"ask_details":false,"ask_delete_kinds":false},"regime":"legacy","verify":"registry","projects":1,"repositories":1,` +
+	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","without_digest":2,"version":"1.2.3","dry_run":false,"interrupted":false,"rules":{"name":"mine.yaml","hash":"sha256:1","rules":[{"reason":"undatable","outcome":"deleted","text":"It is old."}],"ask_details":false,"ask_delete_kinds":false},"regime":"legacy","verify":"registry","projects":1,"repositories":1,` +
 		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
 		`"reasons":{"delete-forbidden":1,"details-unknown":1,"no-rule":1,"undatable":2},` +
-		`"skipped":{"project-archived":1},"unreadable":1,"undatable_images":0,"naming_differs":["g/p/b.cache"],"requests":{"api":3400,"registry":1200},` +
+		`"skipped":{"project-archived":1},"unreadable":1,"undatable_images":0,"pullable":{"tags":0,"sized":0,"bytes":0},"pullable_stay":{"tags":0,"sized":0,"bytes":0,"older_than_s":0,"age_unknown":0},"naming_differs":["g/p/b.cache"],"requests":{"api":3400,"registry":1200},` +
 		`"retries":3,"throttled_s":1.5,"duration_s":93.2}`
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, read(t, dir, SummaryFile)); err != nil {
@@ -72,7 +72,7 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(want, compact.String()); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", SummaryFile, diff)
 	}
-	const common = `{"project":"g/p","repository":"g/p/app","repository_id":7,`
+	const common = `{"project":"g/p","project_id":3,"repository":"g/p/app","repository_id":7,`
 	lines := []string{
 		common + `"tag":"b","action":"delete","outcome":"deleted","reason":"undatable"}`,
 		common + `"tag":"c","action":"undecided","outcome":"undecided","reason":"details-unknown"}`,

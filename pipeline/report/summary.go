@@ -14,17 +14,28 @@ import (
 //
 // Tags is always Kept + Deleted + Undecided + Failed, since each counts decisions.
 type Summary struct {
-	Schema       int       `json:"schema"`
-	Shard        *Shard    `json:"shard,omitempty"` // nil for a run that is not shared out
-	Started      time.Time `json:"started,omitzero"`
-	GitLabURL    string    `json:"gitlab_url,omitempty"`
-	Version      string    `json:"version,omitempty"` // of the program
-	DryRun       bool      `json:"dry_run"`
-	Interrupted  bool      `json:"interrupted"`
-	Error        string    `json:"error,omitempty"`                  // what ended the run before its time
-	MaxDeletions int       `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
-	ScopeMissing bool      `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
-	Refused      string    `json:"refused,omitempty"`                // what was said to all deletions, which ended them
+	Schema    int       `json:"schema"`
+	Shard     *Shard    `json:"shard,omitempty"` // nil for a run that is not shared out
+	Started   time.Time `json:"started,omitzero"`
+	GitLabURL string    `json:"gitlab_url,omitempty"`
+	User      string    `json:"user,omitempty"` // of the token
+	// Settings are those that were given, by variable, without secrets.
+	Settings map[string]string `json:"settings,omitempty"`
+	// Applied is the plan that was applied, Plans the ones that were made, and Journals what undo
+	// needs: paths, those of all shards where there are several.
+	Applied  string   `json:"applied_plan,omitempty"`
+	Plans    []string `json:"plans,omitempty"`
+	Journals []string `json:"journals,omitempty"`
+	// WithoutDigest are tags that were deleted, or would be, and could not be brought back, as
+	// their digest is not known.
+	WithoutDigest int    `json:"without_digest,omitempty"`
+	Version       string `json:"version,omitempty"` // of the program
+	DryRun        bool   `json:"dry_run"`
+	Interrupted   bool   `json:"interrupted"`
+	Error         string `json:"error,omitempty"`                  // what ended the run before its time
+	MaxDeletions  int    `json:"max_deletions_exceeded,omitempty"` // the limit because of which nothing was deleted
+	ScopeMissing  bool   `json:"scope_missing,omitempty"`          // what ended it: a group or project of the scope
+	Refused       string `json:"refused,omitempty"`                // what was said to all deletions, which ended them
 	// AdminModeLacking says that the token is an administrator's without scope admin_mode, so that
 	// some projects may have been out of its sight.
 	AdminModeLacking bool                  `json:"admin_mode_lacking,omitempty"`
@@ -44,6 +55,11 @@ type Summary struct {
 	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
 	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
 	UndatableImages int `json:"undatable_images"`
+	// Pullable are those among the deleted or marked tags that are images which could be pulled: they
+	// were not dead.
+	Pullable Images `json:"pullable"`
+	// PullableStay are the images that stay for want of their kind in DELETE_KINDS.
+	PullableStay StayingImages `json:"pullable_stay"`
 	// NamingDiffers are the cache repositories whose tags are named by another convention than the
 	// images, full paths, as they were found.
 	NamingDiffers []string `json:"naming_differs,omitempty"`
@@ -51,11 +67,12 @@ type Summary struct {
 	ExcludeUnmatched []string `json:"exclude_unmatched,omitempty"`
 	// InUse counts the references of images in use; nil where no list was given, or the walk was
 	// not whole.
-	InUse     *InUse   `json:"in_use,omitempty"`
-	Requests  Requests `json:"requests"`
-	Retries   int64    `json:"retries"`
-	Throttled Seconds  `json:"throttled_s"`
-	Duration  Seconds  `json:"duration_s"`
+	InUse     *InUse    `json:"in_use,omitempty"`
+	Requests  Requests  `json:"requests"`
+	Retries   int64     `json:"retries"`
+	Throttled Seconds   `json:"throttled_s"`
+	Duration  Seconds   `json:"duration_s"`
+	Ended     time.Time `json:"ended,omitzero"`
 }
 
 // InUse counts the references of images in use.
@@ -135,6 +152,8 @@ func (s *Summary) Handle(e Event) error {
 		if e.Project == "" {
 			s.Refused = e.Err.Error()
 		}
+	case ImageStays:
+		s.PullableStay.add(e)
 	case Decision:
 		s.countDecision(e)
 	}
@@ -150,14 +169,17 @@ func (s *Summary) countDecision(d Decision) {
 	switch d.Outcome {
 	case Kept:
 		s.Kept++
-		if d.Reason == policy.NoRule || d.Reason == multiArch {
-			switch manifest.Kind(d.Kind) {
-			case manifest.KindAttestedImage, manifest.KindMultiArch:
-				s.UndatableImages++
-			}
+		if StaysUnnamed(d.Reason) && IsUndatableImage(manifest.Kind(d.Kind)) {
+			s.UndatableImages++
 		}
 	case Deleted, Marked:
 		s.Deleted++
+		if d.Digest == "" {
+			s.WithoutDigest++
+		}
+		if isImage(d.Kind) {
+			s.Pullable.add(Image{d.Project, d.Repository, d.RepositoryID, d.Tag, d.Kind, d.Bytes, d.Made})
+		}
 	case Failed:
 		s.Failed++
 	default:

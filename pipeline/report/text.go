@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
@@ -45,15 +46,57 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 		}
 		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
 	}
-	if files != nil {
-		fmt.Fprint(&out, "\nreports\n")
-		if !files.withoutPage {
-			fmt.Fprintf(&out, "  %s for a browser\n", filepath.Join(files.dir, PageFile))
+	for i, line := range s.reportLines(files) {
+		if i == 0 {
+			fmt.Fprint(&out, "\nreports\n")
 		}
-		fmt.Fprintf(&out, "  %s names each tag that is not kept\n", filepath.Join(files.dir, DecisionsFile))
+		fmt.Fprintf(&out, "  %s\n", line)
 	}
+	s.writeUndo(&out)
 	_, err := w.Write(out.Bytes())
 	return err
+}
+
+// reportLines names the files that were written, and what each is for.
+func (s *Summary) reportLines(files *Files) (lines []string) {
+	if files != nil && files.hasPage {
+		lines = append(lines, filepath.Join(files.dir, PageFile)+" for a browser")
+	}
+	switch {
+	case files == nil:
+	case files.err != nil:
+		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names some of the tags that are not kept: it could not be written to the end")
+	default:
+		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names each tag that is not kept")
+	}
+	for _, plan := range s.Plans {
+		lines = append(lines, plan+" is the plan")
+	}
+	return lines
+}
+
+// writeUndo prints the command that brings back what was deleted, and until when it can.
+func (s *Summary) writeUndo(out *bytes.Buffer) {
+	if s.Deleted == 0 || s.marks() {
+		return
+	}
+	lines := []string{"registry-gc undo " + strings.Join(s.Journals, " ")}
+	switch s.Regime {
+	case registry.Database.String():
+		lines = append(lines, "until about "+s.Ended.Add(24*time.Hour).Format("2 Jan 15:04 MST")+", a day after the deletions")
+	case registry.Legacy.String():
+		lines = append(lines, "until the next registry-garbage-collect -m")
+	}
+	if len(s.Journals) == 0 {
+		lines = []string{
+			"REPORT_DIR is not set, so that no journal was written. registry-gc undo reads the log, too,",
+			"if it is in JSON (LOG_FORMAT=json) and somebody keeps it.",
+		}
+	}
+	if n := s.WithoutDigest; n > 0 {
+		lines = append(lines, fmt.Sprintf("Of %s the digest is not known: what they were cannot be brought back.", tags(n)))
+	}
+	fmt.Fprintf(out, "\nundo\n  %s\n", strings.Join(lines, "\n  "))
 }
 
 // title names the run, and says whether it came to its end.
@@ -66,6 +109,9 @@ func (s *Summary) title() string {
 		title += ", dry run"
 	case s.MaxDeletions > 0:
 		title += ", more than MAX_DELETIONS: nothing was deleted"
+	}
+	if s.Applied != "" {
+		title += ", applying a plan"
 	}
 	if s.Shard != nil {
 		title += ", " + s.Shard.String()
@@ -98,6 +144,12 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 	figure("tags", s.Tags)
 	figure("kept", s.Kept)
 	figure(string(s.nameOf(Deleted)), s.Deleted)
+	if s.Pullable.Tags > 0 {
+		figure(s.pullableName(), s.Pullable.Tags, s.Pullable.kindWords())
+		if measures := s.Pullable.measures(s.Started); len(measures) > 0 {
+			t.row("", "", strings.Join(measures, ", "))
+		}
+	}
 	figure("undecided", s.Undecided)
 	figure("failed", s.Failed)
 	if s.InUse != nil {
@@ -121,6 +173,14 @@ func (s *Summary) nameOf(outcome Outcome) Outcome {
 		return Marked
 	}
 	return outcome
+}
+
+// pullableName is what those among the deleted or marked tags are called that are no dead ones.
+func (s *Summary) pullableName() string {
+	if s.marks() {
+		return "can still be pulled"
+	}
+	return "could be pulled"
 }
 
 // skippedTotal returns how many projects and repositories were skipped.
@@ -160,7 +220,7 @@ func (s *Summary) writeReasons(out *bytes.Buffer) {
 	t.writeTo(out)
 }
 
-// writeTop prints the repositories with most dead tags, and what these tags reference if
+// writeTop prints the repositories with most tags that go, and what these tags reference if
 // that is known of any.
 func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if t.total.Tags == 0 {
@@ -195,7 +255,7 @@ func (t *DeadTags) writeTop(out *bytes.Buffer) {
 	if n := t.Repositories() - topRepositories; n > 0 {
 		row(rest, fmt.Sprintf("in %d more", n))
 	}
-	fmt.Fprint(out, "\nrepositories with most dead tags\n")
+	fmt.Fprint(out, "\nrepositories with most tags to delete\n")
 	rows.writeTo(out)
 	if sized {
 		fmt.Fprint(out, "  (what these tags reference, layers that tags share counted for each of them: not\n"+
@@ -234,6 +294,16 @@ func (t *table) writeTo(out *bytes.Buffer) {
 		}
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
+}
+
+// lines returns the table in lines.
+func (t *table) lines() []string {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	var out bytes.Buffer
+	t.writeTo(&out)
+	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 }
 
 const (

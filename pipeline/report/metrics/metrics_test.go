@@ -38,7 +38,7 @@ func run(t *testing.T, dryRun bool) *Run {
 		report.RepositoryScanned{Project: "g/p", Repository: "g/p/app", Tags: 5},
 		report.Unreadable{Name: "g/q"},
 		report.Decision{Repository: "g/p/app", Action: policy.Keep, Outcome: report.Kept, Reason: policy.NoRule},
-		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: "undatable", Bytes: 5 << 30},
+		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: "undatable", Kind: "attested-image", Bytes: 5 << 30},
 		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: outcome, Reason: "undatable"},
 		report.Decision{Repository: "g/p/app", Action: policy.Undecided, Outcome: report.Undecided, Reason: policy.DetailsUnknown},
 		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: report.Failed, Reason: report.DeleteForbidden},

@@ -7,8 +7,8 @@
 	if (!root) return;
 
 	// The places of a row's values, as Go writes them.
-	const REPOSITORY = 0, TAG = 1, OUTCOME = 2, REASON = 3, KIND = 4, BYTES = 5, DIGEST = 6, DETAIL = 7;
-	const columns = { tag: TAG, repository: REPOSITORY, outcome: OUTCOME, reason: REASON, kind: KIND, bytes: BYTES };
+	const REPOSITORY = 0, TAG = 1, OUTCOME = 2, REASON = 3, KIND = 4, BYTES = 5, DIGEST = 6, DETAIL = 7, MADE = 8;
+	const columns = { tag: TAG, repository: REPOSITORY, outcome: OUTCOME, reason: REASON, kind: KIND, age: MADE, bytes: BYTES };
 	const outcomeClass = { deleted: "gone", marked: "gone", failed: "failed", undecided: "undecided" };
 
 	// Browsers limit the height of a page: beyond that many rows one has to search.
@@ -20,6 +20,7 @@
 	const view = $("view"), body = view.querySelector("tbody");
 	const headers = [...view.querySelectorAll("th")];
 	const count = (n) => n.toLocaleString("en");
+	const began = Date.parse($("began").textContent); // of the run: ages are those of then
 
 	const rows = readRows($("rows"));
 	const words = []; // what a row is searched by, made when it is first looked for
@@ -70,12 +71,17 @@
 	function sort() {
 		if (sorting) {
 			const { column, down } = sorting, sign = down ? -1 : 1;
-			shown = [...shown].sort((a, b) => (a[column] < b[column] ? -sign : a[column] > b[column] ? sign : 0));
+			shown = [...shown].sort((a, b) => sign * (column === MADE ? byAge(a[MADE], b[MADE]) : compare(a[column], b[column])));
 		}
+		view.scrollTop = 0; // first, as what is drawn depends on it
 		redraw();
-		view.scrollTop = 0;
 		say();
 	}
+
+	const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+	// byAge puts the youngest first: what was made last. What has no date comes before all.
+	const byAge = (a, b) => (a && b ? compare(b, a) : compare(!!a, !!b));
 
 	function say() {
 		let text = shown.length === rows.length ? count(rows.length) + (rows.length === 1 ? " tag" : " tags")
@@ -178,7 +184,18 @@
 
 	function valueOf(row, column) {
 		if (column === BYTES) return row[BYTES] ? size(row[BYTES]) : "–";
+		if (column === MADE) return row[MADE] ? age(row[MADE]) : "–";
 		return row[column] || (column === KIND ? "unknown" : "");
+	}
+
+	// age says how old what was made on a day was when the run began, as Go says it in the summary.
+	function age(made) {
+		const days = Math.floor((began - Date.parse(made)) / 86400000);
+		for (const [length, unit] of [[365, "years"], [365 / 12, "months"], [1, "days"]]) {
+			const n = Math.floor(days / length);
+			if (n >= 2) return n + " " + unit;
+		}
+		return "under 2 days";
 	}
 
 	function size(bytes) {
@@ -196,11 +213,11 @@
 		const list = $("details").querySelector("dl");
 		list.replaceChildren();
 		for (const [name, column] of [["Tag", TAG], ["Repository", REPOSITORY], ["Outcome", OUTCOME], ["Reason", REASON],
-			["Kind", KIND], ["References, not what will be freed", BYTES], ["Digest", DIGEST], ["Detail", DETAIL]]) {
+			["Kind", KIND], ["Age", MADE], ["References, not what will be freed", BYTES], ["Digest", DIGEST], ["Detail", DETAIL]]) {
 			if (!row[column] && column !== KIND) continue;
 			const dt = document.createElement("dt"), dd = document.createElement("dd");
 			dt.textContent = name;
-			dd.textContent = valueOf(row, column);
+			dd.textContent = valueOf(row, column) + (column === MADE ? ", made on " + row[MADE] : "");
 			list.append(dt, dd);
 		}
 		$("details").showModal();
@@ -208,7 +225,7 @@
 
 	function sortBy(th) {
 		const column = columns[th.classList[0]];
-		sorting = { column, down: sorting && sorting.column === column ? !sorting.down : column === BYTES };
+		sorting = { column, down: sorting && sorting.column === column ? !sorting.down : column === BYTES || column === MADE };
 		for (const other of headers) other.removeAttribute("aria-sort");
 		th.setAttribute("aria-sort", sorting.down ? "descending" : "ascending");
 		sort();

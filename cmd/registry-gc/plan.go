@@ -1,0 +1,141 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/sethvargo/go-envconfig"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// planFileName is what the plan is called in the folder of the reports.
+const planFileName = "plan.jsonl"
+
+// instance returns the address by which plans and journals name the instance.
+func (c *Config) instance() string {
+	u, err := throttle.ParseURL(c.GitLabURL)
+	if err != nil {
+		return c.GitLabURL
+	}
+	return strings.TrimSuffix(u.Redacted(), "/")
+}
+
+// planPath returns where the plan of a run is written, "" where none is.
+func (j *job) planPath() string {
+	switch {
+	case j.output != "":
+		return j.output
+	case j.reportDir() == "" || !j.config.DryRun && j.config.MaxDeletions == 0:
+		return ""
+	default:
+		return filepath.Join(j.reportDir(), planFileName)
+	}
+}
+
+// openPlan returns the handler that writes the plan, nil where none is to be written. The plan of an
+// earlier dry run in the folder of reports goes with the other reports.
+func (j *job) openPlan() (*report.PlanFile, error) {
+	path := j.planPath()
+	if path == "" {
+		return nil, nil
+	}
+	w, err := plan.NewWriter(path, j.config.instance())
+	if err == nil && j.config.DryRun {
+		if err = os.Remove(path); errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, &problem{"REPORT_DIR", "the plan cannot be written: " + withoutPath(err)}
+	}
+	return &report.PlanFile{Writer: w, Path: path}, nil
+}
+
+// closePlan writes the plan, unless the run has marked nothing since it was to delete.
+func (j *job) closePlan(file *report.PlanFile, summary *report.Summary) error {
+	if file == nil {
+		return nil
+	}
+	if !summary.DryRun && summary.MaxDeletions == 0 {
+		file.Discard()
+		return nil
+	}
+	header := plan.Header{
+		Time: summary.Started, Version: version, User: summary.User, Rules: j.rulesName(), Settings: summary.Settings, Regime: summary.Regime,
+	}
+	switch {
+	case summary.Error != "":
+		header.Incomplete = summary.Error
+	case summary.Interrupted:
+		header.Incomplete = "interrupted"
+	}
+	if err := file.Close(header); err != nil {
+		return err
+	}
+	summary.Plans = []string{file.Path}
+	return nil
+}
+
+// rulesName names the rules in force.
+func (j *job) rulesName() plan.Rules {
+	return plan.Rules{Name: j.rules.File().Name, Hash: j.rules.File().Hash()}
+}
+
+// given returns the settings that were given, by variable, without secrets.
+func (c *Config) given(settings envconfig.Lookuper) map[string]string {
+	given := make(map[string]string)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		name, _ := variableOf(field)
+		value, set := settings.Lookup(name)
+		if set && value != "" && field.Type != reflect.TypeFor[throttle.Secret]() && field.Name != "TokenFile" {
+			given[name] = value
+		}
+	}
+	return given
+}
+
+// readPlans reads the files of a plan: of several they are one. An instance is asked for nothing.
+func readPlans(files []string, instance string, maxAge time.Duration, now time.Time) (*plan.Plan, error) {
+	all := new(plan.Plan)
+	var wrong []error
+	for i, name := range files {
+		p, err := readPlan(name, instance)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		if age := now.Sub(p.Header.Time); maxAge > 0 && age > maxAge {
+			wrong = append(wrong, fmt.Errorf("%s: the plan is %s old, and --max-age allows %s: make a new one", name, rounded(age), rounded(maxAge)))
+		}
+		if i == 0 {
+			all.Header = p.Header
+		}
+		all.Entries = append(all.Entries, p.Entries...)
+	}
+	return all, errors.Join(wrong...)
+}
+
+func readPlan(name, instance string) (*plan.Plan, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return plan.Read(file, name, instance)
+}
+
+// rounded writes a time in days or, where it is less than two, in hours.
+func rounded(d time.Duration) string {
+	if d < 48*time.Hour {
+		return d.Round(time.Minute).String()
+	}
+	return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
+}

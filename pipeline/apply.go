@@ -1,0 +1,290 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// When a plan is applied, the stages are those of every run, and each narrows what it passes on: the
+// project lister to the projects of the plan, the repository fetcher to its repositories, the tag
+// fetcher to its tags. So a tag of the plan is decided upon once more, and goes only if the rules say
+// so and it is what it was.
+
+// An application is a plan that is being applied: the entries that are still to be seen, by
+// repository. Each entry is taken once, so that each comes to one decision.
+type application struct {
+	projects []gitlabapi.Project // of the plan, in the order of their paths
+
+	mu      sync.Mutex
+	entries map[int64][]plan.Entry // by repository
+}
+
+// newApplication returns the application of a plan, or of a shard's part of it; nil without one.
+func newApplication(p *plan.Plan, shard Shard) *application {
+	if p == nil {
+		return nil
+	}
+	a := &application{entries: make(map[int64][]plan.Entry)}
+	seen := make(map[int64]bool)
+	for _, e := range p.Entries {
+		if !shard.owns(e.ProjectID) {
+			continue
+		}
+		a.entries[e.RepositoryID] = append(a.entries[e.RepositoryID], e)
+		if !seen[e.ProjectID] {
+			seen[e.ProjectID] = true
+			// What is known of it is that it had a repository.
+			a.projects = append(a.projects, gitlabapi.Project{ID: e.ProjectID, Path: e.Project, Registry: true, Repositories: 1})
+		}
+	}
+	slices.SortFunc(a.projects, func(x, y gitlabapi.Project) int { return strings.Compare(x.Path, y.Path) })
+	return a
+}
+
+// take returns the entries of a repository, once.
+func (a *application) take(repository int64) []plan.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	entries := a.entries[repository]
+	delete(a.entries, repository)
+	return entries
+}
+
+// has reports whether a repository has entries that were not taken.
+func (a *application) has(repository int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.entries[repository]) > 0
+}
+
+// takeWhere returns the entries of repositories whose first one is meant.
+func (a *application) takeWhere(meant func(plan.Entry) bool) (left []plan.Entry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, entries := range a.entries {
+		if meant(entries[0]) {
+			left = append(left, entries...)
+			delete(a.entries, id)
+		}
+	}
+	return left
+}
+
+// The verdicts on tags of a plan that are not what they were.
+var (
+	changed     = policy.Verdict{Action: policy.Keep, Reason: report.Changed}
+	goneAlready = policy.Verdict{Action: policy.Keep, Reason: report.GoneAlready}
+	notListed   = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
+)
+
+// settleEntries reports entries of which there is no tag to decide upon.
+func (r *run) settleEntries(entries []plan.Entry, verdict policy.Verdict, doubt error) {
+	for _, e := range entries {
+		r.settle(candidate{
+			repository: &repository{
+				Repository:  gitlabapi.Repository{ID: e.RepositoryID, ProjectID: e.ProjectID, Path: e.Repository},
+				projectPath: e.Project,
+			},
+			tag: e.Tag, finding: finding{digest: e.Digest, mediaType: e.MediaType},
+		}, verdict, doubt)
+	}
+}
+
+// settleUnsent reports tags of the plan that a stop has kept from being decided upon. Those of no plan are
+// not counted: nothing has been asked about them.
+func (r *run) settleUnsent(ctx context.Context, tags []tag) {
+	for _, t := range tags {
+		if t.planned != nil {
+			r.settleEntries([]plan.Entry{*t.planned}, notConfirmed, whyLeft(ctx))
+		}
+	}
+}
+
+// listPlanned sends the projects of the plan. They are not looked up, as the listing of their
+// repositories shows whether they are there; but for their topics, where rules ask for these.
+func (r *run) listPlanned(ctx context.Context, send emit[[]*project]) error {
+	l := &projectLister{run: r, send: send, exclude: r.exclude, dense: true, named: true}
+	for _, p := range r.application.projects {
+		if r.options.Rules.Uses(string(policy.FactTopics)) {
+			asked, err := r.client.Project(ctx, strconv.FormatInt(p.ID, 10))
+			if endsRun(err) || ctx.Err() != nil {
+				return err
+			}
+			if err != nil {
+				r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: err})
+				continue
+			}
+			p = asked
+		}
+		if r.exclude.has(p.Path) {
+			left := r.application.takeWhere(func(e plan.Entry) bool { return e.ProjectID == p.ID })
+			r.settleEntries(left, policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}, nil)
+		}
+		if !l.add(p, nil) {
+			return nil
+		}
+	}
+	l.flush()
+	return nil
+}
+
+// ofPlan returns those of a project's repositories that the plan has entries of, and settles the entries
+// of those that are not there any more, or are left alone.
+func (r *run) ofPlan(p *project, walked []*projectRepository) []*projectRepository {
+	if r.application == nil {
+		return walked
+	}
+	walked = slices.DeleteFunc(walked, func(member *projectRepository) bool { return !r.application.has(member.ID) })
+	walks := func(e plan.Entry) bool {
+		return slices.ContainsFunc(walked, func(member *projectRepository) bool { return member.ID == e.RepositoryID })
+	}
+	left := r.application.takeWhere(func(e plan.Entry) bool { return e.ProjectID == p.ID && !walks(e) })
+	for _, e := range left {
+		verdict := goneAlready
+		if slices.ContainsFunc(p.repositories, func(listed gitlabapi.Repository) bool { return listed.ID == e.RepositoryID }) {
+			verdict = policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}
+		}
+		r.settleEntries([]plan.Entry{e}, verdict, nil)
+	}
+	return walked
+}
+
+// plannedTags returns the tags of a repository that are decided upon: all, or when a plan is applied
+// those of the plan, and one more by which the registry shows that it answers. It settles the entries
+// that are not listed.
+func (r *run) plannedTags(ctx context.Context, s *scannedRepository) []tag {
+	if r.application == nil {
+		s.chosen = len(s.tags)
+		tags := make([]tag, len(s.tags))
+		for i, listed := range s.tags {
+			tags[i] = tag{scannedRepository: s, listedTag: listed}
+		}
+		return tags
+	}
+	var tags []tag
+	planned := make(map[string]bool)
+	entries := r.application.take(s.ID)
+	for _, e := range entries {
+		planned[e.Tag] = true
+		switch place, listed := s.tags.place(e.Tag); {
+		case e.Repository != s.Path:
+			r.settleEntries([]plan.Entry{e}, changed, nil)
+		case listed:
+			tags = append(tags, tag{scannedRepository: s, listedTag: s.tags[place], planned: &e})
+		case s.err != nil:
+			r.settleEntries([]plan.Entry{e}, notListed, s.err)
+		default:
+			r.settleEntries([]plan.Entry{e}, goneAlready, nil)
+		}
+	}
+	if len(tags) > 0 && s.err == nil && s.asksWitness(entries) {
+		tags = append(tags, s.witness(planned)...)
+	}
+	s.chosen = len(tags)
+	if len(tags) > 0 && !s.byRegistry && s.counterpart != nil {
+		tags = append(tags, s.counterpartWitness(ctx)...)
+	}
+	return tags
+}
+
+// counterpartWitness returns a tag of the counterpart repository by which GitLab shows that it has dates:
+// build caches may have none.
+func (s *scannedRepository) counterpartWitness(ctx context.Context) []tag {
+	listed, err := s.counterpart.get(ctx, s.source)
+	if err != nil {
+		return nil
+	}
+	counterpart := &scannedRepository{
+		projectRepository: &projectRepository{repository: s.counterpart.repository, project: s.project},
+		sourceChoice:      s.sourceChoice, tags: listed, size: listed.size(), chosen: 1,
+	}
+	return counterpart.witness(nil)
+}
+
+// asksWitness reports whether entries may go for something that looks the same in an outage.
+func (s *scannedRepository) asksWitness(entries []plan.Entry) bool {
+	return !s.byRegistry || slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Kind == string(manifest.KindMissingManifest) })
+}
+
+// witness returns a tag of the repository that the plan does not have, if there is one: with a name that
+// is likely to be healthy, if there is such.
+func (s *scannedRepository) witness(planned map[string]bool) (witness []tag) {
+	for _, listed := range s.tags {
+		if planned[listed.name] || listed.isStray() {
+			continue
+		}
+		if likely := slices.Contains([]string{"latest", "main", "master"}, listed.name); len(witness) == 0 || likely {
+			witness = []tag{{scannedRepository: s, listedTag: listed, witness: true}}
+		}
+	}
+	return witness
+}
+
+// testify finds out whether the tag of a repository beside those of the plan is healthy. Nothing is
+// decided upon it.
+func (r *run) testify(ctx context.Context, t tag) decision {
+	d := r.begin(ctx, t)
+	d.verdict = policy.Verdict{Action: policy.Keep, Reason: policy.NoRule}
+	err := r.outages.ask(ctx, func() (err error) {
+		d.finding, err = d.source.find(ctx, d.repository, d.listedTag, d.finding, policy.FactHasDetails)
+		return err
+	})
+	d.asked = err == nil
+	if endsRun(err) {
+		d.doubt = err
+	}
+	return d
+}
+
+// isChanged reports before a tag of the plan is asked about whether its listing shows another digest.
+func (t tag) isChanged() bool {
+	return t.planned != nil && t.digestHash != 0 && t.planned.Digest != "" && hashDigest(t.planned.Digest) != t.digestHash
+}
+
+// asPlanned returns a decision on a tag of the plan that is to be deleted, if it is still what was
+// planned; otherwise the tag is kept.
+func (r *run) asPlanned(d decision) decision {
+	if d.planned == nil || d.verdict.Action != policy.Delete {
+		return d
+	}
+	wasLost := d.planned.Kind == string(manifest.KindMissingManifest)
+	digest := d.digest
+	if digest == "" && d.digestHash != 0 { // compared by its hash before
+		digest = d.planned.Digest
+	}
+	if digest != d.planned.Digest || d.lost() != wasLost && d.kind.IsKnown() || r.planned(d).blank && !d.planned.CounterpartEmpty {
+		d.verdict, d.doubt = changed, nil
+	}
+	return d
+}
+
+// wasKnown reports whether what a tag lacks was weighed when the plan was made: that it lacks it still
+// says nothing new of the registry.
+func (d decision) wasKnown() bool {
+	return d.planned != nil && (d.planned.CounterpartEmpty && d.blank || d.planned.Kind == string(manifest.KindMissingManifest) && d.lost())
+}
+
+// errNotReached says why an entry of a plan was not looked at.
+var errNotReached = errors.New("its project or repository could not be read")
+
+// settleRest reports what is left of a plan when all else has been decided.
+func (r *run) settleRest(ctx context.Context) {
+	if r.application == nil {
+		return
+	}
+	doubt := error(errNotReached)
+	if ctx.Err() != nil {
+		doubt = whyLeft(ctx)
+	}
+	r.settleEntries(r.application.takeWhere(func(plan.Entry) bool { return true }), notConfirmed, doubt)
+}

@@ -1,0 +1,72 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
+)
+
+// A Journal is where a run writes down what it is about to delete, and what came of it. It is safe for
+// concurrent use.
+type Journal interface {
+	// Record writes records of a registry of a regime. It returns nil for those that say
+	// [plan.Deleting] when nothing can take them back any more.
+	Record(regime string, records ...plan.Record) error
+}
+
+// ErrJournal says that deletions could not be written down, so that none is sent any more.
+var ErrJournal = errors.New("deletions cannot be written down, so that no more are sent")
+
+// writeDown records that deletions of a batch are about to be sent. Without that none may be.
+func (d *deleter) writeDown(batch []attempt) error {
+	if d.options.Journal == nil || len(batch) == 0 {
+		return nil
+	}
+	var records []plan.Record
+	for i := range batch {
+		if a := &batch[i]; !a.recorded {
+			a.recorded = true
+			records = append(records, d.record(plan.Deleting, a.candidate, ""))
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := d.options.Journal.Record(batch[0].regime.String(), records...); err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	return nil
+}
+
+// writeOutcome records what came of a tag of which the journal says that it was about to be deleted. If
+// that cannot be written, nothing further can, and no further deletion is sent.
+func (r *run) writeOutcome(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
+	if !c.recorded {
+		return
+	}
+	record := r.record(plan.Deleted, c, detail)
+	if outcome != report.Deleted {
+		record.Event, record.Detail = plan.Failed, string(reason)
+		if detail != "" {
+			record.Detail += ": " + detail
+		}
+	}
+	_ = r.options.Journal.Record(c.regime.String(), record) // writeDown is going to fail then
+}
+
+// record returns a line of the journal.
+func (r *run) record(event plan.Event, c candidate, detail string) plan.Record {
+	kind, _ := c.finding.kind.Get()
+	made, _ := c.finding.made.Get()
+	return plan.Record{
+		Time: r.client.Throttle().Now().UTC(), Event: event, Detail: detail,
+		Entry: plan.Entry{
+			Project: c.projectPath, ProjectID: c.ProjectID, Repository: c.Path, RepositoryID: c.ID, Tag: c.tag,
+			Digest: c.finding.digest, MediaType: c.finding.mediaType, Reason: string(c.verdict.Reason), Kind: string(kind),
+			Bytes: max(c.finding.bytes(), c.listed.bytes), Made: made.UTC(), RestsOn: c.restsOn(), CounterpartEmpty: c.blank,
+		},
+	}
+}
