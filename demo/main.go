@@ -1,6 +1,6 @@
 // Demo shows the whole job on this machine: it builds registry-gc and a stand-in for
-// GitLab, starts the stand-in on a free port of the loopback interface, makes a dry run
-// and then the real one, and holds what is left against what had to stay.
+// GitLab, starts the stand-in on a free port of the loopback interface, makes a plan, applies
+// it, holds what is left against what had to stay, and brings back what was deleted.
 //
 //	go run ./demo [-keep]
 //
@@ -30,7 +30,7 @@ import (
 const timeout = time.Minute
 
 func main() {
-	keep := flag.Bool("keep", false, "keep the programs and the runs' reports")
+	keep := flag.Bool("keep", false, "keep the programs and the reports")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "demo: it takes no argument but -keep")
@@ -68,17 +68,17 @@ func demonstrate(ctx context.Context, to *screen, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, standin.stop()) }()
-	return runTwice(ctx, to, dir, standin)
+	return planApplyUndo(ctx, to, dir, standin)
 }
 
 // removeOrKeep removes the demo's folder, unless it is to be kept, and says so: paths in it
 // were on the screen, and nobody should look for reports that are gone.
 func removeOrKeep(to *screen, dir string, keep bool) error {
 	if keep {
-		to.printf("Kept: %s, with the reports of both runs in dry-run and run.\n", dir)
+		to.printf("Kept: %s, with the reports in plan and apply.\n", dir)
 		return nil
 	}
-	to.printf("%s is removed, with the reports of both runs; `go run ./demo -keep` keeps it.\n", dir)
+	to.printf("%s is removed, with its reports; `go run ./demo -keep` keeps it.\n", dir)
 	return os.RemoveAll(dir)
 }
 
@@ -97,53 +97,74 @@ func build(ctx context.Context, to *screen, dir string) error {
 	return nil
 }
 
-// runTwice makes the dry run and the real one, and checks what each did to the instance.
-func runTwice(ctx context.Context, to *screen, dir string, standin *standin) error {
+// planApplyUndo makes a plan, applies it and takes that back, and checks what each did to the instance.
+func planApplyUndo(ctx context.Context, to *screen, dir string, standin *standin) error {
 	before, err := standin.world(ctx)
 	if err != nil {
 		return err
 	}
 	to.printf("It holds %d tags, %d of them dead.\n", len(before), len(before)-len(before.live()))
 	if n := before.outOfReach(); n > 0 {
-		to.printf("The runs count %d: the other %d lie where they do not look, such as archived projects.\n", len(before)-n, n)
+		to.printf("A plan counts %d: the other %d lie where it does not look, such as archived projects.\n", len(before)-n, n)
 	}
 
-	to.heading("Dry run: decides and reports, deletes nothing")
-	dry, err := runProgram(ctx, to, dir, standin.url, "dry-run", "--dry-run")
+	to.heading("A plan: says what would be deleted, and changes nothing")
+	planned, err := runProgram(ctx, to, dir, standin.url, "plan")
 	if err != nil {
 		return err
 	}
-	dry.writeTags(to)
+	planned.writeTags(to)
 	if err := standin.checkUntouched(ctx, before); err != nil {
 		return err
 	}
 	to.printf("\nThe stand-in was sent no request that changes anything.\n")
 
-	to.heading("The real run")
-	run, err := runProgram(ctx, to, dir, standin.url, "run")
+	to.heading("The plan is applied: what is in it is deleted, and nothing else")
+	applied, err := runProgram(ctx, to, dir, standin.url, "apply", planned.file("plan.jsonl"))
 	if err != nil {
 		return err
 	}
 
 	to.heading("What is left, and why it stays")
-	table, err := standin.get(ctx, "/-/standin/world")
+	after, err := showLeft(ctx, to, standin)
 	if err != nil {
 		return err
+	}
+	if err := checkLeft(before, after); err != nil {
+		return err
+	}
+	if counted := len(before) - before.outOfReach(); planned.Tags != counted {
+		return fmt.Errorf("%d tags can be reached, but the plan counted %d", counted, planned.Tags)
+	}
+	if gone := len(before) - len(after); planned.Deleted != gone || applied.Deleted != gone {
+		return fmt.Errorf("%d tags are gone, but the plan has %d and %d count as deleted", gone, planned.Deleted, applied.Deleted)
+	}
+	to.printf("\nAll %d dead tags are gone, all %d others are there.\n", applied.Deleted, len(after))
+
+	to.heading("Undo: what was deleted comes back, as long as the registry has it")
+	if err := undo(ctx, to, dir, standin.url, applied); err != nil {
+		return err
+	}
+	again, err := standin.world(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkSame(before.withManifests(), again); err != nil {
+		return fmt.Errorf("not all came back: %w", err)
+	}
+	to.printf("\nAll %d are back, but for %d that pointed to nothing.\n", len(again)-len(after), len(before)-len(again))
+	return nil
+}
+
+// showLeft prints the tags that are left, and why.
+func showLeft(ctx context.Context, to *screen, standin *standin) (world, error) {
+	table, err := standin.get(ctx, "/-/standin/world")
+	if err != nil {
+		return nil, err
 	}
 	to.printf("The last column has the reasons that the summary explains above, as the stand-in knows them itself.\n" +
 		"out-of-reach is what no run looks at: an archived project, one without a registry, a repository\n" +
 		"that GitLab is deleting.\n\n")
 	writeWorld(to, table)
-	after := parseWorld(table)
-	if err := checkLeft(before, after); err != nil {
-		return err
-	}
-	if counted := len(before) - before.outOfReach(); dry.Tags != counted || run.Tags != counted {
-		return fmt.Errorf("%d tags can be reached, but the dry run counted %d and the run %d", counted, dry.Tags, run.Tags)
-	}
-	if gone := len(before) - len(after); dry.Deleted != gone || run.Deleted != gone {
-		return fmt.Errorf("%d tags are gone, but the dry run marked %d and the run says that it deleted %d", gone, dry.Deleted, run.Deleted)
-	}
-	to.printf("\nAll %d dead tags are gone, all %d others are there.\n", run.Deleted, len(after))
-	return nil
+	return parseWorld(table), nil
 }

@@ -17,10 +17,28 @@ import (
 	"text/tabwriter"
 )
 
-// runProgram runs registry-gc on the instance at a URL and reads its reports, which go to a
-// folder of that name.
-func runProgram(ctx context.Context, to *screen, dir, url, name string, args ...string) (*reports, error) {
-	folder := filepath.Join(dir, name)
+// runProgram runs a command of registry-gc on the instance at a URL and reads its reports, which go to
+// a folder of the command's name.
+func runProgram(ctx context.Context, to *screen, dir, url, command string, args ...string) (*reports, error) {
+	folder := filepath.Join(dir, command)
+	if err := execute(ctx, to, dir, url, folder, append([]string{command}, args...)); err != nil {
+		return nil, err
+	}
+	return readReports(folder)
+}
+
+// undo brings back what the reports of a run say. One of the demo's tags points to nothing, by which the
+// command ends with code 3: that does not come back.
+func undo(ctx context.Context, to *screen, dir, url string, of *reports) error {
+	err := execute(ctx, to, dir, url, filepath.Join(dir, "undo"), append([]string{"undo"}, of.Journals...))
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 3 {
+		return nil
+	}
+	return err
+}
+
+// execute runs registry-gc.
+func execute(ctx context.Context, to *screen, dir, url, folder string, args []string) error {
 	variables := []string{
 		"GITLAB_URL=" + url,
 		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
@@ -39,21 +57,26 @@ func runProgram(ctx context.Context, to *screen, dir, url, name string, args ...
 	err := command.Run()
 	switch {
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	case err != nil:
-		return nil, fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
+		return fmt.Errorf("registry-gc %s: %w", strings.Join(args, " "), err)
 	}
-	return readReports(folder)
+	return nil
 }
 
 // reports are the figures of summary.json and the lines of decisions.jsonl that the demo
 // shows. It has the names of their fields for itself and does not take them from the
 // program, so that a renamed field shows up here.
 type reports struct {
-	Tags      int `json:"tags"`
-	Deleted   int `json:"deleted"`
+	Tags      int      `json:"tags"`
+	Deleted   int      `json:"deleted"`
+	Journals  []string `json:"journals"`
+	folder    string
 	decisions []decision
 }
+
+// file returns a file among the reports.
+func (r *reports) file(name string) string { return filepath.Join(r.folder, name) }
 
 // decision is one line of decisions.jsonl.
 type decision struct {
@@ -68,7 +91,7 @@ func readReports(dir string) (*reports, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := new(reports)
+	r := &reports{folder: dir}
 	if err := json.Unmarshal(text, r); err != nil {
 		return nil, fmt.Errorf("reading the summary: %w", err)
 	}

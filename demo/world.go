@@ -31,6 +31,13 @@ func (w world) live() world {
 	return live
 }
 
+// withManifests returns the tags that point to something.
+func (w world) withManifests() world {
+	whole := maps.Clone(w)
+	maps.DeleteFunc(whole, func(_, truth string) bool { return truth == "dead: missing-manifest" })
+	return whole
+}
+
 // outOfReach returns how many tags no run counts, since their projects or repositories are
 // passed over.
 func (w world) outOfReach() (n int) {
