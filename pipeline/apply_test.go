@@ -86,7 +86,7 @@ func (tr *trial) planAndApply(t *testing.T, between func(*plan.Plan)) (applied *
 // would have deleted, and a second time nothing does.
 func TestApplyDeletesThePlan(t *testing.T) {
 	for _, e := range evidences {
-		for seed := range uint64(25) {
+		for seed := range uint64(12) {
 			t.Run(fmt.Sprint(e.name, "/", seed), func(t *testing.T) {
 				t.Parallel()
 				atOnce := registryTrial(gitlabtest.Random(seed, e.regime).World(), e.verify, gitlabtest.WithSeed(seed))
@@ -201,7 +201,7 @@ func TestApplyOfWhatHasChanged(t *testing.T) {
 // to life meanwhile.
 func TestApplyUnderFaults(t *testing.T) {
 	for _, e := range evidences {
-		for seed := range uint64(4) {
+		for seed := range uint64(2) {
 			for name, faults := range lasting(seed) {
 				t.Run(fmt.Sprintf("%s/%s/%d", e.name, name, seed), func(t *testing.T) {
 					t.Parallel()
