@@ -27,6 +27,7 @@ type application struct {
 
 	mu      sync.Mutex
 	entries map[int64][]plan.Entry // by repository
+	lost    int                    // how many of all had no manifest
 }
 
 // newApplication returns the application of a plan, or of a shard's part of it; nil without one.
@@ -34,17 +35,17 @@ func newApplication(p *plan.Plan, shard Shard) *application {
 	if p == nil {
 		return nil
 	}
-	a := &application{entries: make(map[int64][]plan.Entry)}
+	a := &application{entries: make(map[int64][]plan.Entry), lost: countLost(p.Entries)}
 	seen := make(map[int64]bool)
 	for _, e := range p.Entries {
-		if !shard.owns(e.ProjectID) {
+		again := slices.ContainsFunc(a.entries[e.RepositoryID], func(other plan.Entry) bool { return other.Tag == e.Tag })
+		if again || !shard.owns(e.ProjectID) {
 			continue
 		}
 		a.entries[e.RepositoryID] = append(a.entries[e.RepositoryID], e)
 		if !seen[e.ProjectID] {
 			seen[e.ProjectID] = true
-			// What is known of it is that it had a repository.
-			a.projects = append(a.projects, gitlabapi.Project{ID: e.ProjectID, Path: e.Project, Registry: true, Repositories: 1})
+			a.projects = append(a.projects, gitlabapi.Project{ID: e.ProjectID, Path: e.Project})
 		}
 	}
 	slices.SortFunc(a.projects, func(x, y gitlabapi.Project) int { return strings.Compare(x.Path, y.Path) })
@@ -84,7 +85,9 @@ func (a *application) takeWhere(meant func(plan.Entry) bool) (left []plan.Entry)
 var (
 	changed     = policy.Verdict{Action: policy.Keep, Reason: report.Changed}
 	goneAlready = policy.Verdict{Action: policy.Keep, Reason: report.GoneAlready}
-	notListed   = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
+	// withoutDigest is for a tag of which the plan does not say what it pointed to.
+	withoutDigest = policy.Verdict{Action: policy.Keep, Reason: report.WithoutDigest}
+	notListed     = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
 )
 
 // settleEntries reports entries of which there is no tag to decide upon.
@@ -110,23 +113,24 @@ func (r *run) settleUnsent(ctx context.Context, tags []tag) {
 	}
 }
 
-// listPlanned sends the projects of the plan. They are not looked up, as the listing of their
-// repositories shows whether they are there; but for their topics, where rules ask for these.
+// listPlanned sends the projects of the plan, after a look at each: one that is archived by now, or
+// marked for deletion, is left alone.
 func (r *run) listPlanned(ctx context.Context, send emit[[]*project]) error {
 	l := &projectLister{run: r, send: send, exclude: r.exclude, dense: true, named: true}
-	for _, p := range r.application.projects {
-		if r.options.Rules.Uses(string(policy.FactTopics)) {
-			asked, err := r.client.Project(ctx, strconv.FormatInt(p.ID, 10))
-			if endsRun(err) || ctx.Err() != nil {
-				return err
-			}
-			if err != nil {
-				r.tell(report.Unreadable{Name: p.Path, Project: p.Path, Err: err})
-				continue
-			}
-			p = asked
-		}
-		if r.exclude.has(p.Path) {
+	planned := r.application.projects
+	found := make([]gitlabapi.Project, len(planned))
+	errs := make([]error, len(planned))
+	parallel(len(planned), r.options.Workers, func(i int) {
+		found[i], errs[i] = r.client.Project(ctx, strconv.FormatInt(planned[i].ID, 10))
+	})
+	for i, p := range found {
+		switch {
+		case endsRun(errs[i]) || ctx.Err() != nil:
+			return errs[i]
+		case errs[i] != nil:
+			r.tell(report.Unreadable{Name: planned[i].Path, Project: planned[i].Path, Err: errs[i]})
+			continue
+		case l.skip(p) != nil:
 			left := r.application.takeWhere(func(e plan.Entry) bool { return e.ProjectID == p.ID })
 			r.settleEntries(left, policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}, nil)
 		}
@@ -187,8 +191,8 @@ func (r *run) plannedTags(ctx context.Context, s *scannedRepository) []tag {
 			r.settleEntries([]plan.Entry{e}, goneAlready, nil)
 		}
 	}
-	if len(tags) > 0 && s.err == nil && s.asksWitness(entries) {
-		tags = append(tags, s.witness(planned)...)
+	if len(tags) > 0 && s.err == nil {
+		tags = append(tags, s.witnesses(planned, r.application.witnessesFor(s, entries))...)
 	}
 	s.chosen = len(tags)
 	if len(tags) > 0 && !s.byRegistry && s.counterpart != nil {
@@ -208,26 +212,50 @@ func (s *scannedRepository) counterpartWitness(ctx context.Context) []tag {
 		projectRepository: &projectRepository{repository: s.counterpart.repository, project: s.project},
 		sourceChoice:      s.sourceChoice, tags: listed, size: listed.size(), chosen: 1,
 	}
-	return counterpart.witness(nil)
+	return counterpart.witnesses(nil, 1)
 }
 
-// asksWitness reports whether entries may go for something that looks the same in an outage.
-func (s *scannedRepository) asksWitness(entries []plan.Entry) bool {
-	return !s.byRegistry || slices.ContainsFunc(entries, func(e plan.Entry) bool { return e.Kind == string(manifest.KindMissingManifest) })
+// witnessesFor returns how many tags of a repository are asked about beside those of the plan: one where
+// what its entries lack looks the same in an outage, and where the plan has many tags without manifest so
+// many that the share of these in a storage that is half there would show.
+func (a *application) witnessesFor(s *scannedRepository, entries []plan.Entry) int {
+	lost := countLost(entries)
+	switch {
+	case lost > 0 && a.lost > fewLost:
+		return runShare * lost
+	case lost > 0 || !s.byRegistry:
+		return 1
+	default:
+		return 0
+	}
 }
 
-// witness returns a tag of the repository that the plan does not have, if there is one: with a name that
-// is likely to be healthy, if there is such.
-func (s *scannedRepository) witness(planned map[string]bool) (witness []tag) {
-	for _, listed := range s.tags {
-		if planned[listed.name] || listed.isStray() {
-			continue
-		}
-		if likely := slices.Contains([]string{"latest", "main", "master"}, listed.name); len(witness) == 0 || likely {
-			witness = []tag{{scannedRepository: s, listedTag: listed, witness: true}}
+// countLost returns how many entries had no manifest when the plan was made.
+func countLost(entries []plan.Entry) (n int) {
+	for _, e := range entries {
+		if e.Kind == string(manifest.KindMissingManifest) {
+			n++
 		}
 	}
-	return witness
+	return n
+}
+
+// witnesses returns up to so many tags of the repository that the plan does not have, those first whose
+// names are likely to be healthy.
+func (s *scannedRepository) witnesses(planned map[string]bool, most int) []tag {
+	var likely, others []tag
+	for _, listed := range s.tags {
+		t := tag{scannedRepository: s, listedTag: listed, witness: true}
+		switch {
+		case planned[listed.name] || listed.isStray():
+		case slices.Contains([]string{"latest", "main", "master"}, listed.name):
+			likely = append(likely, t)
+		case len(others) < most:
+			others = append(others, t)
+		}
+	}
+	all := slices.Concat(likely, others)
+	return all[:min(most, len(all))]
 }
 
 // testify finds out whether the tag of a repository beside those of the plan is healthy. Nothing is
@@ -248,7 +276,7 @@ func (r *run) testify(ctx context.Context, t tag) decision {
 
 // isChanged reports before a tag of the plan is asked about whether its listing shows another digest.
 func (t tag) isChanged() bool {
-	return t.planned != nil && t.digestHash != 0 && t.planned.Digest != "" && hashDigest(t.planned.Digest) != t.digestHash
+	return t.planned != nil && t.digestHash != 0 && (t.planned.Digest == "" || hashDigest(t.planned.Digest) != t.digestHash)
 }
 
 // asPlanned returns a decision on a tag of the plan that is to be deleted, if it is still what was
@@ -262,16 +290,14 @@ func (r *run) asPlanned(d decision) decision {
 	if digest == "" && d.digestHash != 0 { // compared by its hash before
 		digest = d.planned.Digest
 	}
-	if digest != d.planned.Digest || d.lost() != wasLost && d.kind.IsKnown() || r.planned(d).blank && !d.planned.CounterpartEmpty {
+	switch {
+	case digest != d.planned.Digest, d.lost() != wasLost && d.kind.IsKnown(), r.planned(d).blank && !d.planned.CounterpartEmpty,
+		string(d.verdict.Reason) != d.planned.Reason:
 		d.verdict, d.doubt = changed, nil
+	case digest == "" && !r.options.PlanIsNew:
+		d.verdict, d.doubt = withoutDigest, nil
 	}
 	return d
-}
-
-// wasKnown reports whether what a tag lacks was weighed when the plan was made: that it lacks it still
-// says nothing new of the registry.
-func (d decision) wasKnown() bool {
-	return d.planned != nil && (d.planned.CounterpartEmpty && d.blank || d.planned.Kind == string(manifest.KindMissingManifest) && d.lost())
 }
 
 // errNotReached says why an entry of a plan was not looked at.

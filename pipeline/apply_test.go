@@ -83,31 +83,49 @@ func (tr *trial) planAndApply(t *testing.T, between func(*plan.Plan)) (applied *
 }
 
 // TestApplyDeletesThePlan plans and applies on random worlds by each evidence: what goes is what a run
-// would have deleted, and a second time nothing does.
+// would have deleted, and a second time nothing does. The one difference is what an application sees too
+// little to tell from a registry that has lost its memory: orphans of empty repositories, where none of the
+// plan shows tags.
 func TestApplyDeletesThePlan(t *testing.T) {
 	for _, e := range evidences {
 		for seed := range uint64(12) {
 			t.Run(fmt.Sprint(e.name, "/", seed), func(t *testing.T) {
 				t.Parallel()
 				atOnce := registryTrial(gitlabtest.Random(seed, e.regime).World(), e.verify, gitlabtest.WithSeed(seed))
-				want := atOnce.runInBubble(t)
+				atOnce.runInBubble(t)
 				tr := registryTrial(gitlabtest.Random(seed, e.regime).World(), e.verify, gitlabtest.WithSeed(seed))
 				var p *plan.Plan
+				tr.options.PlanIsNew = true // by GitLab's word not all digests are known
 				got := tr.planAndApply(t, func(made *plan.Plan) { p = made })
-				if diff := cmp.Diff(deleted(atOnce.server), deleted(tr.server)); diff != "" {
+				want, unsure := deleted(atOnce.server), 0
+				for _, entry := range p.Entries {
+					name := entry.Repository + ":" + entry.Tag
+					if entry.CounterpartEmpty && got.decisions[name].Reason == policy.OutageSuspected {
+						delete(want, name)
+						unsure++
+					}
+				}
+				if diff := cmp.Diff(want, deleted(tr.server)); diff != "" {
 					t.Errorf("deleted (-by a run +by the plan): %s", diff)
 				}
-				if got.err != nil || got.Deleted != want.Deleted || got.Undecided+got.Failed > 0 {
-					t.Errorf("%v: %d of %d deleted, %d undecided, %d failed: %v", got.err, got.Deleted, want.Deleted, got.Undecided, got.Failed, got.Reasons)
+				if got.err != nil || got.Deleted != len(want) || got.Undecided != unsure || got.Failed > 0 || unsure > 0 && shows(p) {
+					t.Errorf("%v: %d of %d deleted, %d undecided, %d failed: %v", got.err, got.Deleted, len(want), got.Undecided, got.Failed, got.Reasons)
 				}
 				tr.options.Plan = p
 				again := tr.runInBubble(t)
-				if again.err != nil || again.Kept != len(p.Entries) || again.Reasons[report.GoneAlready]+again.Reasons[report.Changed] != len(p.Entries) {
+				if again.err != nil || again.Deleted > 0 || again.Reasons[report.GoneAlready]+unsure != len(p.Entries) {
 					t.Errorf("a second time: %v, %v", again.err, again.Reasons)
 				}
 			})
 		}
 	}
+}
+
+// shows reports whether the image repository of some cache in a plan has tags.
+func shows(p *plan.Plan) bool {
+	return slices.ContainsFunc(p.Entries, func(e plan.Entry) bool {
+		return policy.Reason(e.Reason) == counterpartTagMissing && !e.CounterpartEmpty
+	})
 }
 
 // TestApplyVisitsThePlanAlone counts what is asked: the plan's repositories are listed once for decisions,
@@ -212,6 +230,9 @@ func TestApplyUnderFaults(t *testing.T) {
 					entries := make(map[string]bool)
 					tr.planAndApply(t, func(p *plan.Plan) {
 						for i, entry := range p.Entries {
+							if i%4 == 1 && entry.Digest != "" && tr.server.Push(entry.Project, strings.TrimPrefix(strings.TrimPrefix(entry.Repository, entry.Project), "/"), entry.Tag, gitlabtest.KindImage) == nil {
+								delete(dead, entry.Repository+":"+entry.Tag)
+							}
 							entries[entry.Repository+":"+entry.Tag] = true
 							if image := strings.TrimSuffix(entry.Repository, ".cache"); i%3 == 0 && image != entry.Repository && policy.Reason(entry.Reason) == counterpartTagMissing {
 								if tr.server.Push(entry.Project, strings.TrimPrefix(strings.TrimPrefix(image, entry.Project), "/"), entry.Tag, gitlabtest.KindImage) == nil {

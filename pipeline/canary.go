@@ -67,6 +67,9 @@ type canary struct {
 	lostIn                     map[int64]tally  // of repositories that have lost manifests
 	below                      map[string]tally // of what lies below a project or group, by its path
 	overflowed                 bool             // too many candidates have waited for a sign
+	// isPart says that the run sees what a plan has, and so can never be taken for one over a small,
+	// neglected instance.
+	isPart bool
 
 	mu       sync.Mutex
 	healthy  []healthyTag // a ring of the last ones
@@ -93,7 +96,7 @@ type tally struct{ lost, readable int }
 // observe takes note of a decision on a tag of a repository. Tags that were not looked at say
 // nothing.
 func (c *canary) observe(d decision, in *tally) {
-	if d.compared && !d.wasKnown() {
+	if d.compared {
 		c.compared++
 		c.weigh(d)
 	}
@@ -113,9 +116,7 @@ func (c *canary) observe(d decision, in *tally) {
 	}
 	switch {
 	case d.lost():
-		if !d.wasKnown() {
-			c.lost++
-		}
+		c.lost++
 		in.lost++
 	case d.readable():
 		c.readable++
@@ -236,7 +237,7 @@ func (c *canary) objection(candidate candidate) error {
 	if candidate.lacksCounterpart() && c.memoryLost() {
 		return errMemoryLost
 	}
-	if candidate.lacksCounterpart() && c.shown == 0 && (c.overflowed || c.compared >= smallRun) {
+	if candidate.lacksCounterpart() && c.shown == 0 && (c.overflowed || c.isPart || c.compared >= smallRun) {
 		return errNothingHealthy
 	}
 	if !candidate.looksLikeOutage() {
@@ -246,7 +247,7 @@ func (c *canary) objection(candidate candidate) error {
 	if candidate.restsOnDate {
 		looked = c.detailed
 	}
-	if !c.shows(candidate) && (c.overflowed || looked >= smallRun) {
+	if !c.shows(candidate) && (c.overflowed || c.isPart || looked >= smallRun) {
 		return errNothingHealthy
 	}
 	return nil

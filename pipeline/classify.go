@@ -29,9 +29,11 @@ type decision struct {
 // facts stay unknown, and the tags with them undecided.
 func (r *run) classifyStage(workers int) stage[tag, decision] {
 	return stage[tag, decision]{workers: workers, work: func(ctx context.Context, t tag, send emit[decision]) error {
-		r.progress.tags.begin(1)
+		if !t.witness {
+			r.progress.tags.begin(1)
+			defer r.progress.tags.inFlight.Add(-1)
+		}
 		d := r.tellOfImage(ctx, r.asPlanned(r.decide(ctx, t)))
-		r.progress.tags.inFlight.Add(-1)
 		if !send(d) && !d.witness {
 			r.settle(d.candidate(), notConfirmed, whyLeft(r.hard))
 		}

@@ -203,21 +203,34 @@ func (d *deleter) unlisted(ctx context.Context, batch []attempt, asked func(atte
 	}
 }
 
-// listSurely lists a candidate's repository. Where GitLab's lists may be short in an outage, two of them
-// together have to lack a tag, and healthy tags have to be healthy before and after.
+// listSurely lists a candidate's repository. GitLab's lists may be short or empty in an outage: by its
+// word alone two of them together have to lack a tag, and healthy tags have to be healthy before and after;
+// where none is known a list with a metadata database has to have something.
 func (d *deleter) listSurely(ctx context.Context, c candidate) (listing, error) {
-	if !c.byPagesOfGitLab() {
+	if c.byRegistry {
 		return c.fresh.list(ctx, c.repository)
 	}
-	if err := d.canary.check(ctx); err != nil {
-		return nil, err
-	}
+	before := d.canary.check(ctx)
 	first, err := c.fresh.list(ctx, c.repository)
 	if err != nil {
 		return nil, err
 	}
 	second, err := c.fresh.list(ctx, c.repository)
-	return newListing(slices.Concat(first, second)), errors.Join(err, d.canary.check(ctx))
+	both := newListing(slices.Concat(first, second))
+	trouble := errors.Join(before, d.canary.check(ctx))
+	if c.regime == registry.Database && len(both) > 0 && isOnly(trouble, errNoHealthyTag) {
+		trouble = nil
+	}
+	return both, errors.Join(err, trouble)
+}
+
+// isOnly reports whether all that was joined is of one class.
+func isOnly(err, class error) bool {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return errors.Is(err, class)
+	}
+	return !slices.ContainsFunc(joined.Unwrap(), func(one error) bool { return !errors.Is(one, class) })
 }
 
 // send sends the deletions, in one request where GitLab takes several together, and reports

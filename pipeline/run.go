@@ -51,6 +51,9 @@ type Options struct {
 	// Plan, if not nil, is applied: of all that the rules delete only what is in it goes, and Scope
 	// says no more than what is left alone.
 	Plan *plan.Plan
+	// PlanIsNew says that this program has just made the plan. Of any other plan no tag goes of which
+	// it does not say the digest.
+	PlanIsNew bool
 	// Journal, if not nil, gets each deletion before it is sent. Without it nothing can be undone.
 	Journal Journal
 	// Progress, if not nil, counts how far the run has come.
@@ -161,6 +164,7 @@ func newRun(e *engine, client *gitlabapi.Client, options Options, events chan<- 
 	if options.Rules.Uses("project.topics") {
 		r.client = client.WithTopics()
 	}
+	r.canary.isPart = r.application != nil
 	r.outages = &outages{canary: &r.canary}
 	r.sources = newSources(client, options, r.tell)
 	return r

@@ -64,12 +64,17 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 	var tags []tag
 	if s != nil && ctx.Err() == nil {
 		tags = r.plannedTags(ctx, s)
-		r.progress.tags.found.Add(int64(len(tags)))
+		for _, t := range tags {
+			if !t.witness {
+				r.progress.tags.found.Add(1)
+			}
+		}
 	}
 	switch {
 	case s == nil:
 		return err // without a source there is no run
 	case ctx.Err() != nil:
+		r.settleUnsent(ctx, tags)
 		return runError(err)
 	}
 	if err != nil {

@@ -172,7 +172,9 @@ const (
 const (
 	Changed     policy.Reason = "changed"      // it is not what it was when the plan was made
 	GoneAlready policy.Reason = "gone-already" // it is not there any more
-	LeftAlone   policy.Reason = "left-alone"   // its repository is excluded, or being deleted
+	// WithoutDigest is that of a tag of which the plan does not say what it pointed to.
+	WithoutDigest policy.Reason = "without-digest"
+	LeftAlone     policy.Reason = "left-alone" // its repository is excluded, or being deleted
 )
 
 // Reasons of failed deletions, beside those of package policy.

@@ -58,6 +58,7 @@ var explanations = []Explanation{
 	{policy.NoTagName, Kept, policy.Words(policy.NoTagName)},
 	{Changed, Kept, "The tag is not what it was when the plan was made."},
 	{GoneAlready, Kept, "The tag of the plan is not there any more."},
+	{WithoutDigest, Kept, "The plan does not say what the tag pointed to, so that nobody can tell whether it still does."},
 	{LeftAlone, Kept, "Its repository is excluded by now, or GitLab is deleting it."},
 	{policy.DetailsUnknown, Undecided, policy.Words(policy.DetailsUnknown)},
 	{policy.CounterpartUnknown, Undecided, policy.Words(policy.CounterpartUnknown)},
