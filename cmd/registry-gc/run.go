@@ -218,6 +218,9 @@ func (j *job) run(untilSignal context.Context) int {
 	if err = errors.Join(err, closed); closed != nil {
 		summary.Error = advice(err)
 	}
+	if files != nil && len(summary.Plans) > 0 {
+		files.Plan = summary.Plans[0]
+	}
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	j.pushMetrics(untilSignal, ended)

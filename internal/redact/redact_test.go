@@ -37,7 +37,7 @@ var leaks = []string{"glpat-Q", "x_k-", base64.StdEncoding.EncodeToString([]byte
 
 func check(t *testing.T, name, got string) {
 	t.Helper()
-	if !strings.Contains(got, mark) {
+	if !strings.Contains(got, Mark) {
 		t.Errorf("%s: nothing was removed from %q", name, got)
 	}
 	for _, leak := range leaks {

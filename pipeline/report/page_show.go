@@ -51,7 +51,11 @@ func (p *page) referenced() markup {
 
 func (p *page) decisions() markup {
 	bytes := pageParts.fillIf(p.found.Bytes > 0, "bytes-column", nil)
-	return pageParts.fillIf(p.found.Listed > 0, "decisions", slots{"bytes-column": bytes})
+	return pageParts.fillIf(p.found.Listed > 0, "decisions", slots{
+		"selection":     pageParts.fillIf(p.selects, "selection", nil),
+		"select-column": pageParts.fillIf(p.selects, "select-column", nil),
+		"bytes-column":  bytes,
+	})
 }
 
 func (a advice) markup() markup {
