@@ -51,9 +51,12 @@ func TestBytes(t *testing.T) {
 	r := New(token, "short")
 	for name, text := range shown() {
 		check(t, name, string(r.Bytes([]byte(text))))
+		if !r.Finds([]byte(text)) {
+			t.Errorf("%s: nothing is found in %q", name, text)
+		}
 	}
 	const harmless = "a short tag is deleted\n"
-	if got := string(r.Bytes([]byte(harmless))); got != harmless {
+	if got := string(r.Bytes([]byte(harmless))); got != harmless || r.Finds([]byte(harmless)) {
 		t.Errorf("%q", got)
 	}
 }
