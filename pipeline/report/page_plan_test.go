@@ -179,3 +179,20 @@ func TestFilesPlan(t *testing.T) {
 		t.Errorf("the page has %q, the plan is %q", lines, made)
 	}
 }
+
+// TestPagePlanMemory: the lines are packed while the decisions are read.
+func TestPagePlanMemory(t *testing.T) {
+	const rows, most = 50_000, 8 << 20
+	run := hostilePlanRun(t, rows)
+	selection, err := readSelection(run.writePlan(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peak := &heapPeak{before: heap()}
+	if err := writePage(peak, run.Summary, bytes.NewReader(run.decisions.Bytes()), selection); err != nil {
+		t.Fatal(err)
+	}
+	if peak.looks < 5 || peak.most > most {
+		t.Errorf("looked %d times, the heap grew by up to %d bytes for %d decisions", peak.looks, peak.most, rows)
+	}
+}

@@ -85,8 +85,8 @@
 			const { column, down } = sorting, sign = down ? -1 : 1;
 			shown = [...shown].sort((a, b) => (a[column] < b[column] ? -sign : a[column] > b[column] ? sign : 0));
 		}
+		view.scrollTop = 0; // before rows are drawn, which are those in sight
 		redraw();
-		view.scrollTop = 0;
 		say();
 	}
 
