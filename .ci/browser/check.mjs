@@ -1,12 +1,13 @@
 // Looks at a report in headless Chromium, as its readers would, and ends with an error
 // when something is wrong:
 //
-//	node check.mjs [--screenshots FOLDER] NAME PAGE NEEDLE
+//	node check.mjs [--screenshots FOLDER] [--plan FILE] NAME PAGE NEEDLE
 //
 // NAME says in the output which page it is, PAGE is the file, and NEEDLE a word that
-// exactly one tag of it has.
+// exactly one tag of it has. With --plan tags can be selected for a plan, which is saved as
+// FILE, and what was selected as FILE.selected; without it nothing can be.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -15,7 +16,7 @@ import { chromium } from "playwright-core";
 
 const { values, positionals } = parseArgs({
 	allowPositionals: true,
-	options: { chromium: { type: "string", default: "/usr/bin/chromium" }, screenshots: { type: "string" } },
+	options: { chromium: { type: "string", default: "/usr/bin/chromium" }, screenshots: { type: "string" }, plan: { type: "string" } },
 });
 const [name, file, needle] = positionals;
 assert(name && file && needle, "usage: node check.mjs [--screenshots FOLDER] NAME PAGE NEEDLE");
@@ -48,7 +49,7 @@ try {
 } finally {
 	await browser.close();
 }
-const expected = widths.length * schemes.length * 6 + 3;
+const expected = widths.length * schemes.length * (values.plan ? 7 : 6) + 3;
 assert.equal(checks.length, expected, `${checks.length} of ${expected} checks were made`);
 console.log(`${name}: ${checks.length} checks passed`);
 
@@ -92,6 +93,8 @@ async function look(width, scheme) {
 		await scroll(page, where);
 		await search(page, where);
 		await sort(page, where, `${name}-${scheme}-${width}`);
+		if (values.plan) await choose(page, where, `${name}-${scheme}-${width}`);
+		else assert.equal(await page.locator("#selection, input[type=checkbox]").count(), 0, "tags can be selected of a run without a plan");
 	});
 }
 
@@ -127,6 +130,7 @@ async function scroll(page, where) {
 	const steps = Math.min(total - 1, 50);
 	for (let i = 0; i < steps; i++) {
 		await page.keyboard.press("Tab");
+		if (await page.evaluate(() => document.activeElement.type === "checkbox")) await page.keyboard.press("Tab");
 		if (i % 4 === 0) await frames(page); // nobody presses a key faster than a screen shows it
 	}
 	const reached = await page.evaluate(() => document.activeElement.closest("tr")?.ariaRowIndex);
@@ -182,6 +186,83 @@ async function sort(page, where, shot) {
 	done(`${where}: sorted by the keyboard in ${times.join(" and ")} ms, and filtered`);
 }
 
+// choose selects tags by click, by keyboard and by what a search has found, and downloads a plan of
+// them. Search and filters are as sort has left them.
+async function choose(page, where, shot) {
+	const marked = rowsOf(readFileSync(file, "utf8")).filter((row) => row.outcome === "marked");
+	const chosen = new Set();
+	const said = (extra = "") => page.locator("#selected", {
+		hasText: new RegExp(`^${chosen.size.toLocaleString("en")} of ${marked.length.toLocaleString("en")} selected${extra}$`),
+	}).waitFor();
+	const row = (i) => page.locator("#view tr.row").nth(i);
+	const nameOf = async (i) => `${await row(i).locator("td.repository").textContent()}:${await row(i).locator("td.tag").textContent()}`;
+	const button = page.getByRole("button", { name: "Download the selected as a plan" });
+	const everything = page.getByLabel("Select all that are shown");
+	await said();
+	assert(await button.isDisabled(), "a plan of nothing");
+
+	await row(0).getByRole("checkbox").click();
+	chosen.add(await nameOf(0));
+	await said();
+	await row(1).getByRole("checkbox").focus();
+	await page.keyboard.press("Space");
+	chosen.add(await nameOf(1));
+	await said();
+	assert(await everything.evaluate((box) => box.indeterminate), "some of those that are shown");
+	await page.getByLabel("Search").fill("feature");
+	await page.locator("#status", { hasText: / of / }).waitFor();
+	const found = marked.map((one) => one.name).filter((one) => one.includes("feature"));
+	await page.waitForFunction((n) => document.querySelector("#view table").ariaRowCount === String(n + 1), found.length);
+	const hidden = [...chosen].filter((one) => !found.includes(one)).length;
+	const notShown = hidden ? `, ${hidden} of them not shown` : "";
+	await said(notShown);
+	await everything.focus();
+	const started = performance.now();
+	await page.keyboard.press("Space");
+	const before = new Set(chosen);
+	for (const one of found) chosen.add(one);
+	await said(notShown);
+	const took = within(started, STEP_MS, "selecting all that are shown");
+	assert(await row(0).getByRole("checkbox").isChecked(), "a row that is shown is not selected");
+	await everything.click();
+	for (const one of found) chosen.delete(one);
+	await said(notShown);
+	assert(chosen.size <= before.size && !(await row(0).getByRole("checkbox").isChecked()), "what is shown is selected still");
+	await everything.click();
+	for (const one of found) chosen.add(one);
+	await row(0).getByRole("checkbox").click();
+	chosen.delete(await nameOf(0));
+	await said(notShown);
+
+	await page.getByLabel("Search").fill("");
+	await page.getByLabel("Outcome").selectOption("");
+	await said();
+	await page.locator("#selection").scrollIntoViewIfNeeded();
+	if (values.screenshots) await page.screenshot({ path: `${values.screenshots}/${shot}-selected.png` });
+	await button.focus();
+	const clicked = performance.now();
+	const [download] = await Promise.all([page.waitForEvent("download"), page.keyboard.press("Enter")]);
+	await download.saveAs(values.plan);
+	const saved = within(clicked, FIRST_LOOK_MS, "downloading");
+	assert.equal(download.suggestedFilename(), "plan.jsonl");
+	writeFileSync(`${values.plan}.selected`, JSON.stringify([...chosen]));
+	const lines = readFileSync(values.plan, "utf8").split("\n").length - 2;
+	assert.equal(lines, chosen.size, "lines of the plan");
+	done(`${where}: selected ${lines} of ${marked.length} tags, all that a search found in ${took} ms, and downloaded them in ${saved} ms`);
+}
+
+// rowsOf reads the rows out of a page by itself.
+function rowsOf(text) {
+	const names = [];
+	return JSON.parse(text.match(/<script type="application\/json" id="rows">([^<]*)/)[1]).map((row) => {
+		for (const i of [0, 2, 3, 4, 7]) {
+			if (typeof row[i] === "number") row[i] = names[row[i]];
+			else names.push(row[i]);
+		}
+		return { name: `${row[0]}:${row[1]}`, outcome: row[2] };
+	});
+}
+
 async function print() {
 	await visit({ viewport: { width: 794, height: 1123 }, colorScheme: "dark" }, async (page) => {
 		await page.locator("#view tr.row").first().waitFor();
@@ -191,6 +272,7 @@ async function print() {
 		const paper = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 		assert.equal(paper, "rgb(255, 255, 255)", "paper is not dark");
 		assert.equal(await page.locator(".controls").isVisible(), false, "a search field on paper");
+		assert.equal(await page.locator("#selection:visible, input[type=checkbox]:visible").count(), 0, "boxes on paper");
 		await picture(page, `${name}-print`);
 		const pdf = await page.pdf({ format: "A4", path: values.screenshots && `${values.screenshots}/${name}.pdf` });
 		const pages = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g)?.length ?? 0;

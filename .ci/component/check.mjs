@@ -23,15 +23,18 @@ valid("the component's header", header);
 invalid("a header with an input of an unknown type", { spec: { inputs: { x: { type: "text" } } } });
 
 const least = composed("the component with its one needed input", { image });
-assert.deepEqual(jobs(least), ["registry-gc", "registry-gc-dry-run"]);
+assert.deepEqual(jobs(least), ["registry-gc", "registry-gc-apply", "registry-gc-dry-run"]);
+assert.deepEqual(least["registry-gc-apply"].rules[0], { if: '"run" != "plan"', when: "never" }, "a plan is applied where none is made");
 const own = {
-	image, stage: "deploy", job: "cleanup", groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", rate_limit: "0.5",
+	image, mode: "plan", stage: "deploy", job: "cleanup", groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", rate_limit: "0.5",
 	report_dir: "out/registry-gc", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "READ_TOKEN", schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }],
 	merge_request_dry_run: false, resource_group: "production/registry",
 };
 assert.deepEqual(Object.keys(own).sort(), Object.keys(header.spec.inputs).sort(), "not every input is tried");
 const full = composed("the component with every input set", own);
-assert.deepEqual(jobs(full), ["cleanup", "cleanup-dry-run"]);
+assert.deepEqual(jobs(full), ["cleanup", "cleanup-apply", "cleanup-dry-run"]);
+approved(full);
+environment();
 assert.equal(full.cleanup.variables.RATE_LIMIT, "0.5", "GitLab takes strings and whole numbers for variables, nothing else");
 assert.deepEqual(full.cleanup.rules, own.schedule_rules);
 assert.doesNotMatch(JSON.stringify(full), /\$\[\[/, "an input was not filled in");
@@ -42,6 +45,7 @@ invalid("the component with a resource group that is a list", { ...least, "regis
 let refused = 0;
 for (const wrong of [
 	{ image: undefined }, { image: "" }, { image: "a b" }, { stage: ["test"] },
+	{ mode: "" }, { mode: "apply" }, { mode: ["plan"] },
 	{ job: "" }, { job: "Cleanup: now" }, { job: ".hidden" },
 	{ groups: "$NOT_SET" }, { groups: ["acme"] }, { groups: '["acme"]' }, { groups: "," }, { groups: "acme\nDRY_RUN: true" }, { projects: "acme/$(id)" },
 	{ rate_limit: 20 }, { rate_limit: "fast" }, { rate_limit: "-1" },
@@ -105,6 +109,34 @@ function composed(what, inputs) {
 
 function jobs(document) {
 	return Object.keys(document).filter((name) => document[name].script);
+}
+
+// approved checks the jobs of a plan that somebody approves: one makes it, with a token that
+// cannot delete, and one waits for somebody to start it.
+function approved({ cleanup: plan, "cleanup-apply": apply }) {
+	assert.equal(plan.script.at(-1), "registry-gc plan");
+	assert.match(plan.script.join("\n"), /\$\{READ_TOKEN\}/);
+	assert.doesNotMatch(JSON.stringify(plan), /ADMIN_TOKEN/, "the job that plans has the token that deletes");
+	assert.equal(apply.script.at(-1), 'registry-gc apply "$REPORT_DIR/plan.jsonl"');
+	assert.match(apply.script.join("\n"), /\$\{ADMIN_TOKEN\}/);
+	assert.equal(apply.when, "manual");
+	assert.deepEqual(apply.rules.flat(), [{ if: '"plan" != "plan"', when: "never" }, ...own.schedule_rules]);
+	assert.deepEqual(apply.needs.map((need) => need.job ?? need), ["cleanup"], "the plan does not arrive");
+	assert.deepEqual(apply.dependencies, ["cleanup"]);
+	assert.deepEqual([plan.resource_group, apply.resource_group], ["production/registry-dry-run", "production/registry"]);
+	for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(apply[key], plan[key], key);
+}
+
+// environment checks the README's example of an application that certain people approve.
+function environment() {
+	const [block] = readFileSync(join(root, "README.md"), "utf8").match(/(?<=^```yaml\n)registry-gc-apply:[^]*?(?=^```$)/m);
+	const got = run(makeProject(scratch, root, instance, { image, mode: "plan" }, yaml.load(block)), "--preview");
+	assert.equal(got.code, 0, got.all);
+	const document = yaml.load(got.stdout);
+	valid("the README's job with an environment", document);
+	const apply = document["registry-gc-apply"];
+	assert.equal(apply.environment.name ?? apply.environment, "container-registry");
+	assert.deepEqual([apply.when, apply.script.length], ["manual", 4], "the job is not the component's any more");
 }
 
 // sharedRun checks the README's example of a run that several jobs share: what users paste

@@ -34,10 +34,10 @@ async function main(instance) {
 	const folder = makeProject(scratch, root, instance, {
 		image: "registry.example.com/tools/registry-gc:1", rate_limit: "0", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "ADMIN_TOKEN",
 	});
-	const pipeline = (what, variables, { token: given = token, of = folder } = {}) => {
+	const pipeline = (what, variables, { token: given = token, of = folder, job = [] } = {}) => {
 		const all = ["GITLAB_CI=true", ...(given ? [`ADMIN_TOKEN=${given}`] : []), ...variables];
 		const got = run(of, "--force-shell-executor", "--shell-isolation", "--ignore-predefined-vars=GITLAB_CI,CI_PIPELINE_SOURCE,CI_COMMIT_REF_NAME,CI_COMMIT_BRANCH",
-			...all.flatMap((variable) => ["--variable", variable]));
+			...all.flatMap((variable) => ["--variable", variable]), ...job);
 		assert(!got.all.includes(token), `${what}: the token is in the log`);
 		got.jobs = ended(got);
 		console.log(`\n-- ${what}: ${got.jobs.join(", ") || "no job"}`);
@@ -90,13 +90,52 @@ async function main(instance) {
 	assert.deepEqual(got.jobs, [...Array(example.jobs["registry-gc-shard"].parallel).fill("PASS registry-gc-shard:"), "PASS registry-gc-report"], got.all);
 	reported(reports("registry-gc-report", shared), { dry_run: true, deleted: dead.length });
 
+	const applied = await planned(instance, pipeline, reports, before);
+
 	got = pipeline("a schedule", schedule);
 	assert.deepEqual(got.jobs, ["PASS registry-gc"], got.all);
 	show(got);
 	folded(got);
 	assert.deepEqual(await world(instance), before.filter((tag) => !dead.includes(tag)), "not exactly the dead tags are gone");
-	reported(reports("registry-gc"), { dry_run: false, deleted: dead.length });
+	reported(reports("registry-gc"), { dry_run: false, deleted: dead.length - applied });
 	console.log(`\nAll ${dead.length} dead tags of ${before.length} are gone, and no other.`);
+}
+
+// planned has a plan made, takes lines out of it as somebody who approves it would, and has it
+// applied. It returns how many tags were deleted.
+async function planned(instance, pipeline, reports, before) {
+	const folder = makeProject(scratch, root, instance, {
+		image: "registry.example.com/tools/registry-gc:1", mode: "plan", rate_limit: "0", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "READ_TOKEN",
+	});
+	const of = { of: folder, token: null };
+	const byHand = { of: folder, job: ["registry-gc-apply"] };
+	const plan = join(reports("registry-gc", folder), "plan.jsonl");
+	let got = pipeline("a schedule that plans", [...schedule, ...misleading, `READ_TOKEN=${token}`], of);
+	assert.deepEqual(got.jobs, ["PASS registry-gc"], got.all);
+	assert.deepEqual(await world(instance), before, "a plan changed something");
+	const lines = readFileSync(plan, "utf8").trim().split("\n");
+	reported(reports("registry-gc", folder), { dry_run: true, deleted: lines.length - 1 });
+
+	got = pipeline("an application that nobody has started", schedule, byHand);
+	assert.deepEqual(got.jobs, ["FAIL registry-gc-apply, exit code 1"], got.all);
+	assert.match(got.all, /Nobody has started this job/);
+	assert.deepEqual(await world(instance), before, "a plan was applied that nobody has approved");
+
+	const kept = lines.slice(0, 6).join("\n") + "\n";
+	writeFileSync(plan, kept);
+	writeFileSync(join(reports("registry-gc", folder), "earlier.json"), "{}");
+	got = pipeline("an application that somebody has started", [...schedule, "CI_JOB_MANUAL=true", "GITLAB_GROUPS="], byHand);
+	assert.deepEqual(got.jobs, ["PASS registry-gc-apply"], got.all);
+	const left = new Set(await world(instance)), gone = before.filter((tag) => !left.has(tag));
+	assert.equal(gone.length, 5, `not exactly what the plan had is gone: ${gone.join("\n")}`);
+	reported(reports("registry-gc-apply", folder), { dry_run: false, deleted: 5 });
+	assert.equal(readFileSync(join(reports("registry-gc-apply", folder), "plan.jsonl"), "utf8"), kept, "the plan is not what was approved");
+	assert(!existsSync(join(reports("registry-gc-apply", folder), "earlier.json")), "an earlier job's reports are uploaded as this one's");
+
+	writeFileSync(plan, lines[0] + "\n");
+	got = pipeline("an application of an empty plan", [...schedule, "CI_JOB_MANUAL=true"], byHand);
+	assert.deepEqual(got.jobs, ["PASS registry-gc-apply"], got.all);
+	return gone.length;
 }
 
 // address waits until the stand-in has written where it listens.

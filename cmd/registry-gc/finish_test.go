@@ -9,21 +9,25 @@ import (
 	"syscall"
 	"testing"
 
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// TestSlowPage: the page is left out after a signal only, and only if it is long.
+// TestSlowPage: the page is left out after a signal only, and only if it is long; of the plan's lines in it the
+// same is true at half the length.
 func TestSlowPage(t *testing.T) {
 	signal := &signalError{syscall.SIGTERM}
 	for name, test := range map[string]struct {
 		err       error
 		undecided int
 		page      bool
+		plan      bool
 	}{
-		"a signal, and many decisions": {signal, maxPageDecisions, false},
-		"a signal, and fewer":          {signal, maxPageDecisions - 1, true},
-		"time is over":                 {errMaxRuntime, maxPageDecisions, true},
+		"a signal, and many decisions": {signal, maxPageDecisions, false, false},
+		"a signal, and fewer":          {signal, maxPageDecisions - 1, true, false},
+		"a signal, and half as many":   {signal, maxPageDecisions/2 - 1, true, true},
+		"time is over":                 {errMaxRuntime, maxPageDecisions, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -36,7 +40,11 @@ func TestSlowPage(t *testing.T) {
 			j := &job{stdout: &out, logOutput: output, log: slog.New(slog.NewTextHandler(output.redacted, nil))}
 			ended := &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.DeadTags)}
 			ended.Summary.Deleted, ended.Summary.Undecided = 1, test.undecided
+			files.Plan = writtenPlan(t)
 			code := j.finish(t.Context(), ended, files, test.err)
+			if plan := files.Plan != ""; plan != test.plan {
+				t.Errorf("a plan is in the page: %t", plan)
+			}
 			output.close(t.Context())
 			if code != exitCode(test.err, ended.Summary) {
 				t.Errorf("exit code %d\n%s", code, &log)
@@ -48,4 +56,18 @@ func TestSlowPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// writtenPlan writes a plan without tags.
+func writtenPlan(t *testing.T) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), planFileName)
+	w, err := plan.NewWriter(path, "https://gitlab.example.com")
+	if err == nil {
+		err = w.Close(plan.Header{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -73,7 +73,7 @@ func (j *job) closePlan(file *report.PlanFile, summary *report.Summary) error {
 	}
 	switch {
 	case summary.Error != "":
-		header.Incomplete = summary.Error
+		header.Incomplete = string(j.redactor.Bytes([]byte(summary.Error)))
 	case summary.Interrupted:
 		header.Incomplete = "interrupted"
 	}

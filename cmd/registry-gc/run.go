@@ -221,6 +221,9 @@ func (j *job) run(untilSignal context.Context) int {
 	if err = errors.Join(err, closed); closed != nil {
 		summary.Error = advice(err)
 	}
+	if files != nil && len(summary.Plans) > 0 {
+		files.Plan = summary.Plans[0]
+	}
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	j.pushMetrics(untilSignal, ended)
@@ -342,14 +345,17 @@ func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *rep
 }
 
 // maxPageDecisions is how many decisions a page is still made of after a signal: that
-// takes some three seconds.
+// takes some three seconds. The lines of a plan, of which tags can be selected, take as long again.
 const maxPageDecisions = 200_000
 
 // skipSlowPage leaves out the page of a run that a signal ended if making it would take
-// long: a signal that kills may follow, and that would cost the other files.
+// long, or the plan in it: a signal that kills may follow, and that would cost the other files.
 func (j *job) skipSlowPage(summary *report.Summary, files *report.Files, err error) {
 	_, interrupted := errors.AsType[*signalError](err)
 	decisions := summary.Deleted + summary.Undecided + summary.Failed
+	if files != nil && interrupted && decisions > maxPageDecisions/2 {
+		files.Plan = ""
+	}
 	if files == nil || !interrupted || decisions <= maxPageDecisions {
 		return
 	}

@@ -22,11 +22,14 @@ type input struct {
 	Description string `json:"description"`
 	Default     any    `json:"default"`
 	Regex       string `json:"regex"`
+	Options     []any  `json:"options"`
 }
 
 // pipelineJob is a job of the component, without what only GitLab looks at.
 type pipelineJob struct {
-	Extends       string         `json:"extends"`
+	Extends       any            `json:"extends"` // a name or several
+	When          string         `json:"when"`
+	Needs         []string       `json:"needs"`
 	Timeout       string         `json:"timeout"`
 	Interruptible bool           `json:"interruptible"`
 	ResourceGroup string         `json:"resource_group"`
@@ -40,9 +43,7 @@ type pipelineJob struct {
 	Inherit struct {
 		Default []string `json:"default"`
 	} `json:"inherit"`
-	Rules []struct {
-		If string `json:"if"`
-	} `json:"rules"`
+	Rules        []any `json:"rules"` // or lists of them
 	AllowFailure struct {
 		ExitCodes []int `json:"exit_codes"`
 	} `json:"allow_failure"`
@@ -74,12 +75,15 @@ func readComponent(t *testing.T) (inputs map[string]input, body string) {
 	return spec.Spec.Inputs, body
 }
 
-// componentJobs returns the jobs with the inputs' defaults filled in.
-func componentJobs(t *testing.T) map[string]pipelineJob {
+// componentJobs returns the jobs with the inputs' defaults filled in, where none is given.
+func componentJobs(t *testing.T, given map[string]string) map[string]pipelineJob {
 	t.Helper()
 	inputs, body := readComponent(t)
 	for name, input := range inputs {
-		value := fmt.Sprint(input.Default)
+		value, ok := given[name]
+		if !ok {
+			value = fmt.Sprint(input.Default)
+		}
 		if input.Type == "array" {
 			text, err := json.Marshal(input.Default)
 			if err != nil {
@@ -142,7 +146,7 @@ func TestComponentInputs(t *testing.T) {
 // TestComponentVariables: what the jobs set are variables of the program, and together a
 // configuration that it accepts; the program ends before the job is ended.
 func TestComponentVariables(t *testing.T) {
-	base := componentJobs(t)[".registry-gc"]
+	base := componentJobs(t, nil)[".registry-gc"]
 	variables := map[string]string{"GITLAB_TOKEN": "glpat-x"}
 	for name, value := range base.Variables {
 		// GIT_STRATEGY is the runner's own; what stands for an input that was not given is unset.
@@ -174,7 +178,7 @@ func TestComponentVariables(t *testing.T) {
 // the token, nobody without a right to it reads the reports, and no earlier job's reports
 // are uploaded as this one's.
 func TestComponentStandsAlone(t *testing.T) {
-	jobs := componentJobs(t)
+	jobs := componentJobs(t, nil)
 	base := jobs[".registry-gc"]
 	for what, pair := range map[string][2]any{
 		"entrypoint":   {base.Image.Entrypoint, []string{""}},
@@ -190,39 +194,96 @@ func TestComponentStandsAlone(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	for _, name := range []string{"registry-gc", "registry-gc-dry-run"} {
-		if job := jobs[name]; job.BeforeScript != nil || job.Dependencies != nil || job.Inherit.Default != nil || job.Artifacts.Access != "" {
-			t.Errorf("%s replaces what both jobs have in common: %+v", name, job)
+	for _, name := range []string{"registry-gc", "registry-gc-dry-run", "registry-gc-apply"} {
+		job := jobs[name]
+		if name == "registry-gc-apply" {
+			job.BeforeScript, job.Dependencies = nil, nil // TestComponentPlan has these
+		}
+		if job.BeforeScript != nil || job.Dependencies != nil || job.Inherit.Default != nil || job.Artifacts.Access != "" {
+			t.Errorf("%s replaces what all jobs have in common: %+v", name, job)
 		}
 	}
 }
 
-// TestComponentJobs: one job deletes, on schedules of the default branch alone; the other
-// cannot, whatever variables say. No input but the token's variable gets into their scripts.
+// TestComponentJobs: one job deletes, on schedules of the default branch alone; the dry run
+// cannot, whatever variables say, and a job that applies is not there. No input but the token's
+// variable gets into their scripts.
 func TestComponentJobs(t *testing.T) {
-	jobs := componentJobs(t)
-	if got := slices.Sorted(maps.Keys(jobs)); !slices.Equal(got, []string{".registry-gc", "registry-gc", "registry-gc-dry-run"}) {
+	jobs := componentJobs(t, nil)
+	if got := slices.Sorted(maps.Keys(jobs)); !slices.Equal(got, []string{
+		".registry-gc", ".registry-gc-plan", ".registry-gc-run", "registry-gc", "registry-gc-apply", "registry-gc-dry-run",
+	}) {
 		t.Fatalf("jobs are %v", got)
 	}
-	token := `export GITLAB_TOKEN="${GITLAB_TOKEN}"`
-	for name, want := range map[string]struct{ command, rule string }{
-		"registry-gc":         {"registry-gc", `$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH`},
-		"registry-gc-dry-run": {"registry-gc --dry-run", `$CI_PIPELINE_SOURCE == "merge_request_event" && $GITLAB_TOKEN && "true" == "true"`},
+	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-run"}, []any{rule(onSchedule)})
+	checkJob(t, jobs, "registry-gc-dry-run", ".registry-gc", []any{rule(`$CI_PIPELINE_SOURCE == "merge_request_event" && $GITLAB_TOKEN && "true" == "true"`)})
+	never := map[string]any{"if": `"run" != "plan"`, "when": "never"}
+	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{never, []any{rule(onSchedule)}})
+	for name, want := range map[string]struct{ command, token, group string }{
+		".registry-gc-run":    {"registry-gc", "GITLAB_TOKEN", "registry-gc"},
+		"registry-gc-dry-run": {"registry-gc --dry-run", "GITLAB_TOKEN", "registry-gc-dry-run"},
 	} {
-		job := jobs[name]
-		if script := []string{"registry-gc --version", token, want.command}; !slices.Equal(job.Script, script) {
-			t.Errorf("%s runs %q, want %q", name, job.Script, script)
-		}
-		if len(job.Rules) != 1 || job.Rules[0].If != want.rule {
-			t.Errorf("%s runs by %+v, want %s", name, job.Rules, want.rule)
-		}
-		if job.Extends != ".registry-gc" || job.ResourceGroup != name || len(job.Variables) > 0 {
-			t.Errorf("%s: %+v", name, job)
-		}
+		checkScript(t, jobs[name], name, want.command, want.token, want.group)
 	}
 	// An input that is empty by default does not show in what was compared above.
 	_, body := readComponent(t)
-	if n := len(regexp.MustCompile(`(?m)^    - (?:registry-gc|export).*\$\[\[`).FindAllString(body, -1)); n != 2 {
-		t.Errorf("%d commands have inputs, want the two that export the token", n)
+	if n := len(regexp.MustCompile(`(?m)^    - (?:registry-gc|export|if \[).*\$\[\[`).FindAllString(body, -1)); n != 4 {
+		t.Errorf("%d commands have inputs, want the four that export the token", n)
+	}
+}
+
+// TestComponentPlan: in mode plan the job of schedules has the token of dry runs and makes a plan, and the
+// one behind it, with the token that deletes, gets this plan, applies it and nothing else, and does
+// neither before somebody has started it. The pipeline waits for that, as the job has no allow_failure of
+// its own, and the one that all have names exit codes.
+func TestComponentPlan(t *testing.T) {
+	inputs, _ := readComponent(t)
+	if got := inputs["mode"]; !slices.Equal(got.Options, []any{"run", "plan"}) || got.Default != "run" {
+		t.Errorf("mode is one of %v, %v by default", got.Options, got.Default)
+	}
+	jobs := componentJobs(t, map[string]string{"mode": "plan", "token_variable": "DELETING", "dry_run_token_variable": "READING"})
+	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-plan"}, []any{rule(onSchedule)})
+	checkScript(t, jobs[".registry-gc-plan"], ".registry-gc-plan", "registry-gc plan", "READING", "registry-gc-dry-run")
+
+	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{map[string]any{"if": `"plan" != "plan"`, "when": "never"}, []any{rule(onSchedule)}})
+	apply, plan := jobs["registry-gc-apply"], []string{"registry-gc"}
+	if apply.When != "manual" || apply.AllowFailure.ExitCodes != nil {
+		t.Errorf("it starts %s, and may fail with %v", apply.When, apply.AllowFailure.ExitCodes)
+	}
+	if apply.Dependencies == nil || !slices.Equal(*apply.Dependencies, plan) || !slices.Equal(apply.Needs, plan) {
+		t.Errorf("it needs %v, and gets artifacts of %v", apply.Needs, apply.Dependencies)
+	}
+	if want := []string{"find ./reports -mindepth 1 ! -path ./reports/plan.jsonl -delete", "unset GITLAB_GROUPS GITLAB_PROJECTS"}; !slices.Equal(apply.BeforeScript, want) {
+		t.Errorf("before its script it runs %q, want %q", apply.BeforeScript, want)
+	}
+	if len(apply.Script) == 0 || !strings.HasPrefix(apply.Script[0], `if [ "$CI_JOB_MANUAL" != true ]; then echo `) || !strings.HasSuffix(apply.Script[0], "; exit 1; fi") {
+		t.Fatalf("nothing keeps it from running by itself: %q", apply.Script)
+	}
+	apply.Script = apply.Script[1:]
+	checkScript(t, apply, "registry-gc-apply", `registry-gc apply "$REPORT_DIR/plan.jsonl"`, "DELETING", "registry-gc")
+}
+
+const onSchedule = `$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH`
+
+func rule(condition string) map[string]any { return map[string]any{"if": condition} }
+
+func checkJob(t *testing.T, jobs map[string]pipelineJob, name string, extends any, rules []any) {
+	t.Helper()
+	job := jobs[name]
+	if diff := cmp.Diff(extends, job.Extends); diff != "" || len(job.Variables) > 0 {
+		t.Errorf("%s extends (-want +got):\n%s\nits variables are %v", name, diff, job.Variables)
+	}
+	if diff := cmp.Diff(rules, job.Rules); diff != "" {
+		t.Errorf("%s runs by (-want +got):\n%s", name, diff)
+	}
+}
+
+func checkScript(t *testing.T, job pipelineJob, name, command, token, group string) {
+	t.Helper()
+	if script := []string{"registry-gc --version", `export GITLAB_TOKEN="${` + token + `}"`, command}; !slices.Equal(job.Script, script) {
+		t.Errorf("%s runs %q, want %q", name, job.Script, script)
+	}
+	if job.ResourceGroup != group {
+		t.Errorf("%s is in the resource group %s, want %s", name, job.ResourceGroup, group)
 	}
 }

@@ -22,8 +22,8 @@ import (
 	"sync"
 )
 
-// mark is what is written in the place of a secret.
-const mark = "[redacted]"
+// Mark is what is written in the place of a secret.
+const Mark = "[redacted]"
 
 // minSecret is how long a secret has to be. GitLab's tokens have twenty characters and
 // more; to remove every "x" or "tag" would only make the output unreadable.
@@ -78,10 +78,15 @@ func (r *Redactor) Bytes(text []byte) []byte {
 	}
 	for _, form := range r.forms {
 		if bytes.Contains(text, form) {
-			text = bytes.ReplaceAll(text, form, []byte(mark))
+			text = bytes.ReplaceAll(text, form, []byte(Mark))
 		}
 	}
 	return text
+}
+
+// Finds reports whether a text has a secret in it.
+func (r *Redactor) Finds(text []byte) bool {
+	return r != nil && slices.ContainsFunc(r.forms, func(form []byte) bool { return bytes.Contains(text, form) })
 }
 
 // Writer returns a writer that removes secrets from what it passes on, also those that are

@@ -37,7 +37,7 @@ var leaks = []string{"glpat-Q", "x_k-", base64.StdEncoding.EncodeToString([]byte
 
 func check(t *testing.T, name, got string) {
 	t.Helper()
-	if !strings.Contains(got, mark) {
+	if !strings.Contains(got, Mark) {
 		t.Errorf("%s: nothing was removed from %q", name, got)
 	}
 	for _, leak := range leaks {
@@ -51,9 +51,12 @@ func TestBytes(t *testing.T) {
 	r := New(token, "short")
 	for name, text := range shown() {
 		check(t, name, string(r.Bytes([]byte(text))))
+		if !r.Finds([]byte(text)) {
+			t.Errorf("%s: nothing is found in %q", name, text)
+		}
 	}
 	const harmless = "a short tag is deleted\n"
-	if got := string(r.Bytes([]byte(harmless))); got != harmless {
+	if got := string(r.Bytes([]byte(harmless))); got != harmless || r.Finds([]byte(harmless)) {
 		t.Errorf("%q", got)
 	}
 }

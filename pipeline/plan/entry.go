@@ -29,8 +29,8 @@ type Entry struct {
 // errIncomplete says that an entry lacks what a tag is found by.
 var errIncomplete = errors.New("it lacks project, repository or tag")
 
-// check makes sure that an entry says which tag it is about.
-func (e Entry) check() error {
+// Check makes sure that an entry says which tag it is about.
+func (e Entry) Check() error {
 	if e.Project == "" || e.ProjectID <= 0 || e.Repository == "" || e.RepositoryID <= 0 || e.Tag == "" {
 		return errIncomplete
 	}

@@ -194,7 +194,7 @@ func ReadJournal(r io.Reader, do func(Record)) (header JournalHeader, unread int
 			}
 		case Deleting, Deleted, Failed:
 			var record Record
-			if json.Unmarshal(text, &record) != nil || record.check() != nil {
+			if json.Unmarshal(text, &record) != nil || record.Check() != nil {
 				unread++
 				continue
 			}

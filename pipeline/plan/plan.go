@@ -38,8 +38,8 @@ type sealedEntry struct {
 	Seal string `json:"seal"`
 }
 
-// line returns an entry as a line of a plan.
-func (e Entry) line(instance string) ([]byte, error) {
+// Line returns an entry as the line that a [Writer] writes of it into a plan of an instance.
+func (e Entry) Line(instance string) ([]byte, error) {
 	sealed, err := seal(instance, e)
 	if err != nil {
 		return nil, err
@@ -136,6 +136,22 @@ func Read(r io.Reader, file, instance string) (*Plan, error) {
 	return p, errors.Join(wrong...)
 }
 
+// HeaderLine reads the first line of a plan, and returns it as it stands there with the instance that the
+// plan is of.
+func HeaderLine(r io.Reader) (line []byte, instance string, err error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, longestLine)
+	if !lines.Scan() {
+		return nil, "", cmp.Or(lines.Err(), errNoEntries)
+	}
+	var h Header
+	if json.Unmarshal(lines.Bytes(), &h) != nil {
+		return nil, "", errNoHeader
+	}
+	_, err = readHeader(lines.Bytes(), h.Instance)
+	return append(lines.Bytes(), '\n'), h.Instance, err
+}
+
 func readHeader(text []byte, instance string) (Header, error) {
 	var h sealedHeader
 	if json.Unmarshal(text, &h) != nil || h.Plan == 0 || h.Instance == "" {
@@ -160,12 +176,12 @@ func readEntry(text []byte, instance string) (Entry, error) {
 	if json.Unmarshal(text, &e) != nil {
 		return Entry{}, errNoJSON
 	}
-	if err := e.check(); err != nil {
+	if err := e.Check(); err != nil {
 		return Entry{}, err
 	}
 	// What is not a field of an entry the seal does not see: the line has to be the one that was
 	// written, but for the space around it.
-	line, err := e.Entry.line(instance)
+	line, err := e.Entry.Line(instance)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -163,3 +163,23 @@ func FuzzPlan(f *testing.F) {
 		}
 	})
 }
+
+// TestHeaderLine reads the header alone, as it stands in the file; and what is none is an error.
+func TestHeaderLine(t *testing.T) {
+	text := write(t, []plan.Entry{entry(0), entry(1)})
+	lines := strings.SplitAfter(text, "\n")
+	line, of, err := plan.HeaderLine(strings.NewReader(text))
+	if err != nil || string(line) != lines[0] || of != instance {
+		t.Errorf("the header is %q of %s, %v; want %q", line, of, err, lines[0])
+	}
+	if line, err := entry(0).Line(instance); err != nil || string(line) != lines[1] {
+		t.Errorf("the line of an entry is %q, %v; the file has %q", line, err, lines[1])
+	}
+	for name, text := range map[string]string{
+		"nothing": "", "an entry": lines[1], "no JSON": "{", "a header that was changed": strings.Replace(lines[0], "root", "other", 1), "a long line": strings.Repeat("x", 2<<20),
+	} {
+		if line, _, err := plan.HeaderLine(strings.NewReader(text)); err == nil {
+			t.Errorf("%s is a header: %q", name, line)
+		}
+	}
+}

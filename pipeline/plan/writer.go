@@ -112,7 +112,7 @@ func (w *Writer) write(out *bufio.Writer, h Header) error {
 		return err
 	}
 	return w.merged(func(e Entry) error {
-		line, err := e.line(w.instance)
+		line, err := e.Line(w.instance)
 		if err != nil {
 			return err
 		}

@@ -30,6 +30,9 @@ type Files struct {
 	Redactor *redact.Redactor
 	// Everything has tags written, too, that are kept: those of a plan have been named before.
 	Everything bool
+	// Plan is the file of the plan that the run has made, "" where it made none: in the page some of
+	// its tags can be selected for another. It is set before Close.
+	Plan string
 
 	dir         string
 	decisions   *os.File
@@ -128,7 +131,11 @@ func (f *Files) Close(s *Summary) error {
 				return err
 			}
 			defer decisions.Close()
-			return WriteHTML(w, s, decisions)
+			selection, err := readSelection(f.Plan, f.Redactor)
+			if err != nil {
+				return fmt.Errorf("reading the plan: %w", err)
+			}
+			return writePage(w, s, decisions, selection)
 		})
 		f.hasPage = err == nil
 		errs = append(errs, err)

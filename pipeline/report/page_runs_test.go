@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -39,16 +42,45 @@ func (r *pageRun) tell(t testing.TB, events ...Event) {
 	}
 }
 
-func (r *pageRun) page(t testing.TB) []byte {
+func (r *pageRun) page(t testing.TB) []byte { t.Helper(); return r.pageOf(t, "") }
+
+// pageOf returns the page of a run that has made a plan, "" for none.
+func (r *pageRun) pageOf(t testing.TB, planFile string) []byte {
 	t.Helper()
+	selection, err := readSelection(planFile, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var text bytes.Buffer
-	if err := WriteHTML(&text, r.Summary, bytes.NewReader(r.decisions.Bytes())); err != nil {
+	if err := writePage(&text, r.Summary, bytes.NewReader(r.decisions.Bytes()), selection); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.HasSuffix(text.Bytes(), []byte("</html>\n")) {
 		t.Fatalf("the page is not whole: %d bytes", text.Len())
 	}
 	return text.Bytes()
+}
+
+const planInstance = "https://gitlab.example.com"
+
+// writePlan writes the plan of the run into a file.
+func (r *pageRun) writePlan(t testing.TB) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "plan.jsonl")
+	writer, err := plan.NewWriter(path, planInstance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &PlanFile{Writer: writer, Path: path}
+	_, err = eachDecision(bytes.NewReader(r.decisions.Bytes()), func(d *decisionLine) error { return file.Handle(Decision(*d)) })
+	err = errors.Join(err, writer.Close(plan.Header{
+		Time: time.Date(2026, 11, 26, 12, 30, 0, 0, time.UTC), Version: "1.2.3", User: hostileNames[0], Rules: plan.Rules{Name: "default", Hash: "sha256:1"},
+		Settings: map[string]string{"EXCLUDE": strings.Join(hostileNames, ",")}, Regime: "legacy",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // smallRun has every outcome, kind and reason for advice, as a small instance would
@@ -70,7 +102,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 			action = policy.Delete
 		}
 		for i := range n {
-			r.tell(t, Decision{Project: project, Repository: project + "/" + repository, RepositoryID: 7, Tag: fmt.Sprintf("%s-%d", tag, i+1),
+			r.tell(t, Decision{Project: project, ProjectID: int64(len(project)), Repository: project + "/" + repository, RepositoryID: int64(len(project + repository)), Tag: fmt.Sprintf("%s-%d", tag, i+1),
 				Action: action, Outcome: outcome, Reason: reason, Kind: string(kind), Detail: detail,
 				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
 		}
@@ -116,20 +148,27 @@ var hostileNames = []string{
 
 // hostileRun has n decisions, and in every place that the server fills one of the
 // hostile names.
-func hostileRun(t testing.TB, n int) *pageRun {
-	r := newPageRun(false)
+func hostileRun(t testing.TB, n int) *pageRun { return hostileRunOf(t, n, newPageRun(false), Deleted) }
+
+// hostilePlanRun is the same of a run that marks tags.
+func hostilePlanRun(t testing.TB, n int) *pageRun {
+	return hostileRunOf(t, n, newPageRun(true), Marked)
+}
+
+func hostileRunOf(t testing.TB, n int, r *pageRun, gone Outcome) *pageRun {
 	r.Started = firstStart
 	r.tell(t, RegimeFound{registry.Legacy})
 	for i, evil := range hostileNames {
 		r.tell(t, ImageStays{Image: Image{Project: evil, Repository: evil, Tag: evil, Kind: evil, Bytes: int64(i), Made: firstStart}})
 	}
 	kinds := []manifest.Kind{manifest.KindCacheIndex, manifest.KindAttestedImage, manifest.KindMissingManifest, manifest.KindCacheManifest, ""}
-	outcomes := []Outcome{Deleted, Deleted, Deleted, Deleted, Deleted, Deleted, Undecided, Failed}
+	outcomes := []Outcome{gone, gone, gone, gone, gone, gone, Undecided, Failed}
 	for i := range n {
 		evil := hostileNames[i%len(hostileNames)]
-		d := Decision{Project: fmt.Sprintf("group-%d/project-%d", i%991%97, i%991), RepositoryID: int64(i % 991), Tag: fmt.Sprintf("feature-%d", i),
+		d := Decision{Project: fmt.Sprintf("group-%d/project-%d", i%991%97, i%991), ProjectID: int64(i%991 + 1), RepositoryID: int64(i%991 + 1), Tag: fmt.Sprintf("feature-%d", i),
 			Action: policy.Delete, Outcome: outcomes[i%len(outcomes)], Reason: undatable, Kind: string(kinds[i%len(kinds)]),
-			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000, Made: firstStart.AddDate(0, 0, -i%5000)}
+			Digest: fmt.Sprintf("sha256:%064x", i*7919), Bytes: int64(i) * 1000,
+			MediaType: "application/vnd.oci.image.index.v1+json", Made: firstStart.AddDate(0, 0, -i%5000), RestsOn: "the registry: no manifest, asked twice; GitLab: 404"}
 		switch {
 		case d.Outcome == Undecided:
 			d.Action, d.Reason = policy.Undecided, policy.DetailsUnknown

@@ -56,9 +56,11 @@ func (p *page) referenced() markup {
 
 func (p *page) decisions() markup {
 	return pageParts.fillIf(p.found.Listed > 0, "decisions", slots{
-		"began":        p.Started.UTC().Format(time.RFC3339),
-		"age-column":   pageParts.fillIf(p.found.Dated && !p.Started.IsZero(), "age-column", nil),
-		"bytes-column": pageParts.fillIf(p.found.Bytes > 0, "bytes-column", nil),
+		"began":         p.Started.UTC().Format(time.RFC3339),
+		"selection":     pageParts.fillIf(p.selects, "selection", nil),
+		"select-column": pageParts.fillIf(p.selects, "select-column", nil),
+		"age-column":    pageParts.fillIf(p.found.Dated && !p.Started.IsZero(), "age-column", nil),
+		"bytes-column":  pageParts.fillIf(p.found.Bytes > 0, "bytes-column", nil),
 	})
 }
 

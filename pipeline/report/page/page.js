@@ -18,6 +18,7 @@
 
 	const $ = (id) => document.getElementById(id);
 	const view = $("view"), body = view.querySelector("tbody");
+	const packedPlan = takePlan($("plan"));
 	const headers = [...view.querySelectorAll("th")];
 	const count = (n) => n.toLocaleString("en");
 	const began = Date.parse($("began").textContent); // of the run: ages are those of then
@@ -26,6 +27,18 @@
 	const words = []; // what a row is searched by, made when it is first looked for
 	let shown = rows;
 	let sorting = null; // {column, down}
+
+	// takePlan returns the packed lines of the run's plan, "" where tags cannot be selected: the run made
+	// no plan, or the browser cannot unpack it.
+	function takePlan(source) {
+		if (source) source.remove();
+		if (source && window.DecompressionStream) {
+			view.querySelector("table").classList.add("selects");
+			return source.textContent;
+		}
+		for (const element of [$("selection"), view.querySelector("th.select")]) element?.remove();
+		return "";
+	}
 
 	// readRows puts texts in the place of their numbers. A text is written out where it
 	// first comes.
@@ -73,7 +86,7 @@
 			const { column, down } = sorting, sign = down ? -1 : 1;
 			shown = [...shown].sort((a, b) => sign * (column === MADE ? byAge(a[MADE], b[MADE]) : compare(a[column], b[column])));
 		}
-		view.scrollTop = 0; // first, as what is drawn depends on it
+		view.scrollTop = 0; // before rows are drawn, which are those in sight
 		redraw();
 		say();
 	}
@@ -89,6 +102,7 @@
 		const most = limit();
 		if (shown.length > most) text += "; the first " + count(most) + (printing.matches ? " are printed" : " can be seen, search to see others");
 		$("status").textContent = text;
+		saySelected();
 	}
 
 	const printing = matchMedia("print");
@@ -168,7 +182,9 @@
 			const td = document.createElement("td"), name = th.classList[0];
 			td.className = name;
 			td.setAttribute("role", "cell");
-			if (name === "tag") {
+			if (name === "select") {
+				if (selectable(row)) td.append(boxOf(row));
+			} else if (name === "tag") {
 				const button = document.createElement("button");
 				button.type = "button";
 				button.textContent = row[TAG];
@@ -208,6 +224,95 @@
 		return bytes.toFixed(unit ? 1 : 0) + " " + units[unit];
 	}
 
+	// Tags that are marked can be selected for a plan. None is at first: what nobody has chosen stays.
+	const selected = new Set(); // rows
+	const selectable = (row) => packedPlan !== "" && row[OUTCOME] === "marked";
+	const marked = rows.filter(selectable);
+
+	function boxOf(row) {
+		const box = document.createElement("input");
+		box.type = "checkbox";
+		box.autocomplete = "off";
+		box.checked = selected.has(row);
+		box.setAttribute("aria-label", "Select " + row[REPOSITORY] + ":" + row[TAG]);
+		box.addEventListener("change", () => {
+			if (box.checked) selected.add(row);
+			else selected.delete(row);
+			saySelected();
+		});
+		return box;
+	}
+
+	// selectShown selects all rows that search and filters have found, in sight or not. Where they
+	// are all selected already it is the other way round.
+	function selectShown() {
+		const on = $("select-shown").checked;
+		for (const row of shown.filter(selectable)) {
+			if (on) selected.add(row);
+			else selected.delete(row);
+		}
+		for (const [i, tr] of drawn) {
+			const box = tr.querySelector("td.select input");
+			if (box) box.checked = selected.has(shown[i]);
+		}
+		saySelected();
+	}
+
+	function saySelected() {
+		if (!packedPlan) return;
+		const here = shown.filter(selectable), chosen = here.filter((row) => selected.has(row)).length;
+		let text = count(selected.size) + " of " + count(marked.length) + " selected";
+		if (selected.size > chosen) text += ", " + count(selected.size - chosen) + " of them not shown";
+		if ($("selected").textContent !== text) $("selected").textContent = text;
+		$("download").disabled = selected.size === 0;
+		const box = $("select-shown");
+		box.disabled = here.length === 0;
+		box.checked = chosen > 0 && chosen === here.length;
+		box.indeterminate = chosen > 0 && chosen < here.length;
+	}
+
+	async function download() {
+		try {
+			const plan = new Blob(await planOfSelected(), { type: "application/octet-stream" });
+			const link = document.createElement("a");
+			link.href = URL.createObjectURL(plan);
+			link.download = "plan.jsonl";
+			link.click();
+			setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+		} catch (error) {
+			$("selected").textContent = "The plan in this page cannot be read: " + error;
+		}
+	}
+
+	// planOfSelected returns the lines of a plan: the header of the run's, and the lines of what is
+	// selected, each as it is there and in its order. The packed ones are in the order of the rows.
+	async function planOfSelected() {
+		const bytes = Uint8Array.from(atob(packedPlan), (c) => c.charCodeAt(0));
+		const text = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+			.pipeThrough(new TextDecoderStream("utf-8", { fatal: true, ignoreBOM: true })).getReader();
+		const lines = [];
+		let header = "", rest = "", number = -1; // of the line in marked, the header's being -1
+		for (let part = await text.read(); !part.done; part = await text.read()) {
+			const ended = (rest + part.value).split("\n");
+			rest = ended.pop();
+			for (const line of ended) {
+				if (number < 0) header = line + "\n";
+				else if (selected.has(marked[number])) lines.push({ ...JSON.parse(line), line: line + "\n" });
+				number++;
+			}
+		}
+		if (number !== marked.length || rest) throw new Error("it is not whole");
+		lines.sort((a, b) => compare(a.project, b.project) || compare(a.repository, b.repository) || compare(a.tag, b.tag));
+		return [header, ...lines.map(({ line }) => line)];
+	}
+
+	// compare orders texts by their characters, as Go does. JavaScript compares halves of some.
+	function compare(a, b) {
+		let i = 0;
+		while (i < a.length && a[i] === b[i]) i++;
+		return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
+	}
+
 	// open shows one decision whole: a row of the table has one line for each value.
 	function open(row) {
 		const list = $("details").querySelector("dl");
@@ -240,7 +345,13 @@
 		fillSelect(id, column);
 		$(id).addEventListener("change", select);
 	}
-	for (const th of headers) th.firstChild.addEventListener("click", () => sortBy(th));
+	for (const th of headers) {
+		if (th.classList[0] in columns) th.firstChild.addEventListener("click", () => sortBy(th));
+	}
+	if (packedPlan) {
+		$("select-shown").addEventListener("change", selectShown);
+		$("download").addEventListener("click", download);
+	}
 	$("close").addEventListener("click", () => $("details").close());
 	view.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
 	addEventListener("resize", redraw);
