@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"internal/wiretest":    nil,
 	"pipeline":             {"pipeline/inuse", "pipeline/plan", "pipeline/policy", "pipeline/report", "gitlabapi", "gitlabapi/manifest", "gitlabapi/registry", "gitlabapi/throttle", "internal/flight"},
 	"pipeline/inuse":       nil,
-	"pipeline/plan":        nil,
+	"pipeline/plan":        {"internal/printable"},
 	"pipeline/policy":      {"gitlabapi/manifest", "internal/edits"},
 	"pipeline/report":      {"pipeline/plan", "pipeline/policy", "gitlabapi/manifest", "gitlabapi/registry", "internal/printable", "internal/redact"},
 

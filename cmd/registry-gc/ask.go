@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -19,21 +19,33 @@ import (
 )
 
 // An asker asks people on a terminal.
-type asker struct {
-	in  *os.File
-	out io.Writer
-}
+type asker struct{ terminal *os.File }
 
-// asker returns who is asked before anything is deleted: nobody where nothing is going to be, and where
-// there is no terminal to ask on.
-func (j *job) asker(stdin io.Reader, stderr io.Writer) *asker {
-	in, readable := stdin.(*os.File)
-	out, writable := stderr.(*os.File)
-	if j.config.DryRun || !readable || !writable || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
+// newAsker returns who is asked before anything is deleted: whoever sits at the terminal, if any of the
+// program's streams is on one. It is nil where there is none to ask on.
+func newAsker(streams ...any) *asker {
+	onTerminal := false
+	for _, stream := range streams {
+		file, ok := stream.(*os.File)
+		onTerminal = onTerminal || ok && term.IsTerminal(int(file.Fd()))
+	}
+	if !onTerminal {
 		return nil
 	}
-	return &asker{in, out}
+	// Not standard input, which may be a list of images in use, and not standard error, which may
+	// be a file.
+	name := "/dev/tty"
+	if runtime.GOOS == "windows" {
+		name = "CON"
+	}
+	terminal, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	return &asker{terminal}
 }
+
+func (a *asker) close() { _ = a.terminal.Close() }
 
 // runAsking plans, shows what would be deleted and asks; then it applies that plan, and nothing else. The
 // plan is in the folder of the reports, or gone at the end.
@@ -42,7 +54,7 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 	config.DryRun = true
 	planning := *j
 	planning.config, planning.asks = &config, true
-	if planning.planPath() == "" {
+	if planning.output = ""; planning.planPath() == "" {
 		dir, err := os.MkdirTemp("", "registry-gc-*")
 		if err != nil {
 			j.log.Error("the plan cannot be written: " + err.Error())
@@ -67,10 +79,16 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 	case ctx.Err() != nil:
 		return exitCode(context.Cause(ctx), j.summary())
 	case err != nil || !yes:
-		fmt.Fprintln(asker.out, "Nothing was deleted.")
+		fmt.Fprintln(asker.terminal, "Nothing was deleted.")
 		return code
 	}
-	j.plan, j.applied = p, planning.output
+	if j.plan == nil { // of a plan that was given, this is what is left
+		j.planIsNew = true
+		if planning.output == "" {
+			j.applied = planning.planPath()
+		}
+	}
+	j.plan = p
 	return j.run(ctx)
 }
 
@@ -103,12 +121,14 @@ func counted(n int, thing string) string {
 // errNoAnswer says that the terminal has ended without an answer.
 var errNoAnswer = errors.New("there was no answer")
 
-// ask asks a question until it is answered by yes or no; nothing is no, and so is the end of a context.
+// ask asks a question until it is answered; anything but yes is no, and so is the end of a context. What was
+// typed before the question could be read answers nothing.
 func (a *asker) ask(ctx context.Context, question string) (yes bool, err error) {
-	fmt.Fprint(a.out, "\n"+question)
+	a.discard()
+	fmt.Fprint(a.terminal, "\n"+question)
 	answers := make(chan string, 1)
 	go func() { // which ends with the program where nobody answers
-		line, err := bufio.NewReader(a.in).ReadString('\n')
+		line, err := bufio.NewReader(a.terminal).ReadString('\n')
 		if err != nil {
 			line = ""
 		}
@@ -117,13 +137,24 @@ func (a *asker) ask(ctx context.Context, question string) (yes bool, err error) 
 	select {
 	case line := <-answers:
 		if line == "" {
-			fmt.Fprintln(a.out)
+			fmt.Fprintln(a.terminal)
 			return false, errNoAnswer
 		}
 		answer := strings.ToLower(strings.TrimSpace(line))
 		return answer == "y" || answer == "yes", nil
 	case <-ctx.Done():
-		fmt.Fprintln(a.out)
+		fmt.Fprintln(a.terminal)
 		return false, context.Cause(ctx)
 	}
+}
+
+// discard reads what was typed so far, where the system can tell that there is no more.
+func (a *asker) discard() {
+	typed := make([]byte, 256)
+	for a.terminal.SetReadDeadline(time.Now().Add(10*time.Millisecond)) == nil {
+		if n, err := a.terminal.Read(typed); n == 0 || err != nil {
+			break
+		}
+	}
+	_ = a.terminal.SetReadDeadline(time.Time{})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,12 +118,20 @@ func parseFlags(command string, args []string) (*commandLine, error) {
 		line.help = true
 	case err != nil:
 		return nil, flagError(flags, args)
+	case command == commandPlan && !isTrue(line.variables["DRY_RUN"]):
+		return nil, errors.New("plan changes nothing: --dry-run can be nothing but true there")
 	case flags.NArg() > 0 && meansDryRun(flags.Arg(0)):
 		return nil, errors.New("there is an argument that is no flag: did you mean --dry-run?")
 	case flags.NArg() > 0:
 		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
 	}
 	return line, nil
+}
+
+// isTrue reports whether a flag's value is true.
+func isTrue(value string) bool {
+	is, err := strconv.ParseBool(value)
+	return err == nil && is
 }
 
 // parseApply reads the command line of apply, whose files may stand anywhere.

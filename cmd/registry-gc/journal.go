@@ -4,66 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
 
-// journalFor returns where a run writes its deletions down: a file in the folder of the reports, or
-// without one the log, where that has lines that undo can read. Nil where there is neither.
-func (j *job) journalFor(ctx context.Context, started time.Time) (file *plan.Journal, journal pipeline.Journal) {
+// journal returns where a run writes its deletions down, nil where it deletes nothing: in the folder of
+// the reports; without one in the user's own, where people look on at a terminal; and elsewhere among the
+// lines of the log, whatever its form and level.
+func (j *job) journal(ctx context.Context, started time.Time) *plan.Journal {
+	header := plan.JournalHeader{Time: started.UTC(), Instance: j.config.instance(), Version: version, Rules: j.rulesName()}
 	switch dir := j.reportDir(); {
 	case j.config.DryRun:
-		return nil, nil
+		return nil
 	case dir != "":
-		file = plan.NewJournal(dir, plan.JournalHeader{
-			Time: started.UTC(), Instance: j.config.instance(), Version: version, Rules: j.rulesName(),
-		}, j.cleanJSON)
-		return file, file
-	case j.format.json:
-		format := j.format
-		format.level = slog.LevelDebug // what is recorded does not hang on LOG_LEVEL
-		return nil, &logJournal{ctx: ctx, log: slog.New(format.handler(j.logOutput.redacted)), output: j.logOutput}
-	default:
-		return nil, nil
+		return plan.NewJournal(dir, header, j.cleanJSON)
 	}
+	if dir := stateDir(); j.format.terminal && dir != "" {
+		return plan.NewJournal(dir, header, j.cleanJSON)
+	}
+	return plan.NewJournalIn(j.logOutput.redacted, j.logOutput.isRead(ctx), header, j.cleanJSON)
 }
 
-// A logJournal writes deletions down in the log.
-type logJournal struct {
-	ctx    context.Context
-	log    *slog.Logger
-	output *logOutput
+// stateDir returns the folder in which programs keep what is the user's own, by the rules of
+// freedesktop.org; "" where there is none.
+func stateDir() string {
+	dir := os.Getenv("XDG_STATE_HOME")
+	if home, err := os.UserHomeDir(); dir == "" && err == nil && home != "" {
+		dir = filepath.Join(home, ".local", "state")
+	}
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	dir = filepath.Join(dir, "registry-gc")
+	if os.MkdirAll(dir, 0o700) != nil {
+		return ""
+	}
+	return dir
 }
 
 // errLogUnread says that the log, which is where deletions are written down, is read by nobody.
 var errLogUnread = errors.New("the log is not read, and there is no REPORT_DIR")
 
-// Record implements [pipeline.Journal]. It waits until the log has been taken. What came of a deletion
-// is a line of the log in any case.
-func (l *logJournal) Record(_ string, records ...plan.Record) error {
-	deleting, before := false, l.output.outlet.lost()
-	for _, r := range records {
-		if r.Event != plan.Deleting {
-			continue
+// isRead returns a function that waits until the log has been taken, of which nothing may be lost.
+func (l *logOutput) isRead(ctx context.Context) func() error {
+	return func() error {
+		if err := l.outlet.flush(ctx, logPatience); err != nil {
+			return fmt.Errorf("%w: %w", errLogUnread, err)
 		}
-		deleting = true
-		l.log.Info("deleting", "event", string(r.Event), "project", r.Project, "project_id", r.ProjectID,
-			"repository", r.Repository, "repository_id", r.RepositoryID, "tag", r.Tag, "digest", r.Digest, "media_type", r.MediaType,
-			"reason", r.Reason)
-	}
-	if !deleting {
-		return nil
-	}
-	err := l.output.outlet.flush(l.ctx, logPatience)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", errLogUnread, err)
-	case l.output.outlet.lost() != before:
-		return errLogUnread
-	default:
+		if l.outlet.lost() > 0 {
+			return errLogUnread
+		}
 		return nil
 	}
 }

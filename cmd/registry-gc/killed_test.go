@@ -46,7 +46,11 @@ func TestKilled(t *testing.T) {
 // comes right after, and returns how many tags are gone and have a record.
 func runAndKill(t *testing.T, regime gitlabtest.Regime, nth int64, atDeletion bool) (killed bool, gone, recorded int) {
 	world := gitlabtest.EvenWorld{Regime: regime, Projects: 6, Repositories: 24, Tags: 900, Dead: 0.4}.World()
-	server := gitlabtest.New(world, gitlabtest.WithoutGraphQL())
+	var options []gitlabtest.Option
+	if nth%2 == 0 {
+		options = append(options, gitlabtest.WithoutGraphQL())
+	}
+	server := gitlabtest.New(world, options...)
 	reports := t.TempDir()
 	command := program(t, "", "CONCURRENCY=8", "MIN_AGE=0", "GITLAB_URL="+listen(t, server), "REPORT_DIR="+reports)
 	command.Stdout, command.Stderr = io.Discard, io.Discard

@@ -24,6 +24,7 @@ type logFormat struct {
 	color    bool
 	sections bool // of a GitLab job
 	display  bool // progress is drawn below the log
+	terminal bool
 }
 
 // formatFor returns the form for a destination: JSON lines for programs, and text for
@@ -38,7 +39,7 @@ func formatFor(w io.Writer, config *Config, environment envconfig.Lookuper) logF
 		info, err := file.Stat()
 		regular = err == nil && info.Mode().IsRegular()
 	}
-	format := logFormat{level: config.LogLevel}
+	format := logFormat{level: config.LogLevel, terminal: terminal}
 	format.json = config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !inJob
 	escapes := !format.json && (terminal || inJob && !regular)
 	format.color = escapes && value("NO_COLOR") == "" && value("TERM") != "dumb"

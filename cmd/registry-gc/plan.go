@@ -12,6 +12,7 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
@@ -33,6 +34,8 @@ func (j *job) planPath() string {
 	switch {
 	case j.output != "":
 		return j.output
+	case j.plan != nil: // which may lie where this would be written
+		return ""
 	case j.reportDir() == "" || !j.config.DryRun && j.config.MaxDeletions == 0:
 		return ""
 	default:
@@ -56,6 +59,7 @@ func (j *job) openPlan() (*report.PlanFile, error) {
 	if err != nil {
 		return nil, &problem{"REPORT_DIR", "the plan cannot be written: " + withoutPath(err)}
 	}
+	w.Clean = j.redactor.Bytes
 	return &report.PlanFile{Writer: w, Path: path}, nil
 }
 
@@ -73,7 +77,7 @@ func (j *job) closePlan(file *report.PlanFile, summary *report.Summary) error {
 	}
 	switch {
 	case summary.Error != "":
-		header.Incomplete = string(j.redactor.Bytes([]byte(summary.Error)))
+		header.Incomplete = summary.Error
 	case summary.Interrupted:
 		header.Incomplete = "interrupted"
 	}
@@ -106,21 +110,48 @@ func (c *Config) given(settings envconfig.Lookuper) map[string]string {
 func readPlans(files []string, instance string, maxAge time.Duration, now time.Time) (*plan.Plan, error) {
 	all := new(plan.Plan)
 	var wrong []error
-	for i, name := range files {
-		p, err := readPlan(name, instance)
+	type name struct {
+		repository int64
+		tag        string
+	}
+	first := make(map[name]string) // file in which a tag stands
+	for i, file := range files {
+		p, err := readPlan(file, instance)
 		if err != nil {
 			wrong = append(wrong, err)
 			continue
 		}
 		if age := now.Sub(p.Header.Time); maxAge > 0 && age > maxAge {
-			wrong = append(wrong, fmt.Errorf("%s: the plan is %s old, and --max-age allows %s: make a new one", name, rounded(age), rounded(maxAge)))
+			wrong = append(wrong, fmt.Errorf("%s: the plan is %s old, and --max-age allows %s: make a new one", file, rounded(age), rounded(maxAge)))
 		}
 		if i == 0 {
 			all.Header = p.Header
 		}
-		all.Entries = append(all.Entries, p.Entries...)
+		for _, e := range p.Entries {
+			at := name{e.RepositoryID, e.Tag}
+			if other, twice := first[at]; twice {
+				wrong = append(wrong, fmt.Errorf("%s: %s:%s stands in %s, too", file, printable.Replace(e.Repository, '?'), printable.Replace(e.Tag, '?'), other))
+				break // one is enough to see what is wrong
+			}
+			first[at] = file
+			all.Entries = append(all.Entries, e)
+		}
 	}
 	return all, errors.Join(wrong...)
+}
+
+// planWarnings says what people should know of a plan that is applied.
+func planWarnings(p *plan.Plan, rules plan.Rules) (texts []string) {
+	if p == nil {
+		return nil
+	}
+	if p.Header.Rules.Hash != rules.Hash {
+		texts = append(texts, fmt.Sprintf("the plan was made by other rules (%s) than those in force (%s): a tag that another rule deletes now is kept as changed", p.Header.Rules.Name, rules.Name))
+	}
+	if p.Header.Incomplete != "" {
+		texts = append(texts, "the plan is of a run that did not see all tags: "+p.Header.Incomplete)
+	}
+	return texts
 }
 
 func readPlan(name, instance string) (*plan.Plan, error) {

@@ -90,14 +90,20 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	for _, text := range config.rulesWarnings(rules, settings) {
 		job.log.Warn(text)
 	}
+	for _, text := range planWarnings(toApply, job.rulesName()) {
+		job.log.Warn(text)
+	}
 	if text := config.blind(rules); text != "" {
 		job.log.Warn(text)
 	}
 	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
 	}
-	if asker := job.asker(stdin, stderr); asker != nil && !line.yes {
-		return job.runAsking(ctx, asker)
+	if !line.yes && !config.DryRun {
+		if asker := newAsker(stdin, stdout, stderr); asker != nil {
+			defer asker.close()
+			return job.runAsking(ctx, asker)
+		}
 	}
 	return job.run(ctx)
 }
@@ -139,6 +145,7 @@ type job struct {
 	output    string            // where the plan goes, "" for the folder of the reports
 	plan      *plan.Plan        // what is applied, nil for all that the rules delete
 	applied   string            // the files that plan is from
+	planIsNew bool              // this program has made it just now
 	asks      bool              // who reads the summary is asked after it
 }
 
@@ -200,11 +207,11 @@ func (j *job) run(untilSignal context.Context) int {
 	if files != nil || planFile != nil {
 		summary.User = client.UserName(ctx)
 	}
-	journalFile, journal := j.journalFor(untilSignal, started)
+	journal := j.journal(untilSignal, started)
 	endSection := j.jobLog.section("registry_gc_tags", "What becomes of the tags, one by one")
 	err = j.runPipeline(ctx, client, journal, handlers)
 	log.End()
-	if path := journalFile.Path(); path != "" {
+	if path := journal.Path(); path != "" {
 		summary.Journals = []string{path}
 	}
 	endSection()
@@ -217,7 +224,7 @@ func (j *job) run(untilSignal context.Context) int {
 	summary.Throttled = report.Seconds(stats.Throttled)
 	summary.Duration = report.Seconds(time.Since(started))
 	summary.Ended = time.Now().UTC().Truncate(time.Second)
-	closed := errors.Join(j.closePlan(planFile, summary), journalFile.Close())
+	closed := errors.Join(j.closePlan(planFile, summary), journal.Close())
 	if err = errors.Join(err, closed); closed != nil {
 		summary.Error = advice(err)
 	}
@@ -226,7 +233,9 @@ func (j *job) run(untilSignal context.Context) int {
 	}
 	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
-	j.pushMetrics(untilSignal, ended)
+	if !j.asks { // of what is not done yet
+		j.pushMetrics(untilSignal, ended)
+	}
 	return ended.ExitCode
 }
 
@@ -291,11 +300,14 @@ func (j *job) client() gitlabapi.Config {
 }
 
 // runPipeline runs the pipeline and shows how it is getting on.
-func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, journal pipeline.Journal, handler report.Handler) error {
+func (j *job) runPipeline(ctx context.Context, client *gitlabapi.Client, journal *plan.Journal, handler report.Handler) error {
 	progress := new(pipeline.Progress)
 	defer j.showProgress(ctx, progress, client)()
 	options := j.options()
-	options.Progress, options.Journal = progress, journal
+	options.Progress = progress
+	if journal != nil {
+		options.Journal = journal
+	}
 	return pipeline.Run(ctx, client, options, handler)
 }
 
@@ -312,6 +324,7 @@ func (j *job) options() pipeline.Options {
 		RegistryURL: j.config.RegistryURL,
 
 		Plan:              j.plan,
+		PlanIsNew:         j.planIsNew,
 		MaxDeletions:      int(j.config.MaxDeletions),
 		InUse:             j.inUse,
 		InUseEnvironments: j.config.asksEnvironments(),

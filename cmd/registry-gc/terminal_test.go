@@ -103,13 +103,33 @@ func play(t *testing.T, width, height int, server *gitlabtest.Server, environmen
 // playCommand starts it with arguments.
 func playCommand(t *testing.T, args []string, width, height int, server *gitlabtest.Server, environment ...string) *session {
 	t.Helper()
+	return playArgs(t, func(self string) *exec.Cmd {
+		command := exec.Command(self)
+		command.Args = append([]string{"registry-gc"}, args...) // of which TestMain goes by the first
+		return command
+	}, width, height, server, environment...)
+}
+
+// playShell has a shell start it, as $0.
+func playShell(t *testing.T, script string, width, height int, server *gitlabtest.Server) *session {
+	t.Helper()
+	return playArgs(t, func(self string) *exec.Cmd {
+		link := filepath.Join(t.TempDir(), "registry-gc") // TestMain goes by the name
+		if err := os.Symlink(self, link); err != nil {
+			t.Fatal(err)
+		}
+		return exec.Command("/bin/sh", "-c", script, link)
+	}, width, height, server)
+}
+
+func playArgs(t *testing.T, commandOf func(self string) *exec.Cmd, width, height int, server *gitlabtest.Server, environment ...string) *session {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &session{terminal: newTerminal(width, height), t: t, server: server, read: make(chan struct{}), reports: t.TempDir()}
-	s.command = exec.Command(self)
-	s.command.Args = append([]string{"registry-gc"}, args...) // of which TestMain goes by the first
+	s.command = commandOf(self)
 	s.command.Env = append([]string{"GITLAB_URL=" + listen(t, server), "GITLAB_TOKEN=" + gitlabtest.DefaultToken,
 		"REPORT_DIR=" + s.reports, "RATE_LIMIT=0", "CONCURRENCY=2", "TERM=xterm"}, environment...)
 	s.device, err = pty.StartWithSize(s.command, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
@@ -180,42 +200,67 @@ func (s *session) keep(name string) {
 	}
 }
 
-// TestAskedOnTerminal: on a terminal a run plans, shows what would go and asks. Yes deletes exactly that,
-// and anything else nothing.
+// TestAskedOnTerminal: on a terminal a run plans, shows what would go and asks, also where one of its
+// streams is a file. Yes deletes exactly that, and anything else nothing; what was typed before the question
+// is no answer.
 func TestAskedOnTerminal(t *testing.T) {
-	for name, answer := range map[string]struct {
-		typed   string
-		deleted int
-		code    int
+	for name, test := range map[string]struct {
+		before, answer string
+		environment    []string
+		deleted, code  int
 	}{
-		"yes":     {"y\n", 15, exitDone},
-		"no":      {"n\n", 0, exitDone},
-		"nothing": {"\n", 0, exitDone},
-		"the end": {"\x04", 0, exitDone},
-		"Ctrl-C":  {"\x03", 0, exitSignal + 2},
+		"yes":              {"", "y\n", nil, 15, exitDone},
+		"no":               {"", "n\n", nil, 0, exitDone},
+		"nothing":          {"", "\n", nil, 0, exitDone},
+		"yes, too early":   {"y\n", "\n", nil, 0, exitDone},
+		"the end":          {"", "\x04", nil, 0, exitDone},
+		"Ctrl-C":           {"", "\x03", nil, 0, exitSignal + 2},
+		"without a folder": {"", "y\n", []string{"REPORT_DIR="}, 15, exitDone},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := gitlabtest.New(gitlabtest.DemoWorld())
-			s := playCommand(t, nil, 100, 60, server)
+			home := t.TempDir()
+			s := playCommand(t, nil, 100, 60, server, append(test.environment, "XDG_STATE_HOME="+home)...)
+			if _, err := s.device.WriteString(test.before); err != nil {
+				t.Fatal(err)
+			}
 			s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
 			if n := len(server.Deleted()); n > 0 {
 				t.Errorf("%d tags are gone before anybody has answered", n)
 			}
 			s.keep("question.txt")
-			if _, err := s.device.WriteString(answer.typed); err != nil {
+			if _, err := s.device.WriteString(test.answer); err != nil {
 				t.Fatal(err)
 			}
-			if code := s.wait(); code != answer.code || len(server.Deleted()) != answer.deleted {
-				t.Errorf("code %d, %d deleted; want %d and %d\n%s", code, len(server.Deleted()), answer.code, answer.deleted, s)
+			if code := s.wait(); code != test.code || len(server.Deleted()) != test.deleted {
+				t.Errorf("code %d, %d deleted; want %d and %d\n%s", code, len(server.Deleted()), test.code, test.deleted, s)
 			}
 			screen := strings.Join(strings.Fields(s.String()), " ")
 			if want := "Delete 15 tags in 4 projects of 127.0.0.1:"; !strings.Contains(screen, want) || !strings.Contains(screen, "This can be undone until the next registry-garbage-collect -m. [y/N]") {
 				t.Errorf("the question is not there:\n%s", s)
 			}
-			if said := strings.Contains(screen, "Nothing was deleted."); said != (answer.code == exitDone && answer.deleted == 0) {
+			if said := strings.Contains(screen, "Nothing was deleted."); said != (test.code == exitDone && test.deleted == 0) {
 				t.Errorf("that nothing was deleted is said: %t\n%s", said, s)
 			}
+			journals, err := filepath.Glob(filepath.Join(home, "registry-gc", "journal", "*.jsonl"))
+			if err != nil || (len(journals) == 1) != (test.environment != nil) {
+				t.Errorf("journals in the user's own folder: %q, %v", journals, err)
+			}
 		})
+	}
+}
+
+// TestAskedBesideAFile: a stream that is a file takes the question from nobody.
+func TestAskedBesideAFile(t *testing.T) {
+	t.Parallel()
+	server := gitlabtest.New(gitlabtest.DemoWorld())
+	s := playShell(t, `exec "$0" 2>"$REPORT_DIR/log" </dev/null`, 100, 60, server)
+	s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
+	if _, err := s.device.WriteString("n\n"); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.wait(); code != exitDone || len(server.Deleted()) > 0 {
+		t.Errorf("code %d, %d deleted\n%s", code, len(server.Deleted()), s)
 	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,8 +55,11 @@ type Journal struct {
 	mu     sync.Mutex
 	path   string
 	header JournalHeader
-	file   *os.File
-	err    error // why no further line can be written
+	begun  bool // the header was written
+	out    io.Writer
+	sync   func() error // waits until what was written to out can be lost no more
+	file   *os.File     // nil where there is none
+	err    error        // why no further line can be written
 }
 
 // FolderName is the folder of the journals in the one of the reports.
@@ -68,6 +72,13 @@ func NewJournal(reports string, header JournalHeader, clean func([]byte) []byte)
 	header.Event, header.Journal = Started, version
 	name := header.Time.UTC().Format("2006-01-02T150405Z") + ".jsonl"
 	return &Journal{path: filepath.Join(reports, FolderName, name), header: header, clean: clean}
+}
+
+// NewJournalIn returns a journal that is written among other lines, such as those of a log. What was written
+// is sure when sync has returned nil.
+func NewJournalIn(out io.Writer, sync func() error, header JournalHeader, clean func([]byte) []byte) *Journal {
+	header.Event, header.Journal = Started, version
+	return &Journal{out: out, sync: sync, header: header, clean: clean}
 }
 
 // Path returns where the journal is, "" where nothing was recorded.
@@ -98,18 +109,21 @@ func (j *Journal) Record(regime string, records ...Record) error {
 
 func (j *Journal) record(records []Record) error {
 	var text []byte
-	if j.file == nil {
+	if j.out == nil {
 		if err := j.create(); err != nil {
 			return fmt.Errorf("making the journal: %w", err)
 		}
+	}
+	if !j.begun {
+		j.begun = true
 		text = append(text, j.line(j.header)...)
 	}
 	for _, r := range records {
 		text = append(text, j.line(r)...)
 	}
-	_, err := j.file.Write(text)
+	_, err := j.out.Write(text)
 	if err == nil && slices.ContainsFunc(records, func(r Record) bool { return r.Event == Deleting }) {
-		err = j.file.Sync()
+		err = j.sync()
 	}
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
@@ -135,7 +149,7 @@ func (j *Journal) create() error {
 	for n := 2; ; n++ {
 		file, err := os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if !errors.Is(err, os.ErrExist) {
-			j.file = file
+			j.file, j.out, j.sync = file, file, file.Sync
 			return errors.Join(err, syncFolder(filepath.Dir(j.path)))
 		}
 		j.path = fmt.Sprintf("%s-%d.jsonl", base, n)
@@ -169,15 +183,17 @@ func ReadJournal(r io.Reader, do func(Record)) (header JournalHeader, unread int
 	lines.Buffer(nil, longestLine)
 	for lines.Scan() {
 		text := lines.Bytes()
+		if start := bytes.IndexByte(text, '{'); start > 0 && bytes.Contains(text[start:], []byte(`"event":`)) {
+			text = text[start:] // behind the time that a runner puts before each line
+		}
 		var kind struct {
 			Event   Event `json:"event"`
 			Journal int   `json:"journal"`
 		}
-		if len(text) == 0 {
-			continue
-		}
-		if json.Unmarshal(text, &kind) != nil {
-			unread++
+		if err := json.Unmarshal(text, &kind); err != nil {
+			if bytes.HasPrefix(text, []byte("{")) {
+				unread++
+			}
 			continue
 		}
 		switch kind.Event {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // version is that of the files' format.
@@ -45,7 +47,7 @@ func (e Entry) Line(instance string) ([]byte, error) {
 		return nil, err
 	}
 	line, err := json.Marshal(sealedEntry{e, sealed})
-	return append(line, '\n'), err
+	return append(printable.JSON(line), '\n'), err
 }
 
 // A Plan is what was read from a file, or from several of one instance.
@@ -61,8 +63,10 @@ type LineError struct {
 	Err  error
 }
 
-// Error implements error.
-func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+// Error implements error. What a file says is made harmless for a terminal.
+func (e *LineError) Error() string {
+	return printable.Replace(fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err), '?')
+}
 
 // Unwrap returns what is wrong.
 func (e *LineError) Unwrap() error { return e.Err }

@@ -2,12 +2,15 @@ package plan
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // mostHeld is how many entries a [Writer] has in memory, some 5 MiB. More are put aside, sorted,
@@ -18,6 +21,10 @@ const mostHeld = 10_000
 // tag, so that two plans can be compared line by line. The file appears whole, when the writer is
 // closed, or not at all.
 type Writer struct {
+	// Clean removes secrets from the JSON of what is written; nil removes none. It is set before the
+	// first entry.
+	Clean func([]byte) []byte
+
 	path     string
 	instance string
 	held     []Entry
@@ -46,11 +53,30 @@ func (w *Writer) temporary() (*os.File, error) {
 
 // Add adds an entry.
 func (w *Writer) Add(e Entry) error {
+	if err := cleaned(&e, w.Clean); err != nil {
+		return err
+	}
 	w.tags++
 	if w.held = append(w.held, e); len(w.held) < mostHeld {
 		return nil
 	}
 	return w.putAside()
+}
+
+// cleaned removes secrets from a value, which then is what its JSON says.
+func cleaned[T any](value *T, clean func([]byte) []byte) error {
+	if clean == nil {
+		return nil
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	without := clean(text)
+	if bytes.Equal(text, without) {
+		return nil
+	}
+	return json.Unmarshal(without, value)
 }
 
 // putAside writes the entries in memory, sorted, into a file.
@@ -81,6 +107,9 @@ func (w *Writer) putAside() error {
 func (w *Writer) Close(h Header) (err error) {
 	defer w.removeParts()
 	h.Plan, h.Instance, h.Tags = version, w.instance, w.tags
+	if err := cleaned(&h, w.Clean); err != nil {
+		return err
+	}
 	slices.SortFunc(w.held, compare)
 	file, err := w.temporary()
 	if err != nil {
@@ -108,7 +137,7 @@ func (w *Writer) write(out *bufio.Writer, h Header) error {
 	if err != nil {
 		return err
 	}
-	if _, err := out.Write(append(line, '\n')); err != nil {
+	if _, err := out.Write(append(printable.JSON(line), '\n')); err != nil {
 		return err
 	}
 	return w.merged(func(e Entry) error {

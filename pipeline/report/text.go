@@ -89,8 +89,8 @@ func (s *Summary) writeUndo(out *bytes.Buffer) {
 	}
 	if len(s.Journals) == 0 {
 		lines = []string{
-			"REPORT_DIR is not set, so that no journal was written. registry-gc undo reads the log, too,",
-			"if it is in JSON (LOG_FORMAT=json) and somebody keeps it.",
+			"registry-gc undo LOG, where LOG is a file with the log of this run; with REPORT_DIR the journal",
+			"is a file of its own.",
 		}
 	}
 	if n := s.WithoutDigest; n > 0 {
