@@ -88,7 +88,7 @@ func (tr *trial) planAndApply(t *testing.T, between func(*plan.Plan)) (applied *
 // plan shows tags.
 func TestApplyDeletesThePlan(t *testing.T) {
 	for _, e := range evidences {
-		for seed := range uint64(12) {
+		for seed := range uint64(8) {
 			t.Run(fmt.Sprint(e.name, "/", seed), func(t *testing.T) {
 				t.Parallel()
 				atOnce := registryTrial(gitlabtest.Random(seed, e.regime).World(), e.verify, gitlabtest.WithSeed(seed))
@@ -219,7 +219,7 @@ func TestApplyOfWhatHasChanged(t *testing.T) {
 // to life meanwhile.
 func TestApplyUnderFaults(t *testing.T) {
 	for _, e := range evidences {
-		for seed := range uint64(2) {
+		for seed := range uint64(1) { // of each evidence
 			for name, faults := range lasting(seed) {
 				t.Run(fmt.Sprintf("%s/%s/%d", e.name, name, seed), func(t *testing.T) {
 					t.Parallel()

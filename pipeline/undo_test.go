@@ -442,7 +442,7 @@ func TestUndoRequests(t *testing.T) {
 			stats := tr.server.Stats()
 			// 200 tags and 100 manifests; two tokens, the challenge, and where the registry is.
 			if want := 3*200 + 100 + 2 + 1 + 1; stats.Total != want || got.err != nil {
-				t.Errorf("%v: %d requests for 200 tags, want %d", regime, stats.Total, want)
+				t.Errorf("%v: %d requests for 200 tags, want %d: %v", regime, stats.Total, want, stats.ByEndpoint)
 			}
 			if there := len(tr.server.Manifests()); there != 200 {
 				t.Errorf("%d are there", there)

@@ -302,12 +302,12 @@
 			}
 		}
 		if (number !== marked.length || rest) throw new Error("it is not whole");
-		lines.sort((a, b) => compare(a.project, b.project) || compare(a.repository, b.repository) || compare(a.tag, b.tag));
+		lines.sort((a, b) => compareTexts(a.project, b.project) || compareTexts(a.repository, b.repository) || compareTexts(a.tag, b.tag));
 		return [header, ...lines.map(({ line }) => line)];
 	}
 
-	// compare orders texts by their characters, as Go does. JavaScript compares halves of some.
-	function compare(a, b) {
+	// compareTexts orders texts by their characters, as Go does. JavaScript compares halves of some.
+	function compareTexts(a, b) {
 		let i = 0;
 		while (i < a.length && a[i] === b[i]) i++;
 		return (a.codePointAt(i) ?? -1) - (b.codePointAt(i) ?? -1);
