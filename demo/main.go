@@ -152,7 +152,7 @@ func planApplyUndo(ctx context.Context, to *screen, dir string, standin *standin
 	if err := checkSame(before.withManifests(), again); err != nil {
 		return fmt.Errorf("not all came back: %w", err)
 	}
-	to.printf("\nAll %d are back, but for %d that pointed to nothing.\n", len(again)-len(after), len(before)-len(again))
+	to.printf("\n%d of them are back; %d pointed to nothing.\n", len(again)-len(after), len(before)-len(again))
 	return nil
 }
 

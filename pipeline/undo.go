@@ -39,10 +39,13 @@ const (
 	ThereAlready UndoOutcome = "there already"
 	TakenByOther UndoOutcome = "taken by another image"
 	Collected    UndoOutcome = "collected"
-	Protected    UndoOutcome = "protected"
-	NotRestored  UndoOutcome = "failed"
-	NoDigest     UndoOutcome = "without digest" // the journal does not say what the tag pointed to
-	NotReached   UndoOutcome = "not reached"
+	// PointedToNothing is that of a tag whose manifest was missing when it was deleted: there is nothing
+	// to bring back.
+	PointedToNothing UndoOutcome = "pointed to nothing"
+	Protected        UndoOutcome = "protected"
+	NotRestored      UndoOutcome = "failed"
+	NoDigest         UndoOutcome = "without digest" // the journal does not say what the tag pointed to
+	NotReached       UndoOutcome = "not reached"
 )
 
 // A Restoration says what became of one tag.
@@ -213,7 +216,7 @@ func (u *undo) count(result Restoration) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch result.Outcome {
-	case Restored, ThereAlready, TakenByOther, Collected:
+	case Restored, ThereAlready, TakenByOther, Collected, PointedToNothing:
 		u.failing = 0
 	case NotRestored:
 		if u.failing++; u.failing == mostInARow {

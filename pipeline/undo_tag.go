@@ -107,13 +107,13 @@ func (t *undoneTag) look(ctx context.Context) (m registry.RawManifest, asked tim
 	case ctx.Err() != nil:
 		t.confirm(context.Cause(ctx))
 	case found.collected && errors.Is(lookErr, registry.ErrRepositoryNotFound):
-		t.ends(Collected, nil)
+		t.ends(t.gone(), nil)
 	case !errors.Is(lookErr, registry.ErrNoSuchTag):
 		t.ends(NotRestored, lookErr)
 	case err != nil:
 		t.ends(NotRestored, err)
 	case found.collected:
-		t.ends(Collected, nil)
+		t.ends(t.gone(), nil)
 	default:
 		return found.RawManifest, asked, true
 	}
@@ -203,4 +203,12 @@ func (t *undoneTag) confirm(pushed error) {
 	default:
 		t.ends(NotRestored, fmt.Errorf("it was set, and cannot be read again: %w", err))
 	}
+}
+
+// gone returns what became of a tag whose manifest the registry does not have: it may never have had it.
+func (t *undoneTag) gone() UndoOutcome {
+	if t.Kind == string(manifest.KindMissingManifest) {
+		return PointedToNothing
+	}
+	return Collected
 }

@@ -27,10 +27,7 @@ import (
 func journal(decisions map[string]report.Decision) *pipeline.Deletions {
 	d := new(pipeline.Deletions)
 	for _, decision := range decisions {
-		entry := plan.Entry{
-			Project: decision.Project, ProjectID: decision.ProjectID, Repository: decision.Repository, RepositoryID: decision.RepositoryID,
-			Tag: decision.Tag, Digest: decision.Digest, MediaType: decision.MediaType, Reason: string(decision.Reason),
-		}
+		entry := report.EntryOf(decision)
 		if event := map[report.Outcome]plan.Event{report.Deleted: plan.Deleted, report.Failed: plan.Failed}[decision.Outcome]; event != "" {
 			d.Add(plan.Record{Time: time.Now(), Event: plan.Deleting, Entry: entry})
 			d.Add(plan.Record{Time: time.Now(), Event: event, Entry: entry})
@@ -100,16 +97,20 @@ func TestUndoBringsEverythingBack(t *testing.T) {
 				tr := registryTrial(gitlabtest.Random(seed, regime).World(), pipeline.VerifyRegistry, gitlabtest.WithSeed(seed))
 				tr.options.Workers = []int{1, 4, 16, 64}[seed/2%4]
 				before := tr.server.Manifests()
-				run := tr.run(t.Context(), t)
-				if run.err != nil {
+				written := new(memoryJournal)
+				tr.options.Journal = written
+				if run := tr.run(t.Context(), t); run.err != nil {
 					t.Fatal(run.err)
 				}
-				d := journal(run.decisions)
+				d := new(pipeline.Deletions)
+				for _, r := range written.records {
+					d.Add(r)
+				}
 				want, again := make(map[string]pipeline.UndoOutcome), make(map[string]pipeline.UndoOutcome)
 				for name := range deleted(tr.server) {
 					want[name], again[name] = pipeline.Restored, pipeline.ThereAlready
 					if before[name] == "" {
-						want[name], again[name] = pipeline.Collected, pipeline.Collected
+						want[name], again[name] = pipeline.PointedToNothing, pipeline.PointedToNothing
 						delete(before, name)
 					}
 				}

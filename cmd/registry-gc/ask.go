@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // An asker asks people on a terminal.
@@ -61,7 +63,7 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 			return exitError
 		}
 		defer os.RemoveAll(dir)
-		planning.output = filepath.Join(dir, planFileName)
+		planning.output, planning.passing = filepath.Join(dir, planFileName), true
 	}
 	code := planning.run(ctx)
 	if code != exitDone && code != exitIncomplete {
@@ -73,6 +75,7 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 		return exitError
 	}
 	if len(p.Entries) == 0 {
+		fmt.Fprintln(asker.terminal, "There is nothing to delete.")
 		return code
 	}
 	switch yes, err := asker.ask(ctx, j.question(p, time.Now())); {
@@ -94,9 +97,12 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 
 // question is what is asked before a plan is applied.
 func (j *job) question(p *plan.Plan, now time.Time) string {
-	projects := make(map[int64]bool)
+	projects, pull := make(map[int64]bool), 0
 	for _, e := range p.Entries {
 		projects[e.ProjectID] = true
+		if report.IsImage(e.Kind) {
+			pull++
+		}
 	}
 	host := j.config.GitLabURL
 	if u, err := url.Parse(host); err == nil && u.Host != "" {
@@ -106,8 +112,12 @@ func (j *job) question(p *plan.Plan, now time.Time) string {
 	if p.Header.Regime == registry.Database.String() {
 		until = "until about " + now.Add(24*time.Hour).Format("2 Jan, 15:04")
 	}
-	return fmt.Sprintf("Delete %s in %s of %s?\nThis can be undone %s. [y/N] ",
-		counted(len(p.Entries), "tag"), counted(len(projects), "project"), host, until)
+	images := ""
+	if pull > 0 {
+		images = fmt.Sprintf(" %s of them can still be pulled.", strconv.Itoa(pull))
+	}
+	return fmt.Sprintf("Delete %s in %s of %s?%s\nThis can be undone %s. [y/N] ",
+		counted(len(p.Entries), "tag"), counted(len(projects), "project"), host, images, until)
 }
 
 // counted writes how many things there are.

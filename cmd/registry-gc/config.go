@@ -57,7 +57,7 @@ type Config struct {
 	MaxRuntime         duration        `env:"MAX_RUNTIME,default=0" must:"be a time in days, hours, minutes or seconds, such as 90m, 24h or 1d12h; 0 for none" is:"stop in good order after this long; 0: never"`
 	LogFormat          string          `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
 	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string          `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html and metrics.txt are written; each of several shards has a folder of its own in it"`
+	ReportDir          string          `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html, metrics.txt, plan and journal are written; each of several shards has a folder of its own in it"`
 	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
 }
 

@@ -25,6 +25,7 @@ type commandLine struct {
 	output    string   // of plan: where the plan is written
 	files     []string // of apply: the plan
 	maxAge    duration // of apply: how old the plan may be
+	problem   error    // what is wrong with a flag's value
 	yes       bool     // nobody is asked
 }
 
@@ -108,7 +109,12 @@ func parseFlags(command string, args []string) (*commandLine, error) {
 		flags.BoolVar(&line.yes, "yes", false, "do not ask, on a terminal either")
 	}
 	if command == commandApply {
-		flags.Func("max-age", "how old the plan may be", func(text string) error { return line.maxAge.UnmarshalText([]byte(text)) })
+		flags.Func("max-age", "how old the plan may be", func(text string) error {
+			if line.maxAge.UnmarshalText([]byte(text)) != nil {
+				line.problem = errors.New("--max-age must be a time in days, hours, minutes or seconds, such as 7d or 90m; 0 for any")
+			}
+			return nil
+		})
 		return line.parseApply(flags, args)
 	}
 	flags.BoolVar(&line.version, "version", false, "print the version")
@@ -123,9 +129,31 @@ func parseFlags(command string, args []string) (*commandLine, error) {
 	case flags.NArg() > 0 && meansDryRun(flags.Arg(0)):
 		return nil, errors.New("there is an argument that is no flag: did you mean --dry-run?")
 	case flags.NArg() > 0:
-		return nil, errors.New("there is an argument that is no flag; --dry-run takes none, but for --dry-run=false; registry-gc --help lists what there is")
+		return nil, argumentError(command, flags.Arg(0))
 	}
 	return line, nil
+}
+
+// commands are those that there are.
+var commands = []string{commandRun, commandPlan, commandApply, "explain", "undo", "rules", "merge"}
+
+// wordLike is what the name of a command looks like. Nothing else is shown: it may be the token.
+var wordLike = regexp.MustCompile(`^[a-z]{2,12}$`)
+
+// argumentError says what is wrong with a word that is no flag, where none is expected.
+func argumentError(command, word string) error {
+	if command == commandPlan {
+		return errors.New("plan takes no argument but flags; -o FILE says where the plan is written")
+	}
+	if !wordLike.MatchString(word) {
+		return errors.New("there is an argument that is neither a flag nor a command; the commands are " + strings.Join(commands, ", "))
+	}
+	for _, known := range commands {
+		if edits.Between(word, known) <= 2 {
+			return fmt.Errorf("there is no command %s: did you mean %s?", word, known)
+		}
+	}
+	return fmt.Errorf("there is no command %s; there are %s", word, strings.Join(commands, ", "))
 }
 
 // isTrue reports whether a flag's value is true.
@@ -139,6 +167,9 @@ func (l *commandLine) parseApply(flags *flag.FlagSet, args []string) (*commandLi
 	var err error
 	if l.files, err = l.parseMixed(flags, args); err != nil {
 		return nil, err
+	}
+	if l.problem != nil {
+		return nil, l.problem
 	}
 	if len(l.files) == 0 && !l.help {
 		return nil, errors.New("apply needs the file of a plan, such as reports/plan.jsonl; registry-gc apply --help says more")

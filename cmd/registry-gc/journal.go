@@ -22,8 +22,10 @@ func (j *job) journal(ctx context.Context, started time.Time) *plan.Journal {
 	case dir != "":
 		return plan.NewJournal(dir, header, j.cleanJSON)
 	}
-	if dir := stateDir(); j.format.terminal && dir != "" {
-		return plan.NewJournal(dir, header, j.cleanJSON)
+	if j.format.terminal {
+		if dir := stateDir(); dir != "" {
+			return plan.NewJournal(dir, header, j.cleanJSON)
+		}
 	}
 	return plan.NewJournalIn(j.logOutput.redacted, j.logOutput.isRead(ctx), header, j.cleanJSON)
 }

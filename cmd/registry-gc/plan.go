@@ -84,7 +84,9 @@ func (j *job) closePlan(file *report.PlanFile, summary *report.Summary) error {
 	if err := file.Close(header); err != nil {
 		return err
 	}
-	summary.Plans = []string{file.Path}
+	if !j.passing {
+		summary.Plans = []string{file.Path}
+	}
 	return nil
 }
 
@@ -141,17 +143,35 @@ func readPlans(files []string, instance string, maxAge time.Duration, now time.T
 }
 
 // planWarnings says what people should know of a plan that is applied.
-func planWarnings(p *plan.Plan, rules plan.Rules) (texts []string) {
+func planWarnings(p *plan.Plan, rules plan.Rules, given map[string]string) (texts []string) {
 	if p == nil {
 		return nil
 	}
 	if p.Header.Rules.Hash != rules.Hash {
 		texts = append(texts, fmt.Sprintf("the plan was made by other rules (%s) than those in force (%s): a tag that another rule deletes now is kept as changed", p.Header.Rules.Name, rules.Name))
 	}
+	for _, name := range settingsOfRules {
+		if then, now := p.Header.Settings[name], given[name]; then != now {
+			texts = append(texts, fmt.Sprintf("the plan was made with %s, and now it is %s: tags that only go by the one are kept", setTo(name, then), setTo(name, now)))
+		}
+	}
 	if p.Header.Incomplete != "" {
 		texts = append(texts, "the plan is of a run that did not see all tags: "+p.Header.Incomplete)
 	}
 	return texts
+}
+
+// settingsOfRules are those by which a plan may have other tags than now would go.
+var settingsOfRules = []string{
+	"DELETE_KINDS", "ORPHANS", "MIN_AGE", "IMAGE_AGE", "PROTECTED_TAGS", "PROTECTED_TAGS_REGEX", "PROTECT_DEFAULTS", "CACHE_SUFFIX", "VERIFY",
+}
+
+// setTo says what a setting was, which may have come out of a file.
+func setTo(name, value string) string {
+	if value == "" {
+		return name + " as by default"
+	}
+	return name + "=" + printable.Replace(value, '?')
 }
 
 func readPlan(name, instance string) (*plan.Plan, error) {
@@ -165,8 +185,11 @@ func readPlan(name, instance string) (*plan.Plan, error) {
 
 // rounded writes a time in days or, where it is less than two, in hours.
 func rounded(d time.Duration) string {
-	if d < 48*time.Hour {
-		return d.Round(time.Minute).String()
+	switch {
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 48*time.Hour:
+		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
 	}
 	return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
 }

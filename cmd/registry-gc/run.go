@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	for _, text := range config.rulesWarnings(rules, settings) {
 		job.log.Warn(text)
 	}
-	for _, text := range planWarnings(toApply, job.rulesName()) {
+	for _, text := range planWarnings(toApply, job.rulesName(), job.given) {
 		job.log.Warn(text)
 	}
 	if text := config.blind(rules); text != "" {
@@ -147,6 +147,7 @@ type job struct {
 	applied   string            // the files that plan is from
 	planIsNew bool              // this program has made it just now
 	asks      bool              // who reads the summary is asked after it
+	passing   bool              // the plan is gone when the program ends
 }
 
 // newJob returns a job whose log goes to standard error.

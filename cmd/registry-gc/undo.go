@@ -127,9 +127,9 @@ func (w undoRequest) readAll(stdin io.Reader, instance string) (*deletionsFound,
 		case err != nil:
 			err = fmt.Errorf("%s: %w", name, err)
 		case header.Instance != "" && !sameInstance(header.Instance, instance):
-			err = fmt.Errorf("%s is the journal of another instance than GITLAB_URL, %q", name, header.Instance)
+			err = fmt.Errorf("%s is the journal of another instance, %q; GITLAB_URL is %q", name, header.Instance, instance)
 		case records == 0:
-			err = fmt.Errorf("%s tells of no deletion: it is no journal, and no log in JSON of a run that deleted", name)
+			err = fmt.Errorf("%s tells of no deletion: it is no journal, nor a log of a run that deleted without REPORT_DIR; with it the journal is in its folder %s", name, plan.FolderName)
 		}
 		problems = append(problems, err)
 	}
@@ -140,7 +140,7 @@ func (w undoRequest) readAll(stdin io.Reader, instance string) (*deletionsFound,
 		found.regime = regimes[0]
 	}
 	if found.records = deletions.Select(w.repository, w.tag); len(found.records) == 0 {
-		return nil, errors.New("no deletion in the journals is one of --repository and --tag")
+		return nil, errors.New("no deletion in the journals matches --repository and --tag")
 	}
 	return found, nil
 }

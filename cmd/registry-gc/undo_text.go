@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
@@ -39,7 +38,8 @@ func (s *undoSummary) add(r pipeline.Restoration) {
 
 // incomplete reports whether something could not be brought back, or may be in lines that were not read.
 func (s *undoSummary) incomplete() bool {
-	return s.counts[pipeline.Restored]+s.counts[pipeline.ThereAlready] < len(s.records) || s.unread > 0
+	done := s.counts[pipeline.Restored] + s.counts[pipeline.ThereAlready] + s.counts[pipeline.PointedToNothing]
+	return done < len(s.records) || s.unread > 0
 }
 
 // undoOutcomes are the outcomes in the order of the summary, with what is said of each tag behind its name.
@@ -51,20 +51,14 @@ var undoOutcomes = []struct {
 	{pipeline.Restored, "restored", nil},
 	{pipeline.ThereAlready, "there already", nil},
 	{pipeline.TakenByOther, "taken by another image", func(r pipeline.Restoration) string { return " is " + r.Now + " now; left alone" }},
-	{pipeline.Collected, "collected", collectedWords},
+	{pipeline.Collected, "collected", func(pipeline.Restoration) string { return ": the registry has removed it" }},
+	{pipeline.PointedToNothing, "pointed to nothing", func(pipeline.Restoration) string { return "" }},
 	{pipeline.Protected, "protected", errorOf},
 	{pipeline.NotRestored, "failed", errorOf},
 	{pipeline.NoDigest, "no digest", func(pipeline.Restoration) string {
 		return ": not restored for lack of a digest, the journal does not say what it pointed to"
 	}},
 	{pipeline.NotReached, "not reached", nil},
-}
-
-func collectedWords(r pipeline.Restoration) string {
-	if r.Kind == string(manifest.KindMissingManifest) {
-		return ": it pointed to nothing before"
-	}
-	return ": the registry has removed it"
 }
 
 func errorOf(r pipeline.Restoration) string { return ": " + r.Err.Error() }

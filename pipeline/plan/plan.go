@@ -168,7 +168,7 @@ func readHeader(text []byte, instance string) (Header, error) {
 	case h.Plan != version:
 		return Header{}, errVersion
 	case h.Instance != instance:
-		return Header{}, fmt.Errorf("%w, %s", errInstance, h.Instance)
+		return Header{}, fmt.Errorf("%w, %s; GITLAB_URL is %s", errInstance, h.Instance, instance)
 	case h.Seal != sealed:
 		return Header{}, errChanged
 	}

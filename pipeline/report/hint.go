@@ -92,7 +92,7 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 		hint(lines...)
 	}
 	// Who reads that images stay should know that they stay for ever, and how to choose otherwise.
-	if lines := s.PullableStay.hint(s.Started, dead.Links); lines != nil {
+	if lines := s.PullableStay.hint(s.Started, dead.Links, s.Settings["DELETE_KINDS"]); lines != nil {
 		hint(lines...)
 	}
 	// A run that would have deleted has not looked at how old they are.
@@ -151,19 +151,26 @@ func (s *Summary) hints(dead *DeadTags) (all [][]string) {
 	case s.MaxDeletions > 0:
 		first := fmt.Sprintf("Nothing was deleted: %s would go, and MAX_DELETIONS allows %d. If these are the", tags(s.Deleted), s.MaxDeletions)
 		next := "right tags, raise the limit and run again."
-		if s.DryRun {
+		if s.DryRun && !dead.Asks {
 			first = fmt.Sprintf("A run without --dry-run would delete nothing: %s would go, and MAX_DELETIONS", tags(s.Deleted))
 			next = fmt.Sprintf("allows %d. If these are the right tags, raise the limit first.", s.MaxDeletions)
 		}
-		hint(append([]string{first, next}, s.applyLines()...)...)
+		lines := []string{first, next}
+		if len(s.Plans) > 0 {
+			lines[1] += " Or apply the plan, or a part of it:"
+			lines = append(lines, fmt.Sprintf("  MAX_DELETIONS=%d registry-gc apply %s", s.Deleted, strings.Join(s.Plans, " ")))
+		}
+		hint(lines...)
 	case !s.DryRun || s.Deleted == 0 || incomplete || dead.Asks:
 	case s.Shard != nil:
 		hint("Nothing was deleted. registry-gc merge makes one list of those of all shards.")
+	case s.Applied != "":
+		hint("Nothing was deleted. Without --dry-run these tags of the plan are.")
 	case len(s.Plans) > 0:
 		hint(append([]string{"Nothing was deleted. To delete these tags, or those whose lines are left in the plan:"}, s.applyLines()...)...)
 	default:
-		hint("Nothing was deleted. If these are the right tags, run again without --dry-run, or with",
-			"DRY_RUN=false; or have a plan written (REPORT_DIR, or registry-gc plan -o FILE) and apply it.")
+		hint("Nothing was deleted. If these are the right tags, registry-gc run deletes them, unless DRY_RUN",
+			"is true, and registry-gc plan -o FILE writes them down for registry-gc apply FILE.")
 	}
 	return all
 }

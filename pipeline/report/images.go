@@ -23,8 +23,8 @@ func IsUndatableImage(kind manifest.Kind) bool {
 // StaysUnnamed reports whether a reason is that of tags that stay as no rule deletes them.
 func StaysUnnamed(reason policy.Reason) bool { return reason == policy.NoRule || reason == multiArch }
 
-// isImage reports whether a kind is that of images which can be pulled.
-func isImage(kind string) bool {
+// IsImage reports whether a kind is that of images which can be pulled.
+func IsImage(kind string) bool {
 	return IsUndatableImage(manifest.Kind(kind)) || manifest.Kind(kind) == manifest.KindImage
 }
 
@@ -211,9 +211,9 @@ func (s *StayingImages) headline() string {
 	return words + " " + stay + "."
 }
 
-// choice says what becomes of the images that stay, and how to choose otherwise; nothing where none
-// does.
-func (s *StayingImages) choice() []string {
+// choice says what becomes of the images that stay, and how to choose otherwise, by the whole value of
+// DELETE_KINDS, of which the one that was given is a part; nothing where none does.
+func (s *StayingImages) choice(given string) []string {
 	var kinds []string
 	for _, name := range kindNames {
 		if s.Kinds[name.kind] > 0 {
@@ -225,8 +225,13 @@ func (s *StayingImages) choice() []string {
 	}
 	return []string{
 		"They can be pulled, and none of GitLab's cleanup policies will ever delete them.",
-		"To delete such images, too, add " + strings.Join(kinds, ",") + " to DELETE_KINDS.",
+		"To delete such images, too: DELETE_KINDS=" + strings.Join(append(kindsNamed(given), kinds...), ","),
 	}
+}
+
+// kindsNamed returns the kinds that DELETE_KINDS names, as it was given or by default.
+func kindsNamed(given string) []string {
+	return strings.FieldsFunc(cmp.Or(given, "cache-index,missing-manifest"), func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // unread says how many more images stay whose age is not known; nothing where that is none.
@@ -238,11 +243,11 @@ func (s *StayingImages) unread() string {
 }
 
 // hint says in lines what stays, and how to choose otherwise.
-func (s *StayingImages) hint(began time.Time, links Links) (lines []string) {
+func (s *StayingImages) hint(began time.Time, links Links, kindsGiven string) (lines []string) {
 	if s.Tags > 0 {
 		lines = append(lines, wrapped(s.headline(), hintWidth)...)
 		lines = append(lines, s.lines(began, links)...)
-		lines = append(lines, s.choice()...)
+		lines = append(lines, s.choice(kindsGiven)...)
 	}
 	if s.AgeUnknown > 0 {
 		lines = append(lines, s.unread())

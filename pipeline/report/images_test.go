@@ -60,7 +60,7 @@ func TestTextNamesImagesApart(t *testing.T) {
       g/p/app:stays-2  33 days  7.0 GiB
       and 2 more
     They can be pulled, and none of GitLab's cleanup policies will ever delete them.
-    To delete such images, too, add attested-image to DELETE_KINDS.
+    To delete such images, too: DELETE_KINDS=cache-index,missing-manifest,attested-image
     Images that GitLab cannot date, that stay, and whose age could not be read: 1.
 `} {
 		if !strings.Contains(text, want) {
@@ -90,7 +90,7 @@ func TestPageNamesImagesApart(t *testing.T) {
 	for _, want := range []string{
 		`<dt>can still be pulled</dt><dd>3</dd>`, `<h3>Would go, and can still be pulled</h3>`, `2 attested images, 1 multi-arch image, over 45.0 MiB, the oldest 3 months.`,
 		`<bdi>g/p/app:trial</bdi></th><td>attested-image</td><td class="n">3 months</td><td class="n">39.0 MiB</td>`,
-		`7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days, stay.`, `add attested-image to DELETE_KINDS`,
+		`7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days, stay.`, `DELETE_KINDS=cache-index,missing-manifest,attested-image`,
 		`class="age"><button type="button">Age</button>`, `"2025-11-01"`, `<time id="began" hidden>2026-03-01T02:30:00Z</time>`,
 	} {
 		if !strings.Contains(page, want) {

@@ -26,7 +26,7 @@ func imageLists(s *Summary) []imageList {
 		lists = append(lists, imageList{title, strings.Join(words, ", ") + ". They are in the table at the end with all others that go.", goes.rows(s.Started)})
 	}
 	stay := s.PullableStay
-	sentences := append([]string{stay.headline()}, stay.choice()...)
+	sentences := append([]string{stay.headline()}, stay.choice(s.Settings["DELETE_KINDS"])...)
 	if text := strings.TrimSpace(strings.Join(append(sentences, stay.unread()), " ")); text != "" {
 		lists = append(lists, imageList{"Stay, as DELETE_KINDS does not name their kind", text, stay.rows(s.Started)})
 	}

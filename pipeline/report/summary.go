@@ -177,7 +177,7 @@ func (s *Summary) countDecision(d Decision) {
 		if d.Digest == "" {
 			s.WithoutDigest++
 		}
-		if isImage(d.Kind) {
+		if IsImage(d.Kind) {
 			s.Pullable.add(Image{d.Project, d.Repository, d.RepositoryID, d.Tag, d.Kind, d.Bytes, d.Made})
 		}
 	case Failed:

@@ -67,7 +67,11 @@ func (s *Summary) reportLines(files *Files) (lines []string) {
 	case files.err != nil:
 		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names some of the tags that are not kept: it could not be written to the end")
 	default:
-		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names each tag that is not kept")
+		which := "that is not kept"
+		if files.Everything {
+			which = "of the plan"
+		}
+		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names each tag "+which)
 	}
 	for _, plan := range s.Plans {
 		lines = append(lines, plan+" is the plan")
@@ -81,17 +85,17 @@ func (s *Summary) writeUndo(out *bytes.Buffer) {
 		return
 	}
 	lines := []string{"registry-gc undo " + strings.Join(s.Journals, " ")}
+	if len(s.Journals) == 0 {
+		lines = []string{
+			"registry-gc undo LOG, where LOG is a file with the log of this run (with REPORT_DIR the journal is a",
+			"file of its own)",
+		}
+	}
 	switch s.Regime {
 	case registry.Database.String():
 		lines = append(lines, "until about "+s.Ended.Add(24*time.Hour).Format("2 Jan 15:04 MST")+", a day after the deletions")
 	case registry.Legacy.String():
 		lines = append(lines, "until the next registry-garbage-collect -m")
-	}
-	if len(s.Journals) == 0 {
-		lines = []string{
-			"registry-gc undo LOG, where LOG is a file with the log of this run; with REPORT_DIR the journal",
-			"is a file of its own.",
-		}
 	}
 	if n := s.WithoutDigest; n > 0 {
 		lines = append(lines, fmt.Sprintf("Of %s the digest is not known: what they were cannot be brought back.", tags(n)))
@@ -102,6 +106,9 @@ func (s *Summary) writeUndo(out *bytes.Buffer) {
 // title names the run, and says whether it came to its end.
 func (s *Summary) title() string {
 	title := "registry-gc"
+	if s.Applied != "" {
+		title += ", applying a plan"
+	}
 	switch {
 	case s.DryRun && s.MaxDeletions > 0:
 		title += ", dry run, more than MAX_DELETIONS"
@@ -109,9 +116,6 @@ func (s *Summary) title() string {
 		title += ", dry run"
 	case s.MaxDeletions > 0:
 		title += ", more than MAX_DELETIONS: nothing was deleted"
-	}
-	if s.Applied != "" {
-		title += ", applying a plan"
 	}
 	if s.Shard != nil {
 		title += ", " + s.Shard.String()
