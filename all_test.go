@@ -470,6 +470,7 @@ func TestCI(t *testing.T) {
 		"amd64":           `(?s)cross amd64.*links amd64.*small amd64`,
 		"arm64":           `(?s)cross arm64.*small arm64`,
 		"image":           `bash \.ci/image\b`,
+		"release":         `(?s)release-notes.*goreleaser check.*goreleaser release --snapshot.*release-check dist`,
 	} {
 		if !slices.Contains(strings.Fields(listed[1]), part) {
 			t.Errorf("%s is not among the parts of .ci/run", part)
@@ -482,6 +483,52 @@ func TestCI(t *testing.T) {
 	}
 	if info, err := os.Stat(".ci/run"); err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf(".ci/run cannot be executed: %v", err)
+	}
+}
+
+// TestLinkedVariables: the linker says nothing of a variable that is not there, and sets none that
+// has a value.
+func TestLinkedVariables(t *testing.T) {
+	source := readFile(t, "cmd/registry-gc/version.go")
+	for path, want := range map[string]int{"Makefile": 1, "Dockerfile": 3, ".goreleaser.yaml": 3} {
+		set := regexp.MustCompile(`-X main\.(\w+)=`).FindAllStringSubmatch(readFile(t, path), -1)
+		if len(set) != want {
+			t.Errorf("%s has the linker set %d variables; want %d", path, len(set), want)
+		}
+		for _, match := range set {
+			if !regexp.MustCompile(`(?m)^\t` + match[1] + ` +string$`).MatchString(source) {
+				t.Errorf("%s has the linker set %s, which is no variable of the program", path, match[1])
+			}
+		}
+	}
+}
+
+// TestChangelog: a section for each version, the newest first, none twice, and none that says
+// nothing. What is not in a version yet stands above them, as Unreleased.
+func TestChangelog(t *testing.T) {
+	sections := regexp.MustCompile(`(?m)^## `).Split(readFile(t, "CHANGELOG.md"), -1)[1:]
+	var versions [][]int
+	for i, section := range sections {
+		heading, text, _ := strings.Cut(section, "\n")
+		match := regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)(?: - \d{4}-\d\d-\d\d)?$`).FindStringSubmatch(heading)
+		switch {
+		case i == 0 && heading == "Unreleased":
+			continue
+		case match == nil:
+			t.Errorf("CHANGELOG.md: %q is no version", heading)
+			continue
+		case !strings.HasPrefix(strings.TrimSpace(text), "- "):
+			t.Errorf("CHANGELOG.md says nothing of %s", heading)
+		}
+		version := make([]int, 3)
+		for j := range version {
+			version[j], _ = strconv.Atoi(match[j+1])
+		}
+		versions = append(versions, version)
+	}
+	if len(versions) == 0 || !slices.IsSortedFunc(versions, func(a, b []int) int { return slices.Compare(b, a) }) ||
+		len(slices.CompactFunc(slices.Clone(versions), slices.Equal)) != len(versions) {
+		t.Errorf("CHANGELOG.md has the versions %v; want the newest first", versions)
 	}
 }
 
