@@ -486,6 +486,44 @@ func TestCI(t *testing.T) {
 	}
 }
 
+// TestContributing: who looks for something finds every package and nested module, and no other, and
+// the files, folders and functions that the recipes name are there.
+func TestContributing(t *testing.T) {
+	text := readFile(t, "CONTRIBUTING.md")
+	var rows, want []string
+	for _, match := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| \\S").FindAllStringSubmatch(text, -1) {
+		rows = append(rows, match[1])
+	}
+	for name := range mayImport {
+		if name != "" {
+			want = append(want, name)
+		}
+	}
+	want = append(want, nested...)
+	slices.Sort(rows)
+	if slices.Sort(want); !slices.Equal(rows, want) {
+		t.Errorf("CONTRIBUTING.md has a table of %v; want %v", rows, want)
+	}
+	var all strings.Builder
+	files := make(map[string]bool)
+	walkText(t, func(path, text string) {
+		files[filepath.Base(path)] = true
+		if filepath.Ext(path) == ".go" {
+			all.WriteString(text)
+		}
+	})
+	for _, match := range regexp.MustCompile("`((?:[\\w.-]+/)*[\\w-]+\\.(?:go|yaml|md))`").FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(match[1]); err != nil && !(files[match[1]] && !strings.Contains(match[1], "/")) {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", match[1])
+		}
+	}
+	for _, match := range regexp.MustCompile("`([A-Za-z]+[a-z][A-Z]\\w*)`").FindAllStringSubmatch(text, -1) {
+		if !regexp.MustCompile(`\b` + match[1] + `\b`).MatchString(all.String()) {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", match[1])
+		}
+	}
+}
+
 // TestLinkedVariables: the linker says nothing of a variable that is not there, and sets none that
 // has a value.
 func TestLinkedVariables(t *testing.T) {
