@@ -14,10 +14,13 @@ FROM modules AS build
 COPY . .
 ARG TARGETOS
 ARG TARGETARCH
-# The history is not in the build context; whoever builds says which version it is.
+# The history is not in the build context; whoever builds says which version it is, and of
+# which commit and when.
 ARG VERSION=dev
+ARG COMMIT
+ARG DATE
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/registry-gc ./cmd/registry-gc
+    go build -trimpath -ldflags "-s -w -X main.linkedVersion=$VERSION -X main.linkedCommit=$COMMIT -X main.linkedDate=$DATE" -o /out/registry-gc ./cmd/registry-gc
 
 # For jobs of GitLab, whose scripts need a shell: --target job.
 FROM alpine:3 AS job
@@ -27,11 +30,15 @@ USER 65532:65532
 
 FROM scratch
 ARG VERSION=dev
+ARG COMMIT
+ARG DATE
 LABEL org.opencontainers.image.title="registry-gc" \
       org.opencontainers.image.description="Removes dead tags from GitLab's container registry" \
       org.opencontainers.image.source="https://gitlab.com/registry-gc/registry-gc" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="$VERSION"
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$COMMIT" \
+      org.opencontainers.image.created="$DATE"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/registry-gc /registry-gc
 # A number, since there is no /etc/passwd, and since Kubernetes cannot tell that a name

@@ -5,6 +5,9 @@ BIN     ?= bin
 IMAGE   ?= registry-gc
 # A tarball has no history, and neither has a fresh repository.
 VERSION ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+# What Go records by itself when it builds in a checkout, and cannot in an image.
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+DATE    ?= $(shell git show --no-patch --format=%cI HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .PHONY: help build test demo bench lint check image clean
@@ -13,7 +16,7 @@ help: ## print this text
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
 
 build: ## build static programs into bin/, for another system with GOOS and GOARCH
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o '$(BIN)/' ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.linkedVersion=$(VERSION)' -o '$(BIN)/' ./cmd/...
 
 # The race detector is written in C, so that it needs what programs here do without.
 test: ## run the tests of the program with the race detector, in random order
@@ -36,7 +39,7 @@ check: ## run everything that decides whether a change is good
 	bash .ci/run
 
 image: ## build the container image for this machine
-	docker build --build-arg VERSION='$(VERSION)' --tag '$(IMAGE):$(VERSION)' .
+	docker build --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' --build-arg DATE='$(DATE)' --tag '$(IMAGE):$(VERSION)' .
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -470,6 +470,7 @@ func TestCI(t *testing.T) {
 		"amd64":           `(?s)cross amd64.*links amd64.*small amd64`,
 		"arm64":           `(?s)cross arm64.*small arm64`,
 		"image":           `bash \.ci/image\b`,
+		"release":         `(?s)release-notes.*goreleaser check.*goreleaser release --snapshot.*release-check dist`,
 	} {
 		if !slices.Contains(strings.Fields(listed[1]), part) {
 			t.Errorf("%s is not among the parts of .ci/run", part)
@@ -482,6 +483,90 @@ func TestCI(t *testing.T) {
 	}
 	if info, err := os.Stat(".ci/run"); err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf(".ci/run cannot be executed: %v", err)
+	}
+}
+
+// TestContributing: who looks for something finds every package and nested module, and no other, and
+// the files, folders and functions that the recipes name are there.
+func TestContributing(t *testing.T) {
+	text := readFile(t, "CONTRIBUTING.md")
+	var rows, want []string
+	for _, match := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| \\S").FindAllStringSubmatch(text, -1) {
+		rows = append(rows, match[1])
+	}
+	for name := range mayImport {
+		if name != "" {
+			want = append(want, name)
+		}
+	}
+	want = append(want, nested...)
+	slices.Sort(rows)
+	if slices.Sort(want); !slices.Equal(rows, want) {
+		t.Errorf("CONTRIBUTING.md has a table of %v; want %v", rows, want)
+	}
+	var all strings.Builder
+	files := make(map[string]bool)
+	walkText(t, func(path, text string) {
+		files[filepath.Base(path)] = true
+		if filepath.Ext(path) == ".go" {
+			all.WriteString(text)
+		}
+	})
+	for _, match := range regexp.MustCompile("`((?:[\\w.-]+/)*[\\w-]+\\.(?:go|yaml|md))`").FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(match[1]); err != nil && !(files[match[1]] && !strings.Contains(match[1], "/")) {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", match[1])
+		}
+	}
+	for _, match := range regexp.MustCompile("`([A-Za-z]+[a-z][A-Z]\\w*)`").FindAllStringSubmatch(text, -1) {
+		if !regexp.MustCompile(`\b` + match[1] + `\b`).MatchString(all.String()) {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", match[1])
+		}
+	}
+}
+
+// TestLinkedVariables: the linker says nothing of a variable that is not there, and sets none that
+// has a value.
+func TestLinkedVariables(t *testing.T) {
+	source := readFile(t, "cmd/registry-gc/version.go")
+	for path, want := range map[string]int{"Makefile": 1, "Dockerfile": 3, ".goreleaser.yaml": 3} {
+		set := regexp.MustCompile(`-X main\.(\w+)=`).FindAllStringSubmatch(readFile(t, path), -1)
+		if len(set) != want {
+			t.Errorf("%s has the linker set %d variables; want %d", path, len(set), want)
+		}
+		for _, match := range set {
+			if !regexp.MustCompile(`(?m)^\t` + match[1] + ` +string$`).MatchString(source) {
+				t.Errorf("%s has the linker set %s, which is no variable of the program", path, match[1])
+			}
+		}
+	}
+}
+
+// TestChangelog: a section for each version, the newest first, none twice, and none that says
+// nothing. What is not in a version yet stands above them, as Unreleased.
+func TestChangelog(t *testing.T) {
+	sections := regexp.MustCompile(`(?m)^## `).Split(readFile(t, "CHANGELOG.md"), -1)[1:]
+	var versions [][]int
+	for i, section := range sections {
+		heading, text, _ := strings.Cut(section, "\n")
+		match := regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)(?: - \d{4}-\d\d-\d\d)?$`).FindStringSubmatch(heading)
+		switch {
+		case i == 0 && heading == "Unreleased":
+			continue
+		case match == nil:
+			t.Errorf("CHANGELOG.md: %q is no version", heading)
+			continue
+		case !strings.HasPrefix(strings.TrimSpace(text), "- "):
+			t.Errorf("CHANGELOG.md says nothing of %s", heading)
+		}
+		version := make([]int, 3)
+		for j := range version {
+			version[j], _ = strconv.Atoi(match[j+1])
+		}
+		versions = append(versions, version)
+	}
+	if len(versions) == 0 || !slices.IsSortedFunc(versions, func(a, b []int) int { return slices.Compare(b, a) }) ||
+		len(slices.CompactFunc(slices.Clone(versions), slices.Equal)) != len(versions) {
+		t.Errorf("CHANGELOG.md has the versions %v; want the newest first", versions)
 	}
 }
 

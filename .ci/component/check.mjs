@@ -178,5 +178,18 @@ function ownPipeline() {
 	for (const build of document.images.script.filter((line) => line.startsWith("docker buildx build"))) {
 		assert.match(build, / --provenance=false /, "GitLab cannot show images with attestations");
 	}
+	// Only a release that the keyword has made is in the CI/CD catalogue, and only where it is there
+	// already do programs become links of it.
+	const { release, binaries, chart } = document;
+	assert.equal(release.release.tag_name, "$CI_COMMIT_TAG");
+	assert.deepEqual(binaries.needs.map(({ job }) => job), ["release"]);
+	const before = release.needs.map(({ job }) => job);
+	for (const job of ["test", "lint", "snapshot", "images", "chart"]) assert(before.includes(job), `a release does not wait for ${job}`);
+	for (const job of [release, binaries, chart]) {
+		assert.deepEqual(job.rules, [{ if: "$CI_COMMIT_TAG =~ /^v[0-9]+\\.[0-9]+\\.[0-9]+(-[0-9A-Za-z.-]+)?$/" }], "a branch releases");
+	}
+	for (const [name, file] of [["snapshot", ".ci/run"], ["release", ".ci/release-notes"]]) {
+		assert(JSON.stringify(document[name].script).includes(file), `${name} does not run ${file}`);
+	}
 	console.log(`  its jobs: ${names.join(", ")}`);
 }

@@ -427,6 +427,7 @@ commands (registry-gc COMMAND --help says more):
   rules                                    print the rules in force
   rules --check FILE                       say what is wrong with a file of rules, and where
   merge [--report-dir DIR] DIR...          make one report out of those of shards
+  version                                  print the version, and what it was built from
 
 On a terminal run plans first, shows what would be deleted and asks; --yes does not ask. Elsewhere
 it never asks.

@@ -23,9 +23,6 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// version is set by the linker in released builds.
-var version = "dev"
-
 // run is the program: it does what the command line and the environment say, and returns
 // the exit code. The names are those of all variables in the environment.
 func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -42,6 +39,8 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 			return explain(ctx, args[1:], environment, names, stdin, stdout, stderr)
 		case "undo":
 			return undo(ctx, args[1:], environment, names, stdin, stdout, stderr)
+		case "version":
+			return versionCommand(args[1:], stdout, stderr)
 		}
 	}
 	line, err := parseFlags(command, args)
@@ -52,8 +51,7 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 		return codeOf(writeCommandHelp(stdout, command))
 	}
 	if line.version {
-		_, err := fmt.Fprintln(stdout, "registry-gc", version)
-		return codeOf(err)
+		return codeOf(writeVersion(stdout))
 	}
 	settings := line.settings(environment)
 	config, err := loadConfig(ctx, settings)
