@@ -578,3 +578,40 @@ func readFile(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// TestLinks: links in documents lead to files that are there, and to headings that these have.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s:|]*)(#[a-z0-9_-]+)?\)`)
+	heading := regexp.MustCompile(`(?m)^#+ (.*)$`)
+	strange := regexp.MustCompile(`[^a-z0-9_ -]`)
+	code := regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
+	links := 0
+	walkText(t, func(path, text string) {
+		if !strings.HasSuffix(path, ".md") {
+			return
+		}
+		for _, match := range link.FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+			target := path
+			if match[1] != "" {
+				target = filepath.Join(filepath.Dir(path), match[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s leads to %s, which is not there", path, match[1])
+				continue
+			}
+			links++
+			if match[2] == "" || !strings.HasSuffix(target, ".md") {
+				continue
+			}
+			found := slices.ContainsFunc(heading.FindAllStringSubmatch(readFile(t, target), -1), func(h []string) bool {
+				return "#"+strings.ReplaceAll(strange.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-") == match[2]
+			})
+			if !found {
+				t.Errorf("%s leads to %s%s, and there is no such heading", path, match[1], match[2])
+			}
+		}
+	})
+	if links < 30 {
+		t.Errorf("only %d links were followed", links)
+	}
+}

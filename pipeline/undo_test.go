@@ -20,21 +20,7 @@ import (
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
-	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
-
-// journal returns what a journal says of a run's deletions.
-func journal(decisions map[string]report.Decision) *pipeline.Deletions {
-	d := new(pipeline.Deletions)
-	for _, decision := range decisions {
-		entry := report.EntryOf(decision)
-		if event := map[report.Outcome]plan.Event{report.Deleted: plan.Deleted, report.Failed: plan.Failed}[decision.Outcome]; event != "" {
-			d.Add(plan.Record{Time: time.Now(), Event: plan.Deleting, Entry: entry})
-			d.Add(plan.Record{Time: time.Now(), Event: event, Entry: entry})
-		}
-	}
-	return d
-}
 
 // An undone is what an undo came to.
 type undone struct {

@@ -127,26 +127,26 @@ function approved({ cleanup: plan, "cleanup-apply": apply }) {
 	for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(apply[key], plan[key], key);
 }
 
-// environment checks the README's example of an application that certain people approve.
+// environment checks the documents' example of an application that certain people approve.
 function environment() {
-	const [block] = readFileSync(join(root, "README.md"), "utf8").match(/(?<=^```yaml\n)registry-gc-apply:[^]*?(?=^```$)/m);
+	const [block] = readFileSync(join(root, "docs/gitlab-pipelines.md"), "utf8").match(/(?<=^```yaml\n)registry-gc-apply:[^]*?(?=^```$)/m);
 	const got = run(makeProject(scratch, root, instance, { image, mode: "plan" }, yaml.load(block)), "--preview");
 	assert.equal(got.code, 0, got.all);
 	const document = yaml.load(got.stdout);
-	valid("the README's job with an environment", document);
+	valid("the documents' job with an environment", document);
 	const apply = document["registry-gc-apply"];
 	assert.equal(apply.environment.name ?? apply.environment, "container-registry");
 	assert.deepEqual([apply.when, apply.script.length], ["manual", 4], "the job is not the component's any more");
 }
 
-// sharedRun checks the README's example of a run that several jobs share: what users paste
+// sharedRun checks the documents' example of a run that several jobs share: what users paste
 // has to be whole.
 function sharedRun() {
 	const { inputs, jobs } = sharedOut(root);
 	const got = run(makeProject(scratch, root, instance, inputs, jobs), "--preview");
 	assert.equal(got.code, 0, got.all);
 	const document = yaml.load(got.stdout);
-	valid("the README's jobs that share a run", document);
+	valid("the documents' jobs that share a run", document);
 	const { "registry-gc": replaced, "registry-gc-shard": shard, "registry-gc-report": report } = document;
 	assert.deepEqual(replaced.rules, [{ when: "never" }]);
 	assert(shard.parallel > 1 && !shard.resource_group && !report.resource_group, "shards in one resource group run one after the other");

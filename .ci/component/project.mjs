@@ -30,10 +30,10 @@ export function makeProject(scratch, root, instance, inputs, jobs = {}) {
 	return folder;
 }
 
-// sharedOut returns the README's example of a run that several jobs share: the inputs of
+// sharedOut returns the documents' example of a run that several jobs share: the inputs of
 // the component, and the jobs beside it.
 export function sharedOut(root) {
-	const blocks = readFileSync(join(root, "README.md"), "utf8").match(/^```yaml\n[^]*?^```$/gm);
+	const blocks = readFileSync(join(root, "docs/several-machines.md"), "utf8").match(/^```yaml\n[^]*?^```$/gm);
 	const block = blocks.find((text) => text.includes("parallel:"));
 	const { include: [{ inputs }], ...jobs } = yaml.load(block.replace(/^```.*$/gm, ""));
 	return { inputs, jobs };

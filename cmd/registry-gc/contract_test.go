@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -77,21 +78,21 @@ func TestHelpVariables(t *testing.T) {
 	}
 }
 
-// TestReadmeVariables: the table whose first column is headed "variable". A cell may name
+// TestDocumentedVariables: the table whose first column is headed "variable". A cell may name
 // several variables, separated by commas; its default is then that of each, in order, or
 // one that all share, or that of those among them that have one.
-func TestReadmeVariables(t *testing.T) {
+func TestDocumentedVariables(t *testing.T) {
 	want := configVariables()
 	got := make(map[string]string)
-	for _, row := range readmeTable(t, "variable") {
+	for _, row := range documentedTable(t, "variable") {
 		names, defaults := codeSpans(row[0]), codeSpans(row[1])
 		if len(names) == 0 || len(defaults) > 1 && len(defaults) != len(names) {
-			t.Errorf("README.md: cannot tell the defaults of %s: %s", row[0], row[1])
+			t.Errorf("the documents: cannot tell the defaults of %s: %s", row[0], row[1])
 			continue
 		}
 		for i, name := range names {
 			if _, twice := got[name]; twice {
-				t.Errorf("README.md names %s twice", name)
+				t.Errorf("the documents name %s twice", name)
 			}
 			switch {
 			case len(defaults) == len(names):
@@ -103,7 +104,7 @@ func TestReadmeVariables(t *testing.T) {
 			}
 		}
 	}
-	compareVariables(t, "README.md", got, want)
+	compareVariables(t, "the documents", got, want)
 }
 
 // compareVariables holds a list of variables and defaults against those of Config, both ways.
@@ -125,7 +126,7 @@ func compareVariables(t *testing.T, where string, got, want map[string]string) {
 	}
 }
 
-// TestExitCodes: the constants, --help, doc.go and the README's table, whose first column
+// TestExitCodes: the constants, --help, doc.go and the documents' table, whose first column
 // is headed "code", name the same codes.
 func TestExitCodes(t *testing.T) {
 	want := exitConstants(t)
@@ -143,12 +144,12 @@ func TestExitCodes(t *testing.T) {
 	for where, got := range found {
 		compareCodes(t, where, got, want)
 	}
-	t.Run("README", func(t *testing.T) {
+	t.Run("documents", func(t *testing.T) {
 		var got []string
-		for _, row := range readmeTable(t, "code") {
+		for _, row := range documentedTable(t, "code") {
 			got = append(got, codeSpans(row[0])...)
 		}
-		compareCodes(t, "README.md", got, want)
+		compareCodes(t, "the documents", got, want)
 	})
 }
 
@@ -201,14 +202,14 @@ func exitConstants(t *testing.T) (codes []string) {
 	return codes
 }
 
-// TestReadmeReasons: the table whose first column is headed "reason" says of each code
+// TestDocumentedReasons: the table whose first column is headed "reason" says of each code
 // what the summary says becomes of its tags, by the rules by default and the original ones.
-func TestReadmeReasons(t *testing.T) {
+func TestDocumentedReasons(t *testing.T) {
 	becomes := map[string]report.Outcome{
 		"stays": report.Kept, "goes": report.Deleted, "undecided": report.Undecided, "failed": report.Failed,
 	}
 	got, want := make(map[string]report.Outcome), make(map[string]report.Outcome)
-	for _, row := range readmeTable(t, "reason") {
+	for _, row := range documentedTable(t, "reason") {
 		word := regexp.MustCompile(`^\w+`).FindString(row[1])
 		got[strings.Join(codeSpans(row[0]), " ")] = becomes[word]
 	}
@@ -222,36 +223,41 @@ func TestReadmeReasons(t *testing.T) {
 		}
 	}
 	if !maps.Equal(got, want) {
-		t.Errorf("README.md says %v; want %v", got, want)
+		t.Errorf("the documents say %v; want %v", got, want)
 	}
 }
 
-// TestReadmeKinds: the table whose first column is headed "kind" has every kind that a line
+// TestDocumentedKinds: the table whose first column is headed "kind" has every kind that a line
 // of decisions.jsonl can name, and no other.
-func TestReadmeKinds(t *testing.T) {
+func TestDocumentedKinds(t *testing.T) {
 	source := readText(t, moduleRoot+"/gitlabapi/manifest/manifest.go")
 	var got, want []string
 	for _, match := range regexp.MustCompile(`(?m)^\tKind\w+ +Kind = "([^"]+)"`).FindAllStringSubmatch(source, -1) {
 		want = append(want, match[1])
 	}
-	for _, row := range readmeTable(t, "kind") {
+	for _, row := range documentedTable(t, "kind") {
 		got = append(got, codeSpans(row[0])...)
 	}
 	slices.Sort(got)
 	if slices.Sort(want); len(want) == 0 || !slices.Equal(got, want) {
-		t.Errorf("README.md names the kinds %v; want %v", got, want)
+		t.Errorf("the documents name the kinds %v; want %v", got, want)
 	}
 }
 
-// readmeTable returns the rows of the README's table whose first column has a heading.
-func readmeTable(t *testing.T, heading string) (rows [][]string) {
+// documentedTable returns the rows of the table whose first column has a heading, in the README or the
+// documents.
+func documentedTable(t *testing.T, heading string) (rows [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(moduleRoot + "/README.md")
-	if err != nil {
-		t.Fatalf("there is no README to hold the contract: %v", err)
+	paths, err := filepath.Glob(moduleRoot + "/docs/*.md")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("there are no documents to hold the contract: %v", err)
+	}
+	text := readText(t, moduleRoot+"/README.md")
+	for _, path := range paths {
+		text += readText(t, path)
 	}
 	inside := false
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "|") {
 			inside = false
@@ -263,7 +269,7 @@ func readmeTable(t *testing.T, heading string) (rows [][]string) {
 		}
 		switch {
 		case inside && len(cells) < 2:
-			t.Fatalf("README.md: a row of one cell: %s", line)
+			t.Fatalf("the documents: a row of one cell: %s", line)
 		case inside && strings.Trim(cells[0], ":-") != "":
 			rows = append(rows, cells)
 		case strings.EqualFold(cells[0], heading):
@@ -271,7 +277,7 @@ func readmeTable(t *testing.T, heading string) (rows [][]string) {
 		}
 	}
 	if len(rows) == 0 {
-		t.Fatalf("README.md has no table whose first column is headed %q", heading)
+		t.Fatalf("the documents have no table whose first column is headed %q", heading)
 	}
 	return rows
 }

@@ -127,9 +127,9 @@ func TestComponentInputs(t *testing.T) {
 			t.Errorf("the default of input %s, %q, is none that it allows", name, text)
 		}
 	}
-	_, table, ok := strings.Cut(readText(t, moduleRoot+"/README.md"), "\n| input |")
+	_, table, ok := strings.Cut(readText(t, moduleRoot+"/docs/gitlab-pipelines.md"), "\n| input |")
 	if !ok {
-		t.Fatal("README.md has no table whose first column is headed \"input\"")
+		t.Fatal("docs/gitlab-pipelines.md has no table whose first column is headed \"input\"")
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
 	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (?:`([^`]*)`)?([^|`]*)")
@@ -139,7 +139,7 @@ func TestComponentInputs(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("README.md and %s differ (-component +README):\n%s", componentFile, diff)
+		t.Errorf("docs/gitlab-pipelines.md and %s differ (-component +document):\n%s", componentFile, diff)
 	}
 }
 
