@@ -354,7 +354,7 @@ func TestEveryPackageHasAComment(t *testing.T) {
 }
 
 // TestNothingIsLeftOpen: what is not done yet belongs where everybody sees it, and a test that
-// is passed over tests nothing. The words are put together here so that they are not
+// is skipped tests nothing. The words are put together here so that they are not
 // found in this file.
 func TestNothingIsLeftOpen(t *testing.T) {
 	markers := regexp.MustCompile(`\b(?:` + strings.Join([]string{"TO" + "DO", "FIX" + "ME", "X" + "XX"}, "|") + `)\b`)

@@ -107,7 +107,7 @@ func client(t *testing.T, server *gitlabtest.Server) *gitlabapi.Client {
 	return client
 }
 
-// TestCheck: a walk that passed over tags, or deleted others than the dead, is no
+// TestCheck: a walk that skipped tags, or deleted others than the dead, is no
 // measurement.
 func TestCheck(t *testing.T) {
 	s := setup{World: gitlabtest.EvenWorld{Projects: 2, Repositories: 6, Tags: 600, Dead: 0.1}}

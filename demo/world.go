@@ -39,7 +39,7 @@ func (w world) withManifests() world {
 }
 
 // outOfReach returns how many tags no run counts, since their projects or repositories are
-// passed over.
+// skipped.
 func (w world) outOfReach() (n int) {
 	for _, truth := range w {
 		if truth == "stays: out-of-reach" {

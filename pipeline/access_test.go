@@ -23,7 +23,7 @@ func twoProjects() *gitlabtest.World {
 	return world
 }
 
-// TestProjectsMarkedForDeletion are passed over and counted, whatever the scope is: nothing can be
+// TestProjectsMarkedForDeletion are skipped and counted, whatever the scope is: nothing can be
 // deleted in them.
 func TestProjectsMarkedForDeletion(t *testing.T) {
 	for name, scope := range map[string]pipeline.Scope{

@@ -106,7 +106,7 @@ func TestExcludedIsLeftAlone(t *testing.T) {
 				tr := trialOf(regime, scope, "ACME/shop/check*", "acme/shop/storefront/web.cache")
 				got := tr.runInBubble(t)
 				if got.Skipped[report.Excluded] != 2 || got.err != nil {
-					t.Errorf("passed over %v; error %v", got.Skipped, got.err)
+					t.Errorf("skipped %v; error %v", got.Skipped, got.err)
 				}
 				want := all.verdicts()
 				maps.DeleteFunc(want, func(tag string, _ policy.Reason) bool { return left.MatchString(tag) })

@@ -30,7 +30,7 @@ func (u *unmatched) Handle(e report.Event) error {
 
 // TestExcludeThatMatchesNothing is told at the end, whatever else the patterns match; and where a walk
 // is a part, that it may be right. A pattern counts that matches what another one has matched before, and
-// so does one of something in a project that is passed over whole.
+// so does one of something in a project that is skipped whole.
 func TestExcludeThatMatchesNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		scope    pipeline.Scope

@@ -124,7 +124,7 @@ func TestListsThatFailQuietly(t *testing.T) {
 	}
 }
 
-// TestRepositoriesBeingDeleted are passed over, and count as having every counterpart.
+// TestRepositoriesBeingDeleted are skipped, and count as having every counterpart.
 func TestRepositoriesBeingDeleted(t *testing.T) {
 	for status, want := range map[string]policy.Reason{
 		"delete_scheduled": counterpartPresent,
@@ -146,7 +146,7 @@ func TestRepositoriesBeingDeleted(t *testing.T) {
 			_, touched := got.decisions["g/p/app:dead"]
 			skipped := got.Skipped[report.RepositoryDeleting] == 1
 			if deleting := status != "delete_failed"; touched == deleting || skipped != deleting {
-				t.Errorf("its own tag was decided upon: %t, passed over: %t", touched, skipped)
+				t.Errorf("its own tag was decided upon: %t, skipped: %t", touched, skipped)
 			}
 		})
 	}
@@ -340,7 +340,7 @@ func TestScope(t *testing.T) {
 				t.Errorf("error %v, deleted (-want +got):\n%s", got.err, diff)
 			}
 			if got.Skipped[report.ProjectArchived] != test.archived || got.Skipped[report.RegistryDisabled] != test.disabled {
-				t.Errorf("passed over %v", got.Skipped)
+				t.Errorf("skipped %v", got.Skipped)
 			}
 			for endpoint, n := range test.lists {
 				// An orphan without counterpart repository has its project's list read again.

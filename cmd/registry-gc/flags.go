@@ -63,10 +63,10 @@ func flagError(flags *flag.FlagSet, args []string) error {
 	}
 	match := flagLike.FindStringSubmatch(given)
 	if flags.Lookup("dry-run") != nil && given != "--dry-run" && given != "-dry-run" && meansDryRun(given) {
-		return errors.New("there is a flag that is none: did you mean --dry-run?")
+		return errors.New("unknown flag: did you mean --dry-run?")
 	}
 	if match == nil || len(match[1]) > 20 {
-		return errors.New("there is a flag that is none" + help)
+		return errors.New("unknown flag" + help)
 	}
 	name := match[1]
 	if flags.Lookup(name) != nil {
@@ -77,7 +77,7 @@ func flagError(flags *flag.FlagSet, args []string) error {
 	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 	switch _, known := variableNamed(variable); {
 	case glued:
-		return errors.New("there is a flag that is none" + help)
+		return errors.New("unknown flag" + help)
 	case known:
 		return fmt.Errorf("--%s is no flag: set the variable %s%s", name, variable, help)
 	default:

@@ -175,7 +175,7 @@ func (j *Journal) Close() error {
 }
 
 // ReadJournal reads the records of a journal, or of a log in JSON that has them: lines that are neither
-// are passed over. It calls do with each record, and returns the header, the zero value where there is
+// are skipped. It calls do with each record, and returns the header, the zero value where there is
 // none, and how many lines could not be read at all: the last one of a run that was killed may be cut
 // off.
 func ReadJournal(r io.Reader, do func(Record)) (header JournalHeader, unread int, err error) {

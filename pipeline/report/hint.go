@@ -189,9 +189,9 @@ func (s *Summary) blind() bool {
 	return s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && s.Deleted+s.Failed > 0
 }
 
-// beware returns the lines of what has to be known before the figures are believed, nil if there is
+// warning returns the lines of what has to be known before the figures are believed, nil if there is
 // nothing.
-func (s *Summary) beware() []string {
+func (s *Summary) warning() []string {
 	if !s.blind() {
 		return nil
 	}

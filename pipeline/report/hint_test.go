@@ -199,9 +199,9 @@ func TestBeware(t *testing.T) {
 		summary, deadTags := countEvents(t, test.dryRun, test.events...)
 		summary.Verify, summary.Rules = ByAPI, &Rules{Name: "original", AskDetails: true}
 		text := textOf(t, summary, deadTags)
-		_, after, found := strings.Cut(text, "\nbeware\n  "+test.want)
+		_, after, found := strings.Cut(text, "\nwarning\n  "+test.want)
 		if test.want == "" {
-			if strings.Contains(text, "beware") {
+			if strings.Contains(text, "warning") {
 				t.Errorf("%s:\n%s", name, text)
 			}
 			continue

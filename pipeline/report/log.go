@@ -54,7 +54,7 @@ func (l *Log) Handle(e Event) error {
 		if e.Asked {
 			level = slog.LevelWarn
 		}
-		l.Log(context.Background(), level, "passed over", "name", e.Name, "why", string(e.Why))
+		l.Log(context.Background(), level, "skipped", "name", e.Name, "why", string(e.Why))
 	case ExcludeUnmatched:
 		l.Warn("EXCLUDE names what matched nothing, and leaves nothing alone by that"+partWords(e.Part), "patterns", e.Patterns)
 	case InUseCounted:

@@ -137,7 +137,7 @@ func (m *merger) forwardDecisions(ctx context.Context, source Source, handler Ha
 		err = failed
 	}
 	if unread > 0 {
-		m.log.Warn("passed over what is no decision, as a run that is killed leaves at the end", "file", path, "lines", unread)
+		m.log.Warn("skipped what is no decision, as a run that is killed leaves at the end", "file", path, "lines", unread)
 	}
 	if err != nil {
 		return fmt.Errorf("merging %s: %w", path, err)

@@ -31,7 +31,7 @@ func notices(s *Summary, unread int) []notice {
 		all = append(all, notice{"failed", "Deletions were refused",
 			"Every deletion was refused alike, so that no more were sent: " + s.Refused})
 	}
-	if lines := s.beware(); lines != nil {
+	if lines := s.warning(); lines != nil {
 		all = append(all, notice{"failed", "Beware", strings.Join(lines, " ")})
 	}
 	switch {
@@ -82,7 +82,7 @@ type figure struct {
 func figures(s *Summary) []figure {
 	skipped := ""
 	if n := s.skippedTotal(); n > 0 {
-		skipped = number(n) + " passed over"
+		skipped = number(n) + " skipped"
 	}
 	all := []figure{
 		{"", "projects", number(s.Projects), skipped},

@@ -35,7 +35,7 @@ func decodeRows(t testing.TB, written string) (rows [][]any) {
 }
 
 // TestRows: what is read from the decisions comes back from the page, and what is none
-// of them is passed over and counted.
+// of them is skipped and counted.
 func TestRows(t *testing.T) {
 	lines := []string{
 		`{"project":"g/p","repository":"g/p/a","tag":"one","action":"delete","outcome":"deleted","reason":"details-missing","digest":"sha256:0123456789abcdef","kind":"cache-index","bytes":7,"made":"2025-12-20T23:59:59.5Z"}`,

@@ -132,7 +132,7 @@ func TestPageSaysHowTheRunWent(t *testing.T) {
 	}
 }
 
-// TestPageFigures: what did not happen has no colour, and what was passed over one line.
+// TestPageFigures: what did not happen has no colour, and what was skipped one line.
 func TestPageFigures(t *testing.T) {
 	run := newPageRun(false)
 	run.tell(t, Skipped{"g/a", ProjectArchived, false}, Skipped{"g/b", RegistryDisabled, false}, dead("a", "", 0, Failed))

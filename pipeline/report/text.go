@@ -30,9 +30,9 @@ func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
 	}
 	var out bytes.Buffer
 	fmt.Fprintln(&out, s.title())
-	if lines := s.beware(); lines != nil {
+	if lines := s.warning(); lines != nil {
 		// It is what has to be known before any figure is believed.
-		fmt.Fprintf(&out, "\nbeware\n  %s\n\n", strings.Join(lines, "\n  "))
+		fmt.Fprintf(&out, "\nwarning\n  %s\n\n", strings.Join(lines, "\n  "))
 	}
 	s.writeFigures(&out)
 	if s.Refused != "" {
@@ -163,7 +163,7 @@ func (s *Summary) writeFigures(out *bytes.Buffer) {
 		figure("unreadable", s.Unreadable, "groups, projects or repositories")
 	}
 	if n := s.skippedTotal(); n > 0 {
-		figure("passed over", n, skipped...)
+		figure("skipped", n, skipped...)
 	}
 	figure("requests", int(s.Requests.API+s.Requests.Registry),
 		fmt.Sprintf("api %d", s.Requests.API), fmt.Sprintf("registry %d", s.Requests.Registry))
@@ -220,7 +220,7 @@ func (s *Summary) writeReasons(out *bytes.Buffer) {
 		return
 	}
 	t.explain(texts)
-	fmt.Fprint(out, "\nwhat became of the tags, and why\n")
+	fmt.Fprint(out, "\nresults\n")
 	t.writeTo(out)
 }
 

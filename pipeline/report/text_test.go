@@ -41,11 +41,11 @@ func TestWriteText(t *testing.T) {
   undecided            1
   failed               1
   unreadable           1  groups, projects or repositories
-  passed over          1  project-archived 1
+  skipped              1  project-archived 1
   requests            42  api 30, registry 12
   time          1m33.25s  retries 2, held back by the server 1.5s
 
-what became of the tags, and why
+results
   kept       1  no-rule           No rule deletes it
   marked     5  undatable         GitLab cannot tell how old it is, and never
                                   cleans it up
@@ -132,7 +132,7 @@ func TestExplanationsFit(t *testing.T) {
 	for _, e := range summary.Explanations() {
 		summary.Reasons[e.Reason] = 1_000_000
 	}
-	_, text, _ := strings.Cut(textOf(t, summary, nil), "what became")
+	_, text, _ := strings.Cut(textOf(t, summary, nil), "\nresults\n")
 	text, _, _ = strings.Cut(text, "\n\n")
 	for line := range strings.Lines(text) {
 		if n := len([]rune(line)) - 1; n > lineWidth || strings.Contains(line, "\x1b") {
