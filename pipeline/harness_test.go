@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"flag"
 	"maps"
 	"net/http"
 	"slices"
@@ -21,6 +22,10 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// worlds is how many random worlds the longest tests go through: go test ./pipeline -worlds 200 takes
+// longer than a test of every change should.
+var worlds = flag.Uint64("worlds", 60, "how many random worlds the longest tests go through")
 
 // A trial is one run over a stand-in, in a bubble where time is fake: waits, latencies
 // and pauses cost none of ours.

@@ -46,10 +46,10 @@ func passing() []gitlabtest.Fault {
 	}
 }
 
-// TestDeletesWhatTheTruthAllows runs 200 random worlds with faults that pass: what is
+// TestDeletesWhatTheTruthAllows runs random worlds with faults that pass: what is
 // deleted is exactly what is dead, for the reason for which it is dead.
 func TestDeletesWhatTheTruthAllows(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range *worlds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			world := gitlabtest.Random(seed, gitlabtest.Legacy).World()
@@ -116,7 +116,7 @@ func lasting(seed uint64) map[string][]gitlabtest.Fault {
 // TestNeverDeletesALiveTag holds promise 2, a doubt keeps the tag, under faults that do
 // not pass.
 func TestNeverDeletesALiveTag(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range *worlds / 10 {
 		for name, faults := range lasting(seed) {
 			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
 				t.Parallel()

@@ -74,7 +74,7 @@ func (tr *trial) undo(ctx context.Context, t *testing.T, d *pipeline.Deletions, 
 // nothing and says the same, and a second undo finds everything there. Some of what is asked fails in
 // passing.
 func TestUndoBringsEverythingBack(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range *worlds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			regime := []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database}[seed%2]
