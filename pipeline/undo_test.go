@@ -69,7 +69,7 @@ func (tr *trial) undo(ctx context.Context, t *testing.T, d *pipeline.Deletions, 
 	return u
 }
 
-// TestUndoBringsEverythingBack: after a run and an undo of 200 random worlds on either kind of registry all
+// TestUndoBringsEverythingBack: after a run and an undo of random worlds on either kind of registry all
 // tags are there again, byte for byte, but for those that pointed to nothing. A dry run before changes
 // nothing and says the same, and a second undo finds everything there. Some of what is asked fails in
 // passing.

@@ -161,6 +161,9 @@ func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Wr
 	return j
 }
 
+// mostLines is how many tags of a repository that go have a line in a log for people.
+const mostLines = 20
+
 // run checks the token, opens the reports, runs the pipeline and says how it went, in
 // this order: what makes a run impossible is found before anything is deleted, and
 // before the reports of an earlier run are overwritten.
@@ -190,6 +193,9 @@ func (j *job) run(untilSignal context.Context) int {
 	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links(), Asks: j.asks}
 	summary.Started = started.UTC().Truncate(time.Second)
 	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Rules: summary.Rules, Stopped: func() bool { return ctx.Err() != nil }}
+	if !j.format.json {
+		log.Most = mostLines
+	}
 	handlers := report.Handlers{summary, dead, log}
 	files, err := j.openFiles()
 	planFile, planErr := j.openPlan()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -20,13 +22,23 @@ type Log struct {
 	Links   Links
 	Rules   *Rules
 	Stopped func() bool // whether the run has been asked to end; nil if it never is
+	// Most is how many tags of a repository that go have a line; 0 for all. The log of a GitLab job ends
+	// after some megabytes, and with it the summary behind it.
+	Most int
 
+	gone      map[string]int     // tags that have gone or would go, by repository
 	undecided int                // tags, since the run was asked to end
 	branches  map[[2]string]bool // projects and why their branches are not known, of which a line told
 }
 
-// End says how many tags a stop has left undecided, if it has any.
+// End says how many tags had no line, if any: of repositories with many that go, and those that a stop has
+// left undecided.
 func (l *Log) End() {
+	for _, repository := range slices.Sorted(maps.Keys(l.gone)) {
+		if n := l.gone[repository] - l.Most; n > 0 {
+			l.Info("further tags of the repository go, and have no line", "repository", repository, "tags", n)
+		}
+	}
 	if l.undecided > 0 {
 		l.Warn("tags were left undecided, as the run was asked to end", "tags", l.undecided)
 	}
@@ -122,6 +134,7 @@ func (l *Log) logDecision(d Decision) {
 	switch {
 	case d.Outcome == Kept:
 		l.Debug("tag kept", attrs...)
+	case (d.Outcome == Marked || d.Outcome == Deleted) && !l.hasLine(d.Repository):
 	case d.Outcome == Marked:
 		l.Info("tag marked", attrs...)
 	case d.Outcome == Deleted:
@@ -137,4 +150,16 @@ func (l *Log) logDecision(d Decision) {
 	default:
 		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}
+}
+
+// hasLine counts a tag of a repository that goes, and reports whether it is told.
+func (l *Log) hasLine(repository string) bool {
+	if l.Most == 0 {
+		return true
+	}
+	if l.gone == nil {
+		l.gone = make(map[string]int)
+	}
+	l.gone[repository]++
+	return l.gone[repository] <= l.Most
 }

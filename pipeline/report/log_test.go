@@ -83,3 +83,28 @@ func TestLogUnmatched(t *testing.T) {
 		}
 	}
 }
+
+// TestLogOfManyTags: in a log for people a repository has so many lines of tags that go, and one that counts
+// the others.
+func TestLogOfManyTags(t *testing.T) {
+	for most, want := range map[int]int{0: 6, 2: 3, 5: 6} {
+		var out bytes.Buffer
+		log := &Log{Logger: slog.New(slog.NewTextHandler(&out, nil)), Most: most}
+		for _, d := range []Decision{
+			dead("g/p", "", 0, Deleted), dead("g/p", "", 0, Marked), dead("g/p", "", 0, Deleted), dead("g/q", "", 0, Deleted),
+			dead("g/p", "", 0, Deleted), dead("g/p", "", 0, Failed), dead("g/p", "", 0, Deleted),
+		} {
+			if err := log.Handle(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+		log.End()
+		text := out.String()
+		if got := strings.Count(text, `"tag deleted"`) + strings.Count(text, `"tag marked"`); got != want || strings.Count(text, `"tag not deleted"`) != 1 {
+			t.Errorf("%d at most: %d lines of tags that go, want %d:\n%s", most, got, want, text)
+		}
+		if counts := strings.Contains(text, "repository=g/p tags=3"); counts != (most == 2) || strings.Contains(text, "repository=g/q tags") {
+			t.Errorf("%d at most: the others are counted: %t\n%s", most, counts, text)
+		}
+	}
+}
