@@ -63,6 +63,7 @@ var homes = map[string][]string{
 	"github.com/lmittmann/tint":             {"cmd/registry-gc"},
 	"github.com/KimMachineGun/automemlimit": {"cmd/registry-gc"},
 	"golang.org/x/term":                     {"cmd/registry-gc"},
+	"golang.org/x/sys":                      {"cmd/registry-gc"},
 	"golang.org/x/sync":                     {"pipeline"},
 	"golang.org/x/time":                     {"gitlabapi/throttle", "gitlabapi"},
 	"gitlab.com/gitlab-org/api/client-go":   {"gitlabapi"},

@@ -27,7 +27,6 @@ type application struct {
 
 	mu      sync.Mutex
 	entries map[int64][]plan.Entry // by repository
-	lost    int                    // how many of all had no manifest
 }
 
 // newApplication returns the application of a plan, or of a shard's part of it; nil without one.
@@ -35,7 +34,7 @@ func newApplication(p *plan.Plan, shard Shard) *application {
 	if p == nil {
 		return nil
 	}
-	a := &application{entries: make(map[int64][]plan.Entry), lost: countLost(p.Entries)}
+	a := &application{entries: make(map[int64][]plan.Entry)}
 	seen := make(map[int64]bool)
 	for _, e := range p.Entries {
 		again := slices.ContainsFunc(a.entries[e.RepositoryID], func(other plan.Entry) bool { return other.Tag == e.Tag })
@@ -192,7 +191,7 @@ func (r *run) plannedTags(ctx context.Context, s *scannedRepository) []tag {
 		}
 	}
 	if len(tags) > 0 && s.err == nil {
-		tags = append(tags, s.witnesses(planned, r.application.witnessesFor(s, entries))...)
+		tags = append(tags, s.witnesses(planned, witnessesFor(s, entries))...)
 	}
 	s.chosen = len(tags)
 	if len(tags) > 0 && !s.byRegistry && s.counterpart != nil {
@@ -215,15 +214,15 @@ func (s *scannedRepository) counterpartWitness(ctx context.Context) []tag {
 	return counterpart.witnesses(nil, 1)
 }
 
-// witnessesFor returns how many tags of a repository are asked about beside those of the plan: one where
-// what its entries lack looks the same in an outage, and where the plan has many tags without manifest so
-// many that the share of these in a storage that is half there would show.
-func (a *application) witnessesFor(s *scannedRepository, entries []plan.Entry) int {
+// witnessesFor returns how many tags of a repository are asked about beside those of the plan: for each that
+// has no manifest so many that a storage which is half there would show, and one where GitLab's word alone is
+// gone by.
+func witnessesFor(s *scannedRepository, entries []plan.Entry) int {
 	lost := countLost(entries)
 	switch {
-	case lost > 0 && a.lost > fewLost:
+	case lost > 0:
 		return runShare * lost
-	case lost > 0 || !s.byRegistry:
+	case !s.byRegistry:
 		return 1
 	default:
 		return 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,8 +175,8 @@ func TestApplyWithoutDigest(t *testing.T) {
 // TestApplyToAStorageThatIsLostAgain: storage loses a few manifests, a plan is made of these tags, storage is
 // restored, and then much of it is gone. What was lost before is no excuse.
 func TestApplyToAStorageThatIsLostAgain(t *testing.T) {
-	for _, apply := range []bool{false, true} {
-		t.Run(fmt.Sprint("apply=", apply), func(t *testing.T) {
+	for _, most := range []int{0, 1, 5, 10, 100} { // of the plan's lines; 0 for a run
+		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			world := gitlabtest.NewWorld(gitlabtest.Legacy)
 			p := world.AddProject("g/p")
 			for i := range 40 {
@@ -185,11 +186,14 @@ func TestApplyToAStorageThatIsLostAgain(t *testing.T) {
 				}
 			}
 			tr := registryTrial(world, pipeline.VerifyRegistry, gitlabtest.WithFaults(gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.04)}))
-			between := func(*plan.Plan) {
+			between := func(p *plan.Plan) {
+				if p != nil {
+					p.Entries = p.Entries[:min(most, len(p.Entries))]
+				}
 				tr.server.SetFaults(gitlabtest.Fault{Effect: gitlabtest.ManifestsLostOf(0.4)})
 			}
 			var got *outcome
-			if apply {
+			if most > 0 {
 				got = tr.planAndApply(t, between)
 			} else {
 				between(nil)
@@ -206,21 +210,29 @@ func TestApplyToAStorageThatIsLostAgain(t *testing.T) {
 // then the registry knows nothing of any such repository.
 func TestApplyToARegistryThatForgot(t *testing.T) {
 	for _, e := range evidences {
-		for _, apply := range []bool{false, true} {
-			t.Run(fmt.Sprint(e.name, "/apply=", apply), func(t *testing.T) {
+		for what, chosen := range map[string][]string{
+			"run": nil, "all": {}, "three": {"g/p/app0.cache", "g/p/app1.cache", "g/p/app7.cache"}, "one": {"g/p/app0.cache"},
+		} {
+			t.Run(e.name+"/"+what, func(t *testing.T) {
 				world := gitlabtest.NewWorld(e.regime)
 				p := world.AddProject("g/p")
 				for i := range 14 {
 					app, cache := p.AddRepository(fmt.Sprint("app", i)), p.AddRepository(fmt.Sprintf("app%d.cache", i))
 					cache.AddTag("a", gitlabtest.KindCacheManifest)
 					cache.AddTag("z", gitlabtest.KindCacheManifest)
+					if i == 7 {
+						cache.AddTag("dead", gitlabtest.KindCacheManifest)
+					}
 					if i >= 6 {
 						app.AddTag("a", gitlabtest.KindImage)
 						app.AddTag("z", gitlabtest.KindImage)
 					}
 				}
 				tr := registryTrial(world, e.verify)
-				between := func(*plan.Plan) {
+				between := func(p *plan.Plan) {
+					if len(chosen) > 0 {
+						p.Entries = slices.DeleteFunc(p.Entries, func(e plan.Entry) bool { return !slices.Contains(chosen, e.Repository) })
+					}
 					var faults []gitlabtest.Fault
 					for i := range 14 {
 						if i < 6 {
@@ -230,6 +242,9 @@ func TestApplyToARegistryThatForgot(t *testing.T) {
 								}
 							}
 						}
+						if i == 7 && len(chosen) > 0 {
+							continue // the one that is still known
+						}
 						faults = append(faults, gitlabtest.Fault{Repository: fmt.Sprint("g/p/app", i), Path: regexp.MustCompile(`/tags(/list/?)?$`), Effect: gitlabtest.CutList(0)})
 						faults = append(faults, gitlabtest.Fault{Repository: fmt.Sprint("g/p/app", i), Path: regexp.MustCompile(`/manifests/`), Effect: gitlabtest.Reply(404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"a"}}]}`)})
 						faults = append(faults, gitlabtest.Fault{Repository: fmt.Sprint("g/p/app", i), Path: tagDetails, Effect: gitlabtest.Reply(404, `{"message":"404 Tag Not Found"}`)})
@@ -237,7 +252,7 @@ func TestApplyToARegistryThatForgot(t *testing.T) {
 					tr.server.SetFaults(faults...)
 				}
 				var got *outcome
-				if apply {
+				if chosen != nil {
 					got = tr.planAndApply(t, between)
 				} else {
 					synctest.Test(t, func(t *testing.T) {
@@ -246,8 +261,10 @@ func TestApplyToARegistryThatForgot(t *testing.T) {
 						got = tr.run(t.Context(), t)
 					})
 				}
-				if got.Deleted > 0 {
-					t.Errorf("%d live caches were deleted", got.Deleted)
+				gone := deleted(tr.server)
+				delete(gone, "g/p/app7.cache:dead") // which really is
+				if len(gone) > 0 {
+					t.Errorf("%q were deleted and are alive: %v", names(gone), got.Reasons)
 				}
 			})
 		}
@@ -282,7 +299,7 @@ func TestApplyOfALostRepository(t *testing.T) {
 				}
 				tr.options.DryRun, tr.options.Plan = false, pl
 				got := tr.run(t.Context(), t)
-				if got.Reasons[policy.OutageSuspected] != 3 || got.Deleted != 1 {
+				if got.Reasons[policy.OutageSuspected] != 4 || got.Deleted != 0 {
 					t.Errorf("%d deleted, %v", got.Deleted, got.Reasons)
 				}
 			})

@@ -134,13 +134,18 @@ func TestApplyVisitsThePlanAlone(t *testing.T) {
 	for _, regime := range []gitlabtest.Regime{gitlabtest.Legacy, gitlabtest.Database} {
 		world := withOrphans(regime, 6, 4)
 		tr := registryTrial(world, pipeline.VerifyRegistry)
+		var mu sync.Mutex
 		var asked []gitlabtest.Request
 		var p *plan.Plan
 		got := tr.planAndApply(t, func(made *plan.Plan) {
 			first := made.Entries[0].Repository
 			made.Entries = slices.DeleteFunc(made.Entries, func(e plan.Entry) bool { return e.Repository != first })
 			p = made
-			tr.server.OnRequest(func(r gitlabtest.Request) { asked = append(asked, r) })
+			tr.server.OnRequest(func(r gitlabtest.Request) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, r)
+			})
 		})
 		if got.err != nil || got.Deleted != len(p.Entries) || len(deleted(tr.server)) != len(p.Entries) {
 			t.Errorf("%v: %d of %d deleted", got.err, got.Deleted, len(p.Entries))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -25,6 +26,8 @@ const (
 	// asked for before the registry is taken to be failing: one of them may have been deleted
 	// meanwhile, hardly several.
 	maxHealthy, maxAsked = 8, 3
+	// fewReadable is how many manifests have to be read beside those that a plan says are missing.
+	fewReadable = 10
 	// fewCounterparts is how many counterpart repositories there are at least where it says something
 	// that more than half of them have no tags: fewer may all have been cleaned up.
 	fewCounterparts = 5
@@ -63,6 +66,7 @@ type canary struct {
 	// What follows is the planner's alone.
 	inspected, detailed, dated int              // tags looked at; with details; with a date
 	readable, lost             int              // tags whose manifest could be read; is missing
+	lostAsPlanned              int              // of the lost, those of a plan that were when it was made
 	compared, shown            int              // cache tags whose counterpart repository was looked at; listed tags
 	lostIn                     map[int64]tally  // of repositories that have lost manifests
 	below                      map[string]tally // of what lies below a project or group, by its path
@@ -116,6 +120,9 @@ func (c *canary) observe(d decision, in *tally) {
 	}
 	switch {
 	case d.lost():
+		if c.isPart && d.planned != nil && d.planned.Kind == string(manifest.KindMissingManifest) {
+			c.lostAsPlanned++
+		}
 		c.lost++
 		in.lost++
 	case d.readable():
@@ -146,6 +153,9 @@ func (c *canary) weigh(d decision) {
 func (c *canary) memoryLost() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.isPart { // which has few, that were chosen
+		return 2*c.blank >= max(c.counterparts, 1)
+	}
 	return c.counterparts >= fewCounterparts && 2*c.blank > c.counterparts
 }
 
@@ -221,8 +231,11 @@ func (c *canary) shows(candidate candidate) bool {
 func (c *canary) objection(candidate candidate) error {
 	if candidate.finding.lost() {
 		in := c.lostIn[candidate.ID]
+		others := c.lost - c.lostAsPlanned
 		switch {
-		case c.lost > fewLost && c.lost*runShare > c.inspected,
+		case c.isPart && (c.readable < fewReadable || others*runShare > others+c.readable):
+			return errTooManyLost // what a plan has was chosen: its own share says nothing
+		case !c.isPart && c.lost > fewLost && c.lost*runShare > c.inspected,
 			in.lost > fewLost && in.lost*repositoryShare > candidate.size:
 			return errTooManyLost
 		case c.readable == 0:

@@ -108,7 +108,7 @@ func (f finding) same(as finding) bool {
 
 // madeAt returns a time as a fact: one of a reproducible build says nothing, and neither does none.
 func madeAt(t time.Time) policy.Fact[time.Time] {
-	if !manifest.SaysAge(t) {
+	if !manifest.SaysAge(t) || t.UTC().Year() > 9999 { // beyond which nothing can be written down
 		return policy.Absent[time.Time]()
 	}
 	return policy.Known(t)

@@ -12,6 +12,7 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 	"gitlab.com/registry-gc/registry-gc/internal/flight"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
@@ -59,6 +60,10 @@ type Restoration struct {
 // Deletions are those that journals tell of: of each tag the last of which the digest is known.
 type Deletions struct{ last map[tagReference]plan.Record }
 
+// sameDeletion is how far apart records of one deletion are at most: its lines, and those of its retries. Of
+// these one with a digest counts before one without.
+const sameDeletion = time.Hour
+
 // Add adds a record of a journal. Journals may be read in any order.
 func (d *Deletions) Add(r plan.Record) {
 	if d.last == nil {
@@ -66,7 +71,10 @@ func (d *Deletions) Add(r plan.Record) {
 	}
 	tag := tagReference{r.Repository, r.Tag}
 	known, found := d.last[tag]
-	if !found || known.Digest == "" && r.Digest != "" || (known.Digest == "") == (r.Digest == "") && !r.Time.Before(known.Time) {
+	apart := r.Time.Sub(known.Time)
+	switch {
+	case !found, apart >= sameDeletion, apart >= 0 && (r.Digest != "" || known.Digest == ""),
+		apart > -sameDeletion && known.Digest == "" && r.Digest != "":
 		d.last[tag] = r
 	}
 }
@@ -219,6 +227,9 @@ func (u *undo) count(result Restoration) error {
 	case Restored, ThereAlready, TakenByOther, Collected, PointedToNothing:
 		u.failing = 0
 	case NotRestored:
+		if errors.Is(result.Err, throttle.ErrForbidden) || gitlabapi.Held(result.Err) {
+			return nil // which says something of one project
+		}
 		if u.failing++; u.failing == mostInARow {
 			return fmt.Errorf("%w, %d in a row; the last one: %w", ErrAllFail, u.failing, result.Err)
 		}

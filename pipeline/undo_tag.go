@@ -102,6 +102,8 @@ func (t *undoneTag) look(ctx context.Context) (m registry.RawManifest, asked tim
 	switch {
 	case lookErr == nil:
 		t.exists(digest)
+	case isLost(lookErr):
+		t.ends(NotRestored, lookErr) // the tag is there, and cannot be read
 	case ctx.Err() != nil && !t.sent:
 		t.ends(NotReached, nil)
 	case ctx.Err() != nil:
@@ -192,13 +194,12 @@ func mayPassOnce(err error) bool {
 // success is not believed without.
 func (t *undoneTag) confirm(pushed error) {
 	m, err := t.registry.Recheck().Head(t.hard, t.Repository, t.Tag)
-	_, lost := errors.AsType[*registry.LostManifestError](err)
 	switch {
 	case err == nil:
 		t.exists(m.Digest)
 	case pushed != nil:
 		t.ends(NotRestored, pushed)
-	case errors.Is(err, registry.ErrManifestNotFound) && !lost:
+	case errors.Is(err, registry.ErrManifestNotFound) && !isLost(err):
 		t.ends(NotRestored, errNotShown)
 	default:
 		t.ends(NotRestored, fmt.Errorf("it was set, and cannot be read again: %w", err))
@@ -211,4 +212,10 @@ func (t *undoneTag) gone() UndoOutcome {
 		return PointedToNothing
 	}
 	return Collected
+}
+
+// isLost reports whether a tag is there whose manifest is not.
+func isLost(err error) bool {
+	_, lost := errors.AsType[*registry.LostManifestError](err)
+	return lost
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -260,7 +261,10 @@ func TestADoubtRestoresNothing(t *testing.T) {
 						other := tr.server.Manifests()["g/p/app:other"]
 						tr.server.SetFaults(faults...)
 						asked, pushed := 0, false
+						var mu sync.Mutex
 						tr.server.OnRequest(func(r gitlabtest.Request) {
+							mu.Lock()
+							defer mu.Unlock()
 							if !strings.Contains(r.Path, "/manifests/") || r.Method == http.MethodPut {
 								return
 							}
@@ -436,5 +440,62 @@ func TestUndoRequests(t *testing.T) {
 				t.Errorf("%d are there", there)
 			}
 		})
+	}
+}
+
+// TestOneProjectHoldsNoUndoUp: that the token may do nothing in one project, or that it is held, ends the undo
+// of no other.
+func TestOneProjectHoldsNoUndoUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleepUntilTagsAreOld()
+		world := gitlabtest.NewWorld(gitlabtest.Database)
+		d := new(pipeline.Deletions)
+		first, second := world.AddProject("a/first"), world.AddProject("b/second")
+		many, mine := first.AddRepository("app"), second.AddRepository("app")
+		for i := range 60 {
+			many.AddTagAt(fmt.Sprint("t", i), gitlabtest.KindImage, daysAgo(100+i))
+		}
+		mine.AddTag("mine", gitlabtest.KindImage)
+		tr := registryTrial(world, pipeline.VerifyRegistry)
+		for name, text := range tr.server.Manifests() {
+			path, tag, _ := strings.Cut(name, ":")
+			project := strings.TrimSuffix(path, "/app")
+			id := map[string]int64{"a/first": first.ID, "b/second": second.ID}[project]
+			d.Add(plan.Record{Event: plan.Deleted, Entry: plan.Entry{ProjectID: id, Repository: path, Tag: tag, Digest: sumOf(text)}})
+			if err := tr.server.Remove(project, "app", tag); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tr.server.SetFaults(gitlabtest.Fault{Path: regexp.MustCompile(`^/v2/a/first/`), Effect: gitlabtest.Refuse(403)})
+		got := tr.undo(t.Context(), t, d, pipeline.UndoOptions{Workers: 1})
+		if outcome := got.results["b/second/app:mine"].Outcome; outcome != pipeline.Restored || got.err != nil {
+			t.Errorf("%s, %v", outcome, got.err)
+		}
+	})
+}
+
+// TestLastDeletionIsUndone: what a tag named before its last deletion does not come back for one that nobody
+// knows what it named.
+func TestLastDeletionIsUndone(t *testing.T) {
+	at := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
+	record := func(digest string, after time.Duration) plan.Record {
+		return plan.Record{Time: at.Add(after), Event: plan.Deleting, Entry: plan.Entry{Repository: "r", Tag: "t", Digest: digest}}
+	}
+	for name, test := range map[string]struct {
+		records []plan.Record
+		want    string
+	}{
+		"a later one without":          {[]plan.Record{record("a", 0), record("", 24*time.Hour)}, ""},
+		"the same, read the other way": {[]plan.Record{record("", 24*time.Hour), record("a", 0)}, ""},
+		"its outcome without":          {[]plan.Record{record("a", 0), record("", time.Second)}, "a"},
+		"a later one":                  {[]plan.Record{record("b", 24*time.Hour), record("a", 0)}, "b"},
+	} {
+		d := new(pipeline.Deletions)
+		for _, r := range test.records {
+			d.Add(r)
+		}
+		if got := d.Select(nil, nil); len(got) != 1 || got[0].Digest != test.want {
+			t.Errorf("%s: %v, want %q", name, got, test.want)
+		}
 	}
 }

@@ -94,8 +94,9 @@ func TestUnmatchedAfterAStop(t *testing.T) {
 
 // TestInUseIsCounted: which references are tags that were listed, each once.
 func TestInUseIsCounted(t *testing.T) {
-	world := gitlabtest.DemoWorld()
+	world := gitlabtest.DemoWorld() // one for all: images of another may be a second younger
 	digest := digestOf(t, world, "acme/shop/storefront/web:main")
+	world.Regime = gitlabtest.Database // whose lists have digests
 	for name, test := range map[string]struct {
 		list []string
 		want report.InUseCounted
@@ -106,8 +107,6 @@ func TestInUseIsCounted(t *testing.T) {
 		"both":             {[]string{"acme/x:1@" + digest}, report.InUseCounted{References: 1, Seen: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			world := gitlabtest.DemoWorld()
-			world.Regime = gitlabtest.Database // whose lists have digests
 			tr := registryTrial(world, pipeline.VerifyRegistry)
 			tr.options.InUse, tr.options.DryRun = inUse(t, test.list...), true
 			told := new(unmatched)

@@ -21,39 +21,51 @@ import (
 )
 
 // An asker asks people on a terminal.
-type asker struct{ terminal *os.File }
+type asker struct{ in, out *os.File }
+
+// errNobodyToAsk says that the program is on a terminal on which nobody can be asked.
+var errNobodyToAsk = errors.New("nobody can be asked on this terminal whether to delete: --yes deletes without asking, and registry-gc plan shows what would go")
 
 // newAsker returns who is asked before anything is deleted: whoever sits at the terminal, if any of the
-// program's streams is on one. It is nil where there is none to ask on.
-func newAsker(streams ...any) *asker {
+// program's streams is on one. It is nil where none is.
+func newAsker(streams ...any) (*asker, error) {
 	onTerminal := false
 	for _, stream := range streams {
 		file, ok := stream.(*os.File)
 		onTerminal = onTerminal || ok && term.IsTerminal(int(file.Fd()))
 	}
 	if !onTerminal {
-		return nil
+		return nil, nil
 	}
 	// Not standard input, which may be a list of images in use, and not standard error, which may
 	// be a file.
-	name := "/dev/tty"
+	keyboard, display := "/dev/tty", "/dev/tty"
 	if runtime.GOOS == "windows" {
-		name = "CON"
+		keyboard, display = "CONIN$", "CONOUT$"
 	}
-	terminal, err := os.OpenFile(name, os.O_RDWR, 0)
+	in, err := os.Open(keyboard)
 	if err != nil {
-		return nil
+		return nil, errNobodyToAsk
 	}
-	return &asker{terminal}
+	out, err := os.OpenFile(display, os.O_WRONLY, 0)
+	if err != nil {
+		_ = in.Close()
+		return nil, errNobodyToAsk
+	}
+	return &asker{in, out}, nil
 }
 
-func (a *asker) close() { _ = a.terminal.Close() }
+func (a *asker) close() { _ = errors.Join(a.in.Close(), a.out.Close()) }
+
+// newFor is how long after its making a plan is new, answer and all.
+const newFor = 10 * time.Minute
 
 // runAsking plans, shows what would be deleted and asks; then it applies that plan, and nothing else. The
 // plan is in the folder of the reports, or gone at the end.
 func (j *job) runAsking(ctx context.Context, asker *asker) int {
 	config := *j.config
 	config.DryRun = true
+	planned := time.Now()
 	planning := *j
 	planning.config, planning.asks = &config, true
 	if planning.output = ""; planning.planPath() == "" {
@@ -75,24 +87,27 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 		return exitError
 	}
 	if len(p.Entries) == 0 {
-		fmt.Fprintln(asker.terminal, "There is nothing to delete.")
+		fmt.Fprintln(asker.out, "There is nothing to delete.")
 		return code
 	}
 	switch yes, err := asker.ask(ctx, j.question(p, time.Now())); {
 	case ctx.Err() != nil:
 		return exitCode(context.Cause(ctx), j.summary())
 	case err != nil || !yes:
-		fmt.Fprintln(asker.terminal, "Nothing was deleted.")
+		fmt.Fprintln(asker.out, "Nothing was deleted.")
 		return code
 	}
 	if j.plan == nil { // of a plan that was given, this is what is left
-		j.planIsNew = true
+		j.planIsNew = time.Since(planned) < newFor
 		if planning.output == "" {
 			j.applied = planning.planPath()
 		}
 	}
 	j.plan = p
-	return j.run(ctx)
+	if applied := j.run(ctx); applied != exitDone {
+		return applied
+	}
+	return code // what could not be read when the plan was made still was not
 }
 
 // question is what is asked before a plan is applied.
@@ -134,11 +149,11 @@ var errNoAnswer = errors.New("there was no answer")
 // ask asks a question until it is answered; anything but yes is no, and so is the end of a context. What was
 // typed before the question could be read answers nothing.
 func (a *asker) ask(ctx context.Context, question string) (yes bool, err error) {
-	a.discard()
-	fmt.Fprint(a.terminal, "\n"+question)
+	discardTyped(a.in)
+	fmt.Fprint(a.out, "\n"+question)
 	answers := make(chan string, 1)
 	go func() { // which ends with the program where nobody answers
-		line, err := bufio.NewReader(a.terminal).ReadString('\n')
+		line, err := bufio.NewReader(a.in).ReadString('\n')
 		if err != nil {
 			line = ""
 		}
@@ -147,24 +162,13 @@ func (a *asker) ask(ctx context.Context, question string) (yes bool, err error) 
 	select {
 	case line := <-answers:
 		if line == "" {
-			fmt.Fprintln(a.terminal)
+			fmt.Fprintln(a.out)
 			return false, errNoAnswer
 		}
 		answer := strings.ToLower(strings.TrimSpace(line))
 		return answer == "y" || answer == "yes", nil
 	case <-ctx.Done():
-		fmt.Fprintln(a.terminal)
+		fmt.Fprintln(a.out)
 		return false, context.Cause(ctx)
 	}
-}
-
-// discard reads what was typed so far, where the system can tell that there is no more.
-func (a *asker) discard() {
-	typed := make([]byte, 256)
-	for a.terminal.SetReadDeadline(time.Now().Add(10*time.Millisecond)) == nil {
-		if n, err := a.terminal.Read(typed); n == 0 || err != nil {
-			break
-		}
-	}
-	_ = a.terminal.SetReadDeadline(time.Time{})
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // journal returns where a run writes its deletions down, nil where it deletes nothing: in the folder of
-// the reports; without one in the user's own, where people look on at a terminal; and elsewhere among the
-// lines of the log, whatever its form and level.
+// the reports; without one in the user's own, where people look on at a terminal, or the log goes nowhere;
+// and elsewhere among the lines of the log, whatever its form and level.
 func (j *job) journal(ctx context.Context, started time.Time) *plan.Journal {
 	header := plan.JournalHeader{Time: started.UTC(), Instance: j.config.instance(), Version: version, Rules: j.rulesName()}
 	switch dir := j.reportDir(); {
@@ -22,7 +22,7 @@ func (j *job) journal(ctx context.Context, started time.Time) *plan.Journal {
 	case dir != "":
 		return plan.NewJournal(dir, header, j.cleanJSON)
 	}
-	if j.format.terminal {
+	if j.asked || j.format.terminal || j.format.discarded {
 		if dir := stateDir(); dir != "" {
 			return plan.NewJournal(dir, header, j.cleanJSON)
 		}

@@ -25,6 +25,8 @@ type logFormat struct {
 	sections bool // of a GitLab job
 	display  bool // progress is drawn below the log
 	terminal bool
+	// discarded says that the log goes to the null device.
+	discarded bool
 }
 
 // formatFor returns the form for a destination: JSON lines for programs, and text for
@@ -33,13 +35,15 @@ type logFormat struct {
 func formatFor(w io.Writer, config *Config, environment envconfig.Lookuper) logFormat {
 	value := func(name string) string { value, _ := environment.Lookup(name); return value }
 	inJob := value("GITLAB_CI") == "true"
-	terminal, regular := false, false
+	terminal, regular, discarded := false, false, false
 	if file, ok := w.(*os.File); ok {
 		terminal = term.IsTerminal(int(file.Fd()))
 		info, err := file.Stat()
 		regular = err == nil && info.Mode().IsRegular()
+		null, nullErr := os.Stat(os.DevNull)
+		discarded = err == nil && nullErr == nil && os.SameFile(info, null)
 	}
-	format := logFormat{level: config.LogLevel, terminal: terminal}
+	format := logFormat{level: config.LogLevel, terminal: terminal, discarded: discarded}
 	format.json = config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !inJob
 	escapes := !format.json && (terminal || inJob && !regular)
 	format.color = escapes && value("NO_COLOR") == "" && value("TERM") != "dumb"

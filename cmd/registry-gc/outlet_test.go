@@ -187,8 +187,29 @@ func TestPausedTerminal(t *testing.T) {
 	}
 	fill(t, device)
 	command := program(t, "", "CONCURRENCY=2", "TERM=xterm")
+	command.Args = append(command.Args, "--yes")
 	command.Stdout, command.Stderr = device, device
 	checkStop(t, command)
+}
+
+// TestNobodyToAsk: on a terminal that is not the program's own nobody can be asked, and so nothing is deleted.
+func TestNobodyToAsk(t *testing.T) {
+	t.Parallel()
+	terminal, device, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	defer device.Close()
+	server := gitlabtest.New(gitlabtest.DemoWorld())
+	command := program(t, listen(t, server))
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that no terminal is its own
+	var stderr bytes.Buffer
+	command.Stdout, command.Stderr = device, &stderr
+	_ = command.Run() // the code says it
+	if code := command.ProcessState.ExitCode(); code != exitUsage || len(server.Deleted()) > 0 || !strings.Contains(stderr.String(), "--yes deletes without asking") {
+		t.Errorf("exit code %d, %d tags deleted: %s", code, len(server.Deleted()), &stderr)
+	}
 }
 
 // fill writes to a pipe or a terminal that nothing reads until it takes no more.

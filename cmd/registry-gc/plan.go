@@ -102,7 +102,7 @@ func (c *Config) given(settings envconfig.Lookuper) map[string]string {
 		name, _ := variableOf(field)
 		value, set := settings.Lookup(name)
 		if set && value != "" && field.Type != reflect.TypeFor[throttle.Secret]() && field.Name != "TokenFile" {
-			given[name] = value
+			given[name] = strings.ToValidUTF8(value, "?")
 		}
 	}
 	return given

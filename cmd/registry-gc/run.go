@@ -98,8 +98,13 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
 	}
 	if !line.yes && !config.DryRun {
-		if asker := newAsker(stdin, stdout, stderr); asker != nil {
+		asker, err := newAsker(stdin, stdout, stderr)
+		if err != nil {
+			return usageError(stderr, err)
+		}
+		if asker != nil {
 			defer asker.close()
+			job.asked = true
 			return job.runAsking(ctx, asker)
 		}
 	}
@@ -144,6 +149,7 @@ type job struct {
 	plan      *plan.Plan        // what is applied, nil for all that the rules delete
 	applied   string            // the files that plan is from
 	planIsNew bool              // this program has made it just now
+	asked     bool              // somebody at a terminal has been asked
 	asks      bool              // who reads the summary is asked after it
 	passing   bool              // the plan is gone when the program ends
 }

@@ -213,6 +213,7 @@ func TestAskedOnTerminal(t *testing.T) {
 		"no":               {"", "n\n", nil, 0, exitDone},
 		"nothing":          {"", "\n", nil, 0, exitDone},
 		"yes, too early":   {"y\n", "\n", nil, 0, exitDone},
+		"begun too early":  {"y", "\n", nil, 0, exitDone},
 		"the end":          {"", "\x04", nil, 0, exitDone},
 		"Ctrl-C":           {"", "\x03", nil, 0, exitSignal + 2},
 		"without a folder": {"", "y\n", []string{"REPORT_DIR="}, 15, exitDone},
@@ -262,5 +263,21 @@ func TestAskedBesideAFile(t *testing.T) {
 	}
 	if code := s.wait(); code != exitDone || len(server.Deleted()) > 0 {
 		t.Errorf("code %d, %d deleted\n%s", code, len(server.Deleted()), s)
+	}
+}
+
+// TestJournalOfADiscardedLog: who is asked gets a journal, also where the log goes to the null device.
+func TestJournalOfADiscardedLog(t *testing.T) {
+	t.Parallel()
+	server := gitlabtest.New(gitlabtest.DemoWorld())
+	s := playShell(t, `export XDG_STATE_HOME="$REPORT_DIR"; export REPORT_DIR=; exec "$0" 2>/dev/null`, 100, 60, server)
+	s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
+	if _, err := s.device.WriteString("y\n"); err != nil {
+		t.Fatal(err)
+	}
+	code := s.wait()
+	journals, err := filepath.Glob(filepath.Join(s.reports, "registry-gc", "journal", "*.jsonl"))
+	if code != exitDone || len(server.Deleted()) != 15 || err != nil || len(journals) != 1 {
+		t.Errorf("code %d, %d deleted, journals %q, %v\n%s", code, len(server.Deleted()), journals, err, s)
 	}
 }

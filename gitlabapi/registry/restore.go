@@ -41,8 +41,8 @@ func (r *Registry) RawManifest(ctx context.Context, path, digest string) (m RawM
 
 // Names asks which digest a tag names, and says when that was asked: a tag may be set to something else at
 // any time. It is a GET, as for [Registry.Exists]: the caller expects that there is no such tag. The error
-// is [ErrNoSuchTag] when the registry itself says so. That the manifest cannot be found, or is none that
-// is known here, is no error: the tag is there.
+// is [ErrNoSuchTag] when the registry itself says so, and a [*LostManifestError] where the tag is there and its
+// manifest is not. That the manifest is none that is known here is no error: the tag is there.
 func (r *Registry) Names(ctx context.Context, path, tag string) (digest string, asked time.Time, err error) {
 	defer wrap(&err, "asking for %s:%q", path, tag)
 	if err := checkName(path, tag); err != nil {
@@ -51,9 +51,6 @@ func (r *Registry) Names(ctx context.Context, path, tag string) (digest string, 
 	q := requestFor(http.MethodGet, path, tag)
 	q.tag, q.options.Sent = tag, &asked
 	resp, err := r.do(ctx, q)
-	if lost, ok := errors.AsType[*LostManifestError](err); ok {
-		return lost.Digest, asked, nil
-	}
 	if err != nil {
 		return "", asked, err
 	}
