@@ -145,7 +145,8 @@ func TestOnTerminal(t *testing.T) {
 // marked returns how many lines of the log say that a tag is marked.
 func (s *session) marked() int { return strings.Count(s.String(), "tag marked") }
 
-// checkLog checks that every decision that was recorded has a line, in the same order.
+// checkLog checks that every decision that was recorded has a line, in the same order, but for those of a
+// repository that has many.
 func (s *session) checkLog() {
 	s.t.Helper()
 	rest := strings.Join(s.rows(), "")
@@ -153,10 +154,14 @@ func (s *session) checkLog() {
 	if err != nil || len(recorded) == 0 {
 		s.t.Fatalf("no decisions were recorded: %v", err)
 	}
+	told := make(map[string]int)
 	for line := range strings.Lines(string(recorded)) {
 		var d report.Decision
 		if err := json.Unmarshal([]byte(line), &d); err != nil {
 			s.t.Fatal(err)
+		}
+		if told[d.Repository]++; told[d.Repository] > mostLines {
+			continue
 		}
 		want := "tag marked repository=" + d.Repository + " tag=" + d.Tag + " reason=" + string(d.Reason)
 		_, after, found := strings.Cut(rest, want)
