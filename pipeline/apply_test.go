@@ -88,7 +88,7 @@ func (tr *trial) planAndApply(t *testing.T, between func(*plan.Plan)) (applied *
 // plan shows tags.
 func TestApplyDeletesThePlan(t *testing.T) {
 	for _, e := range evidences {
-		for seed := range uint64(8) {
+		for seed := range uint64(4) {
 			t.Run(fmt.Sprint(e.name, "/", seed), func(t *testing.T) {
 				t.Parallel()
 				atOnce := registryTrial(gitlabtest.Random(seed, e.regime).World(), e.verify, gitlabtest.WithSeed(seed))

@@ -15,7 +15,7 @@ import (
 )
 
 // kills is how often a run is killed on each kind of registry.
-var kills = flag.Int("kills", 6, "how often TestKilled kills a run on each kind of registry")
+var kills = flag.Int("kills", 4, "how often TestKilled kills a run on each kind of registry")
 
 // TestKilled kills runs at random moments, while the server goes on with what it was sent: no deletion
 // that the server saw is without a record that undo can read, with its digest.

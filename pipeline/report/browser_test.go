@@ -36,7 +36,6 @@ func TestPageInBrowser(t *testing.T) {
 		{"real", smallRun(t, false), "held-1", false},
 		{"dry", smallRun(t, true), "held-1", false},
 		{"plan", smallRun(t, true), "held-1", true},
-		{"hostile-100000", hostileRun(t, 100_000), "feature-54321", false},
 		{"hostile-plan-100000", hostilePlanRun(t, 100_000), "feature-54321", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -182,7 +182,7 @@ func TestFilesPlan(t *testing.T) {
 
 // TestPagePlanMemory: the lines are packed while the decisions are read.
 func TestPagePlanMemory(t *testing.T) {
-	const rows, most = 50_000, 8 << 20
+	const rows, most = 15_000, 8 << 20
 	run := hostilePlanRun(t, rows)
 	selection, err := readSelection(run.writePlan(t), nil)
 	if err != nil {
