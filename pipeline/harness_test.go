@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // worlds is how many random worlds the longest tests go through: go test ./pipeline -worlds 200 takes
 // longer than a test of every change should.
-var worlds = flag.Uint64("worlds", 30, "how many random worlds the longest tests go through")
+var worlds = flag.Uint64("worlds", 20, "how many random worlds the longest tests go through")
 
 // A trial is one run over a stand-in, in a bubble where time is fake: waits, latencies
 // and pauses cost none of ours.
