@@ -121,7 +121,9 @@ async function planned(instance, pipeline, reports, before) {
 	assert.match(got.all, /Nobody has started this job/);
 	assert.deepEqual(await world(instance), before, "a plan was applied that nobody has approved");
 
-	const kept = lines.slice(0, 6).join("\n") + "\n";
+	// Without the tag that points to nothing: so few lines are too little to tell that from a registry that fails.
+	const some = lines.slice(1).filter((line) => !line.includes("missing-manifest")).slice(0, 5);
+	const kept = [lines[0], ...some].join("\n") + "\n";
 	writeFileSync(plan, kept);
 	writeFileSync(join(reports("registry-gc", folder), "earlier.json"), "{}");
 	got = pipeline("an application that somebody has started", [...schedule, "CI_JOB_MANUAL=true", "GITLAB_GROUPS="], byHand);
