@@ -102,12 +102,21 @@ func (r *run) settleEntries(entries []plan.Entry, verdict policy.Verdict, doubt 
 	}
 }
 
-// settleUnsent reports tags of the plan that a stop has kept from being decided upon. Those of no plan are
-// not counted: nothing has been asked about them.
+// settleUnsent reports tags of the plan that a stop has kept from being decided upon.
 func (r *run) settleUnsent(ctx context.Context, tags []tag) {
 	for _, t := range tags {
 		if t.planned != nil {
 			r.settleEntries([]plan.Entry{*t.planned}, notConfirmed, whyLeft(ctx))
+		}
+	}
+}
+
+// sendPlanned sends tags of the plan on, and what bears witness beside them.
+func (r *run) sendPlanned(ctx context.Context, tags []tag, send emit[tag]) {
+	for i, t := range tags {
+		if ctx.Err() != nil || !send(t) {
+			r.settleUnsent(ctx, tags[i:])
+			return
 		}
 	}
 }
@@ -162,18 +171,9 @@ func (r *run) ofPlan(p *project, walked []*projectRepository) []*projectReposito
 	return walked
 }
 
-// plannedTags returns the tags of a repository that are decided upon: all, or when a plan is applied
-// those of the plan, and one more by which the registry shows that it answers. It settles the entries
-// that are not listed.
+// plannedTags returns the tags of a repository that the plan has, and others by which the registry shows
+// that it answers. It settles the entries that are not listed.
 func (r *run) plannedTags(ctx context.Context, s *scannedRepository) []tag {
-	if r.application == nil {
-		s.chosen = len(s.tags)
-		tags := make([]tag, len(s.tags))
-		for i, listed := range s.tags {
-			tags[i] = tag{scannedRepository: s, listedTag: listed}
-		}
-		return tags
-	}
 	var tags []tag
 	planned := make(map[string]bool)
 	entries := r.application.take(s.ID)
@@ -190,6 +190,7 @@ func (r *run) plannedTags(ctx context.Context, s *scannedRepository) []tag {
 			r.settleEntries([]plan.Entry{e}, goneAlready, nil)
 		}
 	}
+	r.progress.tags.found.Add(int64(len(tags)))
 	if len(tags) > 0 && s.err == nil {
 		tags = append(tags, s.witnesses(planned, witnessesFor(s, entries))...)
 	}

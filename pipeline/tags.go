@@ -61,20 +61,18 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 		return nil
 	}
 	r.progress.repositories.finish(1)
-	var tags []tag
-	if s != nil && ctx.Err() == nil {
-		tags = r.plannedTags(ctx, s)
-		for _, t := range tags {
-			if !t.witness {
-				r.progress.tags.found.Add(1)
-			}
-		}
-	}
-	switch {
-	case s == nil:
+	if s == nil {
 		return err // without a source there is no run
-	case ctx.Err() != nil:
-		r.settleUnsent(ctx, tags)
+	}
+	var planned []tag
+	if r.application != nil && ctx.Err() == nil {
+		planned = r.plannedTags(ctx, s)
+	} else {
+		s.chosen = len(s.tags)
+		r.progress.tags.found.Add(int64(len(s.tags)))
+	}
+	if ctx.Err() != nil {
+		r.settleUnsent(ctx, planned)
 		return runError(err)
 	}
 	if err != nil {
@@ -83,9 +81,12 @@ func (r *run) fetchTags(ctx context.Context, p *projectRepository, send emit[tag
 		r.outages.remember(s)
 		r.tell(report.RepositoryScanned{Project: p.projectPath, Repository: p.Path, Tags: len(s.tags)})
 	}
-	for i, t := range tags {
-		if ctx.Err() != nil || !send(t) {
-			r.settleUnsent(ctx, tags[i:])
+	if r.application != nil {
+		r.sendPlanned(ctx, planned, send)
+		return runError(err)
+	}
+	for _, listed := range s.tags {
+		if ctx.Err() != nil || !send(tag{scannedRepository: s, listedTag: listed}) {
 			break
 		}
 	}
