@@ -210,27 +210,24 @@ func (d *deleter) listSurely(ctx context.Context, c candidate) (listing, error) 
 	if c.byRegistry {
 		return c.fresh.list(ctx, c.repository)
 	}
+	maySuffice := func(err error) bool { return c.regime == registry.Database && errors.Is(err, errNoHealthyTag) }
 	before := d.canary.check(ctx)
+	if before != nil && !maySuffice(before) {
+		return nil, before
+	}
 	first, err := c.fresh.list(ctx, c.repository)
 	if err != nil {
 		return nil, err
 	}
 	second, err := c.fresh.list(ctx, c.repository)
-	both := newListing(slices.Concat(first, second))
-	trouble := errors.Join(before, d.canary.check(ctx))
-	if c.regime == registry.Database && len(both) > 0 && isOnly(trouble, errNoHealthyTag) {
-		trouble = nil
+	both, after := newListing(slices.Concat(first, second)), d.canary.check(ctx)
+	if len(both) > 0 && maySuffice(before) {
+		before = nil
 	}
-	return both, errors.Join(err, trouble)
-}
-
-// isOnly reports whether all that was joined is of one class.
-func isOnly(err, class error) bool {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return errors.Is(err, class)
+	if len(both) > 0 && maySuffice(after) {
+		after = nil
 	}
-	return !slices.ContainsFunc(joined.Unwrap(), func(one error) bool { return !errors.Is(one, class) })
+	return both, errors.Join(err, before, after)
 }
 
 // send sends the deletions, in one request where GitLab takes several together, and reports

@@ -28,7 +28,7 @@ type Writer struct {
 	path     string
 	instance string
 	held     []Entry
-	parts    []*os.File // sorted, already removed from their folder where the system allows it
+	parts    []*os.File // sorted; removed in the end
 	tags     int
 }
 
