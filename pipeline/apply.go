@@ -35,15 +35,15 @@ func newApplication(p *plan.Plan, shard Shard) *application {
 		return nil
 	}
 	a := &application{entries: make(map[int64][]plan.Entry)}
-	seen := make(map[int64]bool)
+	projects, seen := make(map[int64]bool), make(map[plan.Key]bool)
 	for _, e := range p.Entries {
-		again := slices.ContainsFunc(a.entries[e.RepositoryID], func(other plan.Entry) bool { return other.Tag == e.Tag })
-		if again || !shard.owns(e.ProjectID) {
+		if seen[e.Key()] || !shard.owns(e.ProjectID) {
 			continue
 		}
+		seen[e.Key()] = true
 		a.entries[e.RepositoryID] = append(a.entries[e.RepositoryID], e)
-		if !seen[e.ProjectID] {
-			seen[e.ProjectID] = true
+		if !projects[e.ProjectID] {
+			projects[e.ProjectID] = true
 			a.projects = append(a.projects, gitlabapi.Project{ID: e.ProjectID, Path: e.Project})
 		}
 	}
@@ -84,6 +84,7 @@ func (a *application) takeWhere(meant func(plan.Entry) bool) (left []plan.Entry)
 var (
 	changed     = policy.Verdict{Action: policy.Keep, Reason: report.Changed}
 	goneAlready = policy.Verdict{Action: policy.Keep, Reason: report.GoneAlready}
+	leftAlone   = policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}
 	// withoutDigest is for a tag of which the plan does not say what it pointed to.
 	withoutDigest = policy.Verdict{Action: policy.Keep, Reason: report.WithoutDigest}
 	notListed     = policy.Verdict{Action: policy.Undecided, Reason: policy.ListingIncomplete}
@@ -140,7 +141,7 @@ func (r *run) listPlanned(ctx context.Context, send emit[[]*project]) error {
 			continue
 		case l.skip(p) != nil:
 			left := r.application.takeWhere(func(e plan.Entry) bool { return e.ProjectID == p.ID })
-			r.settleEntries(left, policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}, nil)
+			r.settleEntries(left, leftAlone, nil)
 		}
 		if !l.add(p, nil) {
 			return nil
@@ -164,7 +165,7 @@ func (r *run) ofPlan(p *project, walked []*projectRepository) []*projectReposito
 	for _, e := range left {
 		verdict := goneAlready
 		if slices.ContainsFunc(p.repositories, func(listed gitlabapi.Repository) bool { return listed.ID == e.RepositoryID }) {
-			verdict = policy.Verdict{Action: policy.Keep, Reason: report.LeftAlone}
+			verdict = leftAlone
 		}
 		r.settleEntries([]plan.Entry{e}, verdict, nil)
 	}
@@ -219,7 +220,12 @@ func (s *scannedRepository) counterpartWitness(ctx context.Context) []tag {
 // has no manifest so many that a storage which is half there would show, and one where GitLab's word alone is
 // gone by.
 func witnessesFor(s *scannedRepository, entries []plan.Entry) int {
-	lost := countLost(entries)
+	lost := 0
+	for _, e := range entries {
+		if wasLost(e) {
+			lost++
+		}
+	}
 	switch {
 	case lost > 0:
 		return runShare * lost
@@ -230,15 +236,8 @@ func witnessesFor(s *scannedRepository, entries []plan.Entry) int {
 	}
 }
 
-// countLost returns how many entries had no manifest when the plan was made.
-func countLost(entries []plan.Entry) (n int) {
-	for _, e := range entries {
-		if e.Kind == string(manifest.KindMissingManifest) {
-			n++
-		}
-	}
-	return n
-}
+// wasLost reports whether a tag had no manifest when its entry was made.
+func wasLost(e plan.Entry) bool { return e.Kind == string(manifest.KindMissingManifest) }
 
 // witnesses returns up to so many tags of the repository that the plan does not have, those first whose
 // names are likely to be healthy.
@@ -285,13 +284,12 @@ func (r *run) asPlanned(d decision) decision {
 	if d.planned == nil || d.verdict.Action != policy.Delete {
 		return d
 	}
-	wasLost := d.planned.Kind == string(manifest.KindMissingManifest)
 	digest := d.digest
 	if digest == "" && d.digestHash != 0 { // compared by its hash before
 		digest = d.planned.Digest
 	}
 	switch {
-	case digest != d.planned.Digest, d.lost() != wasLost && d.kind.IsKnown(), r.planned(d).blank && !d.planned.CounterpartEmpty,
+	case digest != d.planned.Digest, d.lost() != wasLost(*d.planned) && d.kind.IsKnown(), r.planned(d).blank && !d.planned.CounterpartEmpty,
 		string(d.verdict.Reason) != d.planned.Reason:
 		d.verdict, d.doubt = changed, nil
 	case digest == "" && !r.options.PlanIsNew:

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -120,7 +119,7 @@ func (c *canary) observe(d decision, in *tally) {
 	}
 	switch {
 	case d.lost():
-		if c.isPart && d.planned != nil && d.planned.Kind == string(manifest.KindMissingManifest) {
+		if d.planned != nil && wasLost(*d.planned) {
 			c.lostAsPlanned++
 		}
 		c.lost++

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
-	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
@@ -29,7 +28,7 @@ func (d *deleter) writeDown(batch []attempt) error {
 	for i := range batch {
 		if a := &batch[i]; !a.recorded {
 			a.recorded = true
-			records = append(records, d.record(plan.Deleting, a.candidate, ""))
+			records = append(records, d.record(plan.Deleting, a.decision()))
 		}
 	}
 	if len(records) == 0 {
@@ -43,30 +42,23 @@ func (d *deleter) writeDown(batch []attempt) error {
 
 // writeOutcome records what came of a tag of which the journal says that it was about to be deleted. If
 // that cannot be written, nothing further can, and no further deletion is sent.
-func (r *run) writeOutcome(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
+func (r *run) writeOutcome(c candidate, d report.Decision) {
 	if !c.recorded {
 		return
 	}
-	record := r.record(plan.Deleted, c, detail)
-	if outcome != report.Deleted {
-		record.Event, record.Detail = plan.Failed, string(reason)
-		if detail != "" {
-			record.Detail += ": " + detail
-		}
+	why := string(d.Reason)
+	if d.Detail != "" {
+		why += ": " + d.Detail
+	}
+	d.Reason = c.verdict.Reason // for which it was to be deleted
+	record := r.record(plan.Deleted, d)
+	if d.Outcome != report.Deleted {
+		record.Event, record.Detail = plan.Failed, why
 	}
 	_ = r.options.Journal.Record(c.regime.String(), record) // writeDown is going to fail then
 }
 
 // record returns a line of the journal.
-func (r *run) record(event plan.Event, c candidate, detail string) plan.Record {
-	kind, _ := c.finding.kind.Get()
-	made, _ := c.finding.made.Get()
-	return plan.Record{
-		Time: r.client.Throttle().Now().UTC(), Event: event, Detail: detail,
-		Entry: plan.Entry{
-			Project: c.projectPath, ProjectID: c.ProjectID, Repository: c.Path, RepositoryID: c.ID, Tag: c.tag,
-			Digest: c.finding.digest, MediaType: c.finding.mediaType, Reason: string(c.verdict.Reason), Kind: string(kind),
-			Bytes: max(c.finding.bytes(), c.listed.bytes), Made: made.UTC(), RestsOn: c.restsOn(), CounterpartEmpty: c.blank,
-		},
-	}
+func (r *run) record(event plan.Event, d report.Decision) plan.Record {
+	return plan.Record{Time: r.client.Throttle().Now().UTC(), Event: event, Entry: report.EntryOf(d)}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -198,36 +199,42 @@ func (r *run) settle(c candidate, verdict policy.Verdict, doubt error) {
 
 // report tells what came of a tag.
 func (r *run) report(c candidate, outcome report.Outcome, reason policy.Reason, detail string) {
+	d := c.decision()
+	d.Outcome, d.Reason, d.Detail = outcome, reason, detail
+	r.writeOutcome(c, d)
+	r.progress.decided(outcome)
+	r.tell(d)
+}
+
+// decision describes a candidate for reports, plan and journal. What came of it is left open.
+func (c candidate) decision() report.Decision {
 	kind, _ := c.finding.kind.Get()
 	made, _ := c.finding.made.Get()
-	r.writeOutcome(c, outcome, reason, detail)
-	r.progress.decided(outcome)
-	r.tell(report.Decision{
-		Project:      c.projectPath,
-		ProjectID:    c.ProjectID,
-		Repository:   c.Path,
-		RepositoryID: c.ID,
-		Tag:          c.tag,
-		Action:       c.verdict.Action,
-		Outcome:      outcome,
-		Reason:       reason,
-		Digest:       c.finding.digest,
-		MediaType:    c.finding.mediaType,
-		Kind:         string(kind),
-		Bytes:        max(c.finding.bytes(), c.listed.bytes),
-		Made:         made.UTC(),
-		RestsOn:      c.restsOn(),
-
+	return report.Decision{
+		Project:          c.projectPath,
+		ProjectID:        c.ProjectID,
+		Repository:       c.Path,
+		RepositoryID:     c.ID,
+		Tag:              c.tag,
+		Action:           c.verdict.Action,
+		Reason:           c.verdict.Reason,
+		Digest:           c.finding.digest,
+		MediaType:        c.finding.mediaType,
+		Kind:             string(kind),
+		Bytes:            max(c.finding.bytes(), c.listed.bytes),
+		Made:             made.UTC(),
+		RestsOn:          c.restsOn(),
 		CounterpartEmpty: c.blank,
-		Detail:           detail,
-	})
+	}
 }
+
+// endings are the classes of errors that are more than one item's: no request will succeed any more.
+var endings = []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied, ErrOutage, ErrJournal}
 
 // endsRun reports whether an error is more than one item's: no request will succeed
 // any more.
 func endsRun(err error) bool {
-	return errors.Is(err, throttle.ErrUnauthorized) || errors.Is(err, throttle.ErrInsufficientScope) ||
-		errors.Is(err, registry.ErrDenied) || errors.Is(err, ErrOutage) || errors.Is(err, ErrJournal)
+	return slices.ContainsFunc(endings, func(class error) bool { return errors.Is(err, class) })
 }
 
 // runError returns the error if it ends the run, and nil if it is one item's alone.
@@ -244,7 +251,7 @@ type endedError struct{ cause error }
 
 // Error implements error.
 func (e *endedError) Error() string {
-	for _, class := range []error{throttle.ErrUnauthorized, throttle.ErrInsufficientScope, registry.ErrDenied, ErrOutage, ErrJournal} {
+	for _, class := range endings {
 		if errors.Is(e.cause, class) {
 			return "left, as the run ended: " + class.Error()
 		}

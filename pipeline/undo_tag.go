@@ -208,7 +208,7 @@ func (t *undoneTag) confirm(pushed error) {
 
 // gone returns what became of a tag whose manifest the registry does not have: it may never have had it.
 func (t *undoneTag) gone() UndoOutcome {
-	if t.Kind == string(manifest.KindMissingManifest) {
+	if wasLost(t.Entry) {
 		return PointedToNothing
 	}
 	return Collected

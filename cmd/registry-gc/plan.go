@@ -112,11 +112,7 @@ func (c *Config) given(settings envconfig.Lookuper) map[string]string {
 func readPlans(files []string, instance string, maxAge time.Duration, now time.Time) (*plan.Plan, error) {
 	all := new(plan.Plan)
 	var wrong []error
-	type name struct {
-		repository int64
-		tag        string
-	}
-	first := make(map[name]string) // file in which a tag stands
+	first := make(map[plan.Key]string) // file in which a tag stands
 	for i, file := range files {
 		p, err := readPlan(file, instance)
 		if err != nil {
@@ -130,12 +126,11 @@ func readPlans(files []string, instance string, maxAge time.Duration, now time.T
 			all.Header = p.Header
 		}
 		for _, e := range p.Entries {
-			at := name{e.RepositoryID, e.Tag}
-			if other, twice := first[at]; twice {
+			if other, twice := first[e.Key()]; twice {
 				wrong = append(wrong, fmt.Errorf("%s: %s:%s stands in %s, too", file, printable.Replace(e.Repository, '?'), printable.Replace(e.Tag, '?'), other))
 				break // one is enough to see what is wrong
 			}
-			first[at] = file
+			first[e.Key()] = file
 			all.Entries = append(all.Entries, e)
 		}
 	}

@@ -26,6 +26,15 @@ type Entry struct {
 	CounterpartEmpty bool `json:"counterpart_empty,omitempty"`
 }
 
+// A Key tells the tags of plans apart.
+type Key struct {
+	RepositoryID int64
+	Tag          string
+}
+
+// Key returns what the tag of an entry is known by.
+func (e Entry) Key() Key { return Key{e.RepositoryID, e.Tag} }
+
 // errIncomplete says that an entry lacks what a tag is found by.
 var errIncomplete = errors.New("it lacks project, repository or tag")
 

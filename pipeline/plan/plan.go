@@ -99,11 +99,7 @@ func Read(r io.Reader, file, instance string) (*Plan, error) {
 	fail := func(line int, err error) { wrong = append(wrong, &LineError{file, line, err}) }
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longestLine)
-	type name struct {
-		repository int64
-		tag        string
-	}
-	seen := make(map[name]bool)
+	seen := make(map[Key]bool)
 	number := 0
 	for number = 1; lines.Scan() && len(wrong) < mostErrors; number++ {
 		text := lines.Bytes()
@@ -117,15 +113,14 @@ func Read(r io.Reader, file, instance string) (*Plan, error) {
 		case len(text) == 0:
 		default:
 			entry, err := readEntry(text, instance)
-			at := name{entry.RepositoryID, entry.Tag}
-			if err == nil && seen[at] {
+			if err == nil && seen[entry.Key()] {
 				err = errTwice
 			}
 			if err != nil {
 				fail(number, err)
 				continue
 			}
-			seen[at] = true
+			seen[entry.Key()] = true
 			p.Entries = append(p.Entries, entry)
 		}
 	}
