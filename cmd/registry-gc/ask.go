@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -129,18 +128,10 @@ func (j *job) question(p *plan.Plan, now time.Time) string {
 	}
 	images := ""
 	if pull > 0 {
-		images = fmt.Sprintf(" %s of them can still be pulled.", strconv.Itoa(pull))
+		images = fmt.Sprintf(" %d of them can still be pulled.", pull)
 	}
 	return fmt.Sprintf("Delete %s in %s of %s?%s\nThis can be undone %s. [y/N] ",
-		counted(len(p.Entries), "tag"), counted(len(projects), "project"), host, images, until)
-}
-
-// counted writes how many things there are.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
+		plural(len(p.Entries), "tag"), plural(len(projects), "project"), host, images, until)
 }
 
 // errNoAnswer says that the terminal has ended without an answer.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -70,12 +69,7 @@ func (w without) Lookup(key string) (string, bool) {
 
 // parseExplain reads the command line of explain: a tag, and flags before or after it.
 func parseExplain(args []string) (line *commandLine, reference string, err error) {
-	line = &commandLine{variables: make(map[string]string)}
-	flags := flag.NewFlagSet("registry-gc explain", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, f := range flagVariables {
-		flags.Func(f.flag, f.usage, line.setter(f.variable))
-	}
+	line, flags := newCommandLine("registry-gc explain")
 	flags.Func("rules", "the rules that decide", line.setter("RULES"))
 	words, err := line.parseMixed(flags, args)
 	switch {
@@ -91,10 +85,7 @@ func parseExplain(args []string) (line *commandLine, reference string, err error
 
 // explain asks for the tag and prints what there is to say of it.
 func (j *job) explain(ctx context.Context, reference string) int {
-	client, err := gitlabapi.New(j.client())
-	if err == nil {
-		err = client.CheckToken(ctx, false)
-	}
+	client, err := j.connect(ctx, func(c *gitlabapi.Client) error { return c.CheckToken(ctx, false) })
 	var x *pipeline.Explanation
 	if err == nil {
 		x, err = pipeline.Explain(ctx, client, j.options(), reference)
@@ -116,9 +107,14 @@ func (j *job) explain(ctx context.Context, reference string) int {
 	}
 	var text bytes.Buffer
 	writeExplanation(&text, x, j.config)
+	return codeOf(j.print(text.Bytes()))
+}
+
+// print writes what a command has to say to standard output, without secrets.
+func (j *job) print(text []byte) error {
 	out := j.redactor.Writer(j.stdout)
-	_, err = out.Write(text.Bytes())
-	return codeOf(errors.Join(err, out.Flush()))
+	_, err := out.Write(text)
+	return errors.Join(err, out.Flush())
 }
 
 // maxClose is how many names are shown that are close to one that is not there.

@@ -91,15 +91,21 @@ func meansDryRun(word string) bool {
 	return edits.Between(normalized(word), "DRYRUN") <= 2
 }
 
-// parseFlags reads the command line. Its errors do not repeat what was given, which may
-// be the token in the wrong place.
-func parseFlags(command string, args []string) (*commandLine, error) {
+// newCommandLine returns the command line of a command, with the flags that all have which ask GitLab.
+func newCommandLine(command string) (*commandLine, *flag.FlagSet) {
 	line := &commandLine{variables: make(map[string]string), maxAge: maxPlanAge}
-	flags := flag.NewFlagSet("registry-gc", flag.ContinueOnError)
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	for _, f := range flagVariables {
 		flags.Func(f.flag, f.usage, line.setter(f.variable))
 	}
+	return line, flags
+}
+
+// parseFlags reads the command line. Its errors do not repeat what was given, which may
+// be the token in the wrong place.
+func parseFlags(command string, args []string) (*commandLine, error) {
+	line, flags := newCommandLine("registry-gc")
 	flags.BoolFunc("dry-run", "decide and report, delete nothing", line.setter("DRY_RUN"))
 	if command == commandPlan {
 		line.variables["DRY_RUN"] = "true"

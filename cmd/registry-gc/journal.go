@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
+	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
 
 // journal returns where a run writes its deletions down, nil where it deletes nothing: in the folder of
@@ -16,18 +17,19 @@ import (
 // and elsewhere among the lines of the log, whatever its form and level.
 func (j *job) journal(ctx context.Context, started time.Time) *plan.Journal {
 	header := plan.JournalHeader{Time: started.UTC(), Instance: j.config.instance(), Version: version, Rules: j.rulesName()}
+	clean := func(text []byte) []byte { return report.CleanJSON(j.redactor, text) }
 	switch dir := j.reportDir(); {
 	case j.config.DryRun:
 		return nil
 	case dir != "":
-		return plan.NewJournal(dir, header, j.cleanJSON)
+		return plan.NewJournal(dir, header, clean)
 	}
 	if j.asked || j.format.terminal || j.format.discarded {
 		if dir := stateDir(); dir != "" {
-			return plan.NewJournal(dir, header, j.cleanJSON)
+			return plan.NewJournal(dir, header, clean)
 		}
 	}
-	return plan.NewJournalIn(j.logOutput.redacted, j.logOutput.isRead(ctx), header, j.cleanJSON)
+	return plan.NewJournalIn(j.logOutput.redacted, j.logOutput.isRead(ctx), header, clean)
 }
 
 // stateDir returns the folder in which programs keep what is the user's own, by the rules of

@@ -138,13 +138,7 @@ func program(t *testing.T, address string, environment ...string) *exec.Cmd {
 // end after a signal.
 func TestUnreadLog(t *testing.T) {
 	t.Parallel()
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	defer writer.Close()
-	fill(t, writer)
+	writer := fullPipe(t)
 	command := program(t, "", "CONCURRENCY=2", "LOG_LEVEL=debug")
 	var stdout bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, writer
@@ -157,13 +151,7 @@ func TestUnreadLog(t *testing.T) {
 // TestUnreadJournal: where the log is all that says what was deleted, and nobody reads it, nothing is.
 func TestUnreadJournal(t *testing.T) {
 	t.Parallel()
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	defer writer.Close()
-	fill(t, writer)
+	writer := fullPipe(t)
 	server := gitlabtest.New(gitlabtest.DemoWorld())
 	command := program(t, listen(t, server), "LOG_FORMAT=json")
 	command.Stderr = writer
@@ -176,12 +164,7 @@ func TestUnreadJournal(t *testing.T) {
 // TestPausedTerminal: the same of a terminal that takes nothing, with the display on it.
 func TestPausedTerminal(t *testing.T) {
 	t.Parallel()
-	terminal, device, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	defer device.Close()
+	terminal, device := openTerminal(t)
 	if err := pty.Setsize(terminal, &pty.Winsize{Cols: 100, Rows: 20}); err != nil {
 		t.Fatal(err)
 	}
@@ -195,12 +178,7 @@ func TestPausedTerminal(t *testing.T) {
 // TestNobodyToAsk: on a terminal that is not the program's own nobody can be asked, and so nothing is deleted.
 func TestNobodyToAsk(t *testing.T) {
 	t.Parallel()
-	terminal, device, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer terminal.Close()
-	defer device.Close()
+	_, device := openTerminal(t)
 	server := gitlabtest.New(gitlabtest.DemoWorld())
 	command := program(t, listen(t, server))
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that no terminal is its own
@@ -210,6 +188,29 @@ func TestNobodyToAsk(t *testing.T) {
 	if code := command.ProcessState.ExitCode(); code != exitUsage || len(server.Deleted()) > 0 || !strings.Contains(stderr.String(), "--yes deletes without asking") {
 		t.Errorf("exit code %d, %d tags deleted: %s", code, len(server.Deleted()), &stderr)
 	}
+}
+
+// fullPipe returns the end of a pipe that nobody reads and that takes no more.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(reader.Close(), writer.Close()) })
+	fill(t, writer)
+	return writer
+}
+
+// openTerminal returns both ends of a terminal.
+func openTerminal(t *testing.T) (terminal, device *os.File) {
+	t.Helper()
+	terminal, device, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = errors.Join(terminal.Close(), device.Close()) })
+	return terminal, device
 }
 
 // fill writes to a pipe or a terminal that nothing reads until it takes no more.

@@ -13,7 +13,6 @@ import (
 	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
-	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 	"gitlab.com/registry-gc/registry-gc/pipeline/inuse"
@@ -185,14 +184,8 @@ func (j *job) run(untilSignal context.Context) int {
 		intent = "starting: what is in the plan will be deleted"
 	}
 	j.log.Info(intent, "version", version, "gitlab_url", j.config.GitLabURL, "dry_run", j.config.DryRun)
-	client, err := gitlabapi.New(j.client())
-	if err == nil {
-		err = client.CheckToken(ctx, !j.config.DryRun)
-	}
+	client, err := j.connect(ctx, func(c *gitlabapi.Client) error { return c.CheckToken(ctx, !j.config.DryRun) })
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
@@ -289,10 +282,6 @@ func (j *job) reportDir() string {
 	return dir
 }
 
-// cleanJSON removes what must not be in a file: secrets, and characters that would steer a terminal that
-// it is printed on.
-func (j *job) cleanJSON(text []byte) []byte { return j.redactor.Bytes(printable.JSON(text)) }
-
 // client says how the instance is asked. Shards that run side by side are to send no more
 // than one process would.
 func (j *job) client() gitlabapi.Config {
@@ -308,6 +297,19 @@ func (j *job) client() gitlabapi.Config {
 		RequestTimeout: time.Duration(j.config.RequestTimeout),
 		MaxRetries:     j.config.MaxRetries,
 	}
+}
+
+// connect returns a client whose token may do what is going to be done, by a check of the client's own.
+// The error of a stop is its cause.
+func (j *job) connect(ctx context.Context, check func(*gitlabapi.Client) error) (*gitlabapi.Client, error) {
+	client, err := gitlabapi.New(j.client())
+	if err == nil {
+		err = check(client)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return client, err
 }
 
 // runPipeline runs the pipeline and shows how it is getting on.

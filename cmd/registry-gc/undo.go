@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -59,12 +58,7 @@ type undoRequest struct {
 
 // parseUndo reads the command line of undo: journals, and flags before or after them.
 func parseUndo(args []string) (line *commandLine, wanted undoRequest, err error) {
-	line = &commandLine{variables: make(map[string]string)}
-	flags := flag.NewFlagSet("registry-gc undo", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, f := range flagVariables {
-		flags.Func(f.flag, f.usage, line.setter(f.variable))
-	}
+	line, flags := newCommandLine("registry-gc undo")
 	flags.BoolFunc("dry-run", "look what could be brought back, change nothing", line.setter("DRY_RUN"))
 	repository := flags.String("repository", "", "which repositories, by a regular expression")
 	tag := flags.String("tag", "", "which tags, by a regular expression")
@@ -178,14 +172,8 @@ func (j *job) undo(ctx context.Context, found *deletionsFound) int {
 	if found.unread > 0 {
 		j.log.Warn("lines of the journals cannot be read; the last one of a run that was killed may be cut off", "lines", found.unread)
 	}
-	client, err := gitlabapi.New(j.client())
-	if err == nil {
-		err = client.CheckRegistryToken(ctx, !j.config.DryRun)
-	}
+	client, err := j.connect(ctx, func(c *gitlabapi.Client) error { return c.CheckRegistryToken(ctx, !j.config.DryRun) })
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
 		return j.endOfUndo(err, nil)
 	}
 	summary := &undoSummary{deletionsFound: found, instance: j.config.GitLabURL, dryRun: j.config.DryRun}
@@ -203,8 +191,7 @@ func (j *job) undo(ctx context.Context, found *deletionsFound) int {
 	j.logOutput.flush(ctx)
 	var text bytes.Buffer
 	summary.write(&text, time.Now())
-	out := j.redactor.Writer(j.stdout)
-	if _, err := out.Write(text.Bytes()); errors.Join(err, out.Flush()) != nil && code == exitDone {
+	if err := j.print(text.Bytes()); err != nil && code == exitDone {
 		return exitError
 	}
 	return code

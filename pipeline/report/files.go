@@ -95,7 +95,7 @@ func (f *Files) Handle(e Event) error {
 	}
 	line, err := json.Marshal(decisionLine(d))
 	if err == nil {
-		_, err = f.decisions.Write(append(f.cleanJSON(line), '\n'))
+		_, err = f.decisions.Write(append(CleanJSON(f.Redactor, line), '\n'))
 	}
 	if err != nil {
 		f.err = fmt.Errorf("writing the decision on %s:%s: %w", d.Repository, d.Tag, err)
@@ -103,9 +103,9 @@ func (f *Files) Handle(e Event) error {
 	return f.err
 }
 
-// cleanJSON removes what must not be in a file: secrets, and characters that would steer
-// a terminal that it is printed on.
-func (f *Files) cleanJSON(text []byte) []byte { return f.Redactor.Bytes(printable.JSON(text)) }
+// CleanJSON removes from JSON what must not be in a file: secrets, and characters that would steer a terminal
+// that it is printed on.
+func CleanJSON(r *redact.Redactor, text []byte) []byte { return r.Bytes(printable.JSON(text)) }
 
 // LeaveOutPage makes Close write no page. It takes longer than all else, and can be made
 // of the other files later: see [Merge].
@@ -121,7 +121,7 @@ func (f *Files) Close(s *Summary) error {
 	if err != nil {
 		errs = append(errs, fmt.Errorf("writing the summary: %w", err))
 	} else {
-		errs = append(errs, f.Write(SummaryFile, append(f.cleanJSON(text), '\n')))
+		errs = append(errs, f.Write(SummaryFile, append(CleanJSON(f.Redactor, text), '\n')))
 	}
 	if !f.withoutPage {
 		// The decisions are read back: no run holds them in memory.
