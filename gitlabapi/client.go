@@ -29,6 +29,7 @@ type Client struct {
 	gitlab   *gitlab.Client
 	graphQL  *graphQL
 	lacks    *lacks
+	user     *atomic.Pointer[gitlab.User] // see currentUser
 	priority throttle.Priority
 	topics   bool
 	tries    *int // see [Client.WithTries]
@@ -60,7 +61,7 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up the client of %s: %w", t.URL().Redacted(), err)
 	}
-	return &Client{throttle: t, gitlab: c, graphQL: newGraphQL(), lacks: new(lacks)}, nil
+	return &Client{throttle: t, gitlab: c, graphQL: newGraphQL(), lacks: new(lacks), user: new(atomic.Pointer[gitlab.User])}, nil
 }
 
 // Throttle returns what the client's requests go through, for clients of the registry.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 
+	gitlab "gitlab.com/gitlab-org/api/client-go/v2"
+
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
@@ -25,8 +27,20 @@ func (c *Client) LacksAdminMode(ctx context.Context) bool {
 	if !c.lacks.adminScope.Load() {
 		return false
 	}
-	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	user, err := c.currentUser(ctx)
 	return err == nil && user.IsAdmin
+}
+
+// currentUser returns the token's user, who is asked for once.
+func (c *Client) currentUser(ctx context.Context) (*gitlab.User, error) {
+	if user := c.user.Load(); user != nil {
+		return user, nil
+	}
+	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	if err == nil {
+		c.user.Store(user)
+	}
+	return user, err
 }
 
 // CheckToken asks the instance about the token, before any work is done with it. It
@@ -87,7 +101,7 @@ func (c *Client) tokenScopes(ctx context.Context) ([]string, error) {
 
 // UserName returns the name of the token's user, "" where it cannot be found out: it is for reports alone.
 func (c *Client) UserName(ctx context.Context) string {
-	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	user, err := c.currentUser(ctx)
 	if err != nil {
 		return ""
 	}
