@@ -98,7 +98,7 @@ func (r *run) imageStays(d decision, unread bool) report.ImageStays {
 	stays := report.ImageStays{
 		Image: report.Image{
 			Project: d.projectPath, Repository: d.Path, RepositoryID: d.ID, Tag: d.name,
-			Kind: string(kind), Bytes: d.finding.bytes(), Made: made.UTC(),
+			Digest: d.finding.digest, Kind: string(kind), Bytes: d.finding.bytes(), Made: made.UTC(),
 		},
 		AgeUnread: unread,
 	}

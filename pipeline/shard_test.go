@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 	"gitlab.com/registry-gc/registry-gc/pipeline"
@@ -144,8 +145,12 @@ func compareMerged(t *testing.T, root string, want *report.Summary) {
 	}
 	for _, s := range []*report.Summary{want, merged} {
 		s.Requests, s.Retries, s.Throttled, s.Duration = report.Requests{}, 0, 0, 0
+		s.Examples = nil // which tags are named, and by which a manifest counts, depends on the order
+		for _, m := range s.Deletions.ByReason {
+			m.Bytes = 0
+		}
 	}
-	if diff := cmp.Diff(want, merged); diff != "" {
+	if diff := cmp.Diff(want, merged, cmpopts.IgnoreUnexported(report.Deletions{}, report.StayingImages{})); diff != "" {
 		t.Errorf("summaries (-whole +merged):\n%s", diff)
 	}
 	if diff := cmp.Diff(sortedLines(t, root, "whole"), sortedLines(t, root, "merged")); diff != "" {

@@ -137,7 +137,7 @@ func TestOnTerminal(t *testing.T) {
 			}
 			s.keep("final.txt")
 			s.checkLog()
-			s.checkGone("registry-gc, dry run\n")
+			s.checkGone("Plan for ")
 		})
 	}
 }
@@ -206,7 +206,7 @@ func TestResized(t *testing.T) {
 	if code := s.wait(); code != 143 {
 		t.Errorf("exit code %d, want 143", code)
 	}
-	s.checkGone("registry-gc, dry run, interrupted\n")
+	s.checkGone("Plan, interrupted, for ")
 }
 
 // TestStoppedOnTerminal: signals take the display off, too.

@@ -50,11 +50,11 @@ func headline(x *pipeline.Explanation) string {
 	case "":
 		return verdictWords(x.Verdict, x.Description)
 	case report.ProjectArchived:
-		return "stays: a run passes archived projects by."
+		return "kept: a run skips archived projects."
 	case report.RegistryDisabled:
-		return "stays: a run passes projects by whose registry is switched off."
+		return "kept: a run skips projects whose registry is switched off."
 	default:
-		return "stays: a run passes repositories by that GitLab is deleting."
+		return "kept: a run skips repositories that GitLab is deleting."
 	}
 }
 
@@ -68,7 +68,7 @@ func outcomeWords(verdict policy.Verdict) string {
 	case policy.Delete:
 		return "would be deleted"
 	case policy.Keep:
-		return "stays"
+		return "kept"
 	default:
 		return "undecided"
 	}

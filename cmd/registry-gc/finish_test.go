@@ -38,7 +38,7 @@ func TestSlowPage(t *testing.T) {
 			var out, log bytes.Buffer
 			output := newLogOutput(&log, logFormat{}, nil)
 			j := &job{stdout: &out, logOutput: output, log: slog.New(slog.NewTextHandler(output.redacted, nil))}
-			ended := &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.DeadTags)}
+			ended := &metrics.Run{Summary: report.NewSummary(false)}
 			ended.Summary.Deleted, ended.Summary.Undecided = 1, test.undecided
 			files.Plan = writtenPlan(t)
 			code := j.finish(t.Context(), ended, files, test.err)

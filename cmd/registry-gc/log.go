@@ -46,10 +46,16 @@ func formatFor(w io.Writer, config *Config, environment envconfig.Lookuper) logF
 	format := logFormat{level: config.LogLevel, terminal: terminal, discarded: discarded}
 	format.json = config.LogFormat == "json" || config.LogFormat == "auto" && !terminal && !inJob
 	escapes := !format.json && (terminal || inJob && !regular)
-	format.color = escapes && value("NO_COLOR") == "" && value("TERM") != "dumb"
+	format.color = escapes && wantsColours(environment)
 	format.sections = escapes && inJob
 	format.display = terminal && !format.json && value("TERM") != "dumb"
 	return format
+}
+
+// wantsColours reports whether the environment says nothing against colours on a terminal.
+func wantsColours(environment envconfig.Lookuper) bool {
+	value := func(name string) string { value, _ := environment.Lookup(name); return value }
+	return value("NO_COLOR") == "" && value("TERM") != "dumb"
 }
 
 // handler returns a handler that writes in this form, and in it nothing that a server chose

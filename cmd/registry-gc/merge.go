@@ -96,8 +96,8 @@ func (j *job) merge(ctx context.Context, sources []report.Source) int {
 		j.log.Error(err.Error())
 		return exitUsage
 	}
-	ended := &metrics.Run{Dead: new(report.DeadTags), Version: version, Ended: time.Now()}
-	handlers := report.Handlers{ended.Dead}
+	ended := &metrics.Run{Version: version, Ended: time.Now()}
+	var handlers report.Handlers
 	if files != nil {
 		handlers = append(handlers, files)
 	}

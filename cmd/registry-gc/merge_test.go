@@ -24,7 +24,7 @@ func TestSignalEndsMerge(t *testing.T) {
 	cancel(&signalError{syscall.SIGTERM})
 	var out, log bytes.Buffer
 	code := merge(ctx, []string{dir}, envconfig.MapLookuper(nil), &out, &log)
-	if code != 143 || !strings.HasPrefix(out.String(), "registry-gc, interrupted\n") || !strings.Contains(log.String(), "interrupted by SIGTERM") {
+	if code != 143 || !strings.HasPrefix(out.String(), "Run, interrupted,") || !strings.Contains(log.String(), "interrupted by SIGTERM") {
 		t.Errorf("exit code %d\n%s%s", code, &out, &log)
 	}
 }

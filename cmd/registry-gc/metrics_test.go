@@ -34,7 +34,7 @@ func pushJob(t *testing.T, handler http.HandlerFunc) (*job, *bytes.Buffer) {
 }
 
 func ended() *metrics.Run {
-	return &metrics.Run{Summary: report.NewSummary(false), Dead: new(report.DeadTags)}
+	return &metrics.Run{Summary: report.NewSummary(false)}
 }
 
 // TestSignalEndsPush: who interrupts a job that is done but for its push does not wait for

@@ -143,7 +143,7 @@ func TestUnreadLog(t *testing.T) {
 	var stdout bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, writer
 	checkStop(t, command)
-	if !strings.HasPrefix(stdout.String(), "registry-gc, interrupted\n") {
+	if !strings.HasPrefix(stdout.String(), "Run, interrupted, ") {
 		t.Errorf("the summary is %q", &stdout)
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+	"golang.org/x/term"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
@@ -143,6 +145,7 @@ type job struct {
 	inUse     *inuse.List   // what IN_USE names
 	undoes    bool          // it brings tags back
 	format    logFormat
+	colours   bool // whether a terminal is to have any
 	given     map[string]string // settings that were given
 	output    string            // where the plan goes, "" for the folder of the reports
 	plan      *plan.Plan        // what is applied, nil for all that the rules delete
@@ -157,7 +160,7 @@ type job struct {
 func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Writer) *job {
 	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: stdout}
 	format := formatFor(stderr, config, environment)
-	j.format = format
+	j.format, j.colours = format, !format.json && wantsColours(environment)
 	j.logOutput = newLogOutput(stderr, format, j.redactor)
 	j.log, j.jobLog = newLogger(j.logOutput.redacted, format, config.GitLabURL)
 	if shard := config.shard(); shard.Count > 1 {
@@ -189,13 +192,13 @@ func (j *job) run(untilSignal context.Context) int {
 		j.log.Error(advice(err))
 		return exitCode(err, j.summary())
 	}
-	summary, dead := j.summary(), &report.DeadTags{Links: j.jobLog.links(), Asks: j.asks}
+	summary := j.summary()
 	summary.Started = started.UTC().Truncate(time.Second)
 	log := &report.Log{Logger: j.log, Links: j.jobLog.links(), Rules: summary.Rules, Stopped: func() bool { return ctx.Err() != nil }}
 	if !j.format.json {
 		log.Most = mostLines
 	}
-	handlers := report.Handlers{summary, dead, log}
+	handlers := report.Handlers{summary, log}
 	files, err := j.openFiles()
 	planFile, planErr := j.openPlan()
 	if err = errors.Join(err, planErr); err != nil {
@@ -235,7 +238,7 @@ func (j *job) run(untilSignal context.Context) int {
 	if files != nil && len(summary.Plans) > 0 {
 		files.Plan = summary.Plans[0]
 	}
-	ended := &metrics.Run{Summary: summary, Dead: dead, Version: version, Ended: time.Now()}
+	ended := &metrics.Run{Summary: summary, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	if !j.asks { // of what is not done yet
 		j.pushMetrics(untilSignal, ended)
@@ -361,13 +364,25 @@ func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *rep
 	stdout := newOutlet(j.stdout)
 	defer stdout.close()
 	summary := j.redactor.Writer(stdout)
-	failed = errors.Join(failed, ended.Summary.WriteText(summary, ended.Dead, files), summary.Flush())
+	failed = errors.Join(failed, ended.Summary.WriteText(summary, j.text(files)), summary.Flush())
 	failed = errors.Join(failed, stdout.flush(untilSignal, 0)) // a paused terminal shows it later
 	if failed != nil {
 		j.log.Error(failed.Error())
 		return exitCode(errors.Join(err, failed), ended.Summary)
 	}
 	return ended.ExitCode
+}
+
+// text says how the summary is printed: as wide as the terminal is, in colours where it has them.
+func (j *job) text(files *report.Files) report.Text {
+	text := report.Text{Files: files, Links: j.jobLog.links(), Asks: j.asks}
+	if file, ok := j.stdout.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		text.Colours = j.colours
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			text.Width = width
+		}
+	}
+	return text
 }
 
 // maxPageDecisions is how many decisions a page is still made of after a signal: that

@@ -60,7 +60,7 @@ func (r *Rules) All() []Rule {
 // constants explains the reasons that are no rule's.
 var constants = map[Reason]string{
 	NoRule:             "No rule deletes it.",
-	NoTagName:          "No tag can have this name: it is a stray entry of the registry's storage.",
+	NoTagName:          "No tag can have this name. It is a stray entry of the registry's storage.",
 	DetailsUnknown:     "What it is could not be found out.",
 	CounterpartUnknown: "Whether its image is there could not be found out.",
 	BranchUnknown:      "Whether its branch is there could not be found out.",

@@ -34,18 +34,16 @@ type Image struct {
 	Repository   string    `json:"repository"` // full path
 	RepositoryID int64     `json:"repository_id"`
 	Tag          string    `json:"tag"`
+	Digest       string    `json:"digest,omitempty"` // of its manifest, if known
 	Kind         string    `json:"kind"`
 	Bytes        int64     `json:"bytes,omitempty"` // what is pulled references; 0 if unknown
 	Made         time.Time `json:"made,omitzero"`   // zero if unknown
 }
 
-// Images count tags that can be pulled.
+// Images measure tags that can be pulled.
 type Images struct {
-	Tags   int            `json:"tags"`
-	Kinds  map[string]int `json:"kinds,omitempty"`
-	Sized  int            `json:"sized"` // of them, those whose bytes are known
-	Bytes  int64          `json:"bytes"` // that the sized ones reference, layers that they share counted for each
-	Oldest time.Time      `json:"oldest,omitzero"`
+	Measure
+	Kinds map[string]int `json:"kinds,omitempty"`
 	// Largest are the few to name, the largest first.
 	Largest []Image `json:"largest,omitempty"`
 }
@@ -53,41 +51,26 @@ type Images struct {
 // namedImages is how many images are named.
 const namedImages = 5
 
-// add counts an image.
-func (s *Images) add(image Image) {
-	s.Tags++
+// add measures an image, whose manifest another may have had.
+func (s *Images) add(image Image, again bool) {
 	if s.Kinds == nil {
 		s.Kinds = make(map[string]int)
 	}
 	s.Kinds[image.Kind]++
-	if image.Bytes > 0 {
-		s.Sized++
-		s.Bytes = saturated(s.Bytes, image.Bytes)
-	}
-	s.seen(image.Made)
+	s.Measure.add(image.Bytes, image.Made, again)
 	s.name(image)
 }
 
 // merge adds what others count.
 func (s *Images) merge(o Images) {
-	s.Tags += o.Tags
 	for kind, n := range o.Kinds {
 		if s.Kinds == nil {
 			s.Kinds = make(map[string]int)
 		}
 		s.Kinds[kind] += n
 	}
-	s.Sized += o.Sized
-	s.Bytes = saturated(s.Bytes, max(o.Bytes, 0))
-	s.seen(o.Oldest)
+	s.Measure.merge(o.Measure)
 	s.name(o.Largest...)
-}
-
-// seen takes note of when an image was made.
-func (s *Images) seen(made time.Time) {
-	if !made.IsZero() && (s.Oldest.IsZero() || made.Before(s.Oldest)) {
-		s.Oldest = made
-	}
 }
 
 // name keeps the largest of the images; of equals the oldest.
@@ -111,6 +94,8 @@ type StayingImages struct {
 	OlderThan Seconds `json:"older_than_s"` // IMAGE_AGE; 0 where the rules do not ask for it
 	// AgeUnknown are images that stay, too, and whose age could not be read.
 	AgeUnknown int `json:"age_unknown"`
+
+	counted manifests
 }
 
 // add counts an image that stays.
@@ -120,7 +105,7 @@ func (s *StayingImages) add(e ImageStays) {
 		s.AgeUnknown++
 		return
 	}
-	s.Images.add(e.Image)
+	s.Images.add(e.Image, e.Bytes > 0 && s.counted.again(e.Digest))
 }
 
 // merge adds those of another shard.
@@ -148,22 +133,10 @@ func (s *Images) kindWords() string {
 	return strings.Join(words, ", ")
 }
 
-// sizeWords says how large they are; nothing where that is not known of any.
-func (s *Images) sizeWords() string {
-	switch {
-	case s.Sized == 0:
-		return ""
-	case s.Sized < s.Tags:
-		return "over " + Size(s.Bytes)
-	default:
-		return Size(s.Bytes)
-	}
-}
-
 // measures say how large and how old the images are, as far as that is known.
 func (s *Images) measures(began time.Time) []string {
 	var measures []string
-	if size := s.sizeWords(); size != "" {
+	if size := s.Size(); size != "" {
 		measures = append(measures, size)
 	}
 	if age := ageAt(began, s.Oldest); age != "" {
@@ -185,7 +158,7 @@ func (s *Images) lines(began time.Time, links Links) []string {
 	if n := s.Tags - len(s.Largest); n > 0 && len(s.Largest) > 0 {
 		rows.row("and " + number(n) + " more")
 	}
-	return rows.lines()
+	return rows.lines(lineWidth)
 }
 
 // name is the image's for people.
@@ -196,19 +169,19 @@ func (s *StayingImages) headline() string {
 	if s.Tags == 0 {
 		return ""
 	}
-	are, stay := "are", "stay"
+	are := "are"
 	if s.Tags == 1 {
-		are, stay = "is", "stays"
+		are = "is"
 	}
 	words := number(s.Tags) + " image" + plural(s.Tags)
-	if size := s.sizeWords(); size != "" {
+	if size := s.Size(); size != "" {
 		words += ", " + size + ","
 	}
 	words += " that GitLab cannot date"
 	if age := time.Duration(s.OlderThan); age > 0 {
 		words += " and that " + are + " older than " + settingWords(age) + ","
 	}
-	return words + " " + stay + "."
+	return words + " " + are + " kept."
 }
 
 // choice says what becomes of the images that stay, and how to choose otherwise, by the whole value of
@@ -225,7 +198,8 @@ func (s *StayingImages) choice(given string) []string {
 	}
 	return []string{
 		"They can be pulled, and none of GitLab's cleanup policies will ever delete them.",
-		"To delete such images, too: DELETE_KINDS=" + strings.Join(append(kindsNamed(given), kinds...), ","),
+		"To delete such images, too:",
+		"  DELETE_KINDS=" + strings.Join(append(kindsNamed(given), kinds...), ","),
 	}
 }
 
@@ -239,13 +213,13 @@ func (s *StayingImages) unread() string {
 	if s.AgeUnknown == 0 {
 		return ""
 	}
-	return "Images that GitLab cannot date, that stay, and whose age could not be read: " + number(s.AgeUnknown) + "."
+	return "Images that GitLab cannot date, that are kept, and whose age could not be read: " + number(s.AgeUnknown) + "."
 }
 
 // hint says in lines what stays, and how to choose otherwise.
 func (s *StayingImages) hint(began time.Time, links Links, kindsGiven string) (lines []string) {
 	if s.Tags > 0 {
-		lines = append(lines, wrapped(s.headline(), hintWidth)...)
+		lines = append(lines, s.headline())
 		lines = append(lines, s.lines(began, links)...)
 		lines = append(lines, s.choice(kindsGiven)...)
 	}
@@ -254,9 +228,6 @@ func (s *StayingImages) hint(began time.Time, links Links, kindsGiven string) (l
 	}
 	return lines
 }
-
-// hintWidth is how wide a line of a hint is, which is indented.
-const hintWidth = lineWidth - 4
 
 // settingWords says the age that a setting names, in days where it is one of days.
 func settingWords(age time.Duration) string {

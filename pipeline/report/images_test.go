@@ -16,7 +16,7 @@ import (
 func imagesOfAll(outcome Outcome) []Event {
 	tag := func(name string, kind manifest.Kind, bytes int64, months int) Event {
 		d := dead("g/p/app", kind, bytes, outcome)
-		d.Project, d.Tag, d.Made = "g/p", name, firstStart.AddDate(0, -months, 0)
+		d.Project, d.Tag, d.Digest, d.Made = "g/p", name, name, firstStart.AddDate(0, -months, 0)
 		return d
 	}
 	all := []Event{
@@ -36,33 +36,34 @@ func imagesOfAll(outcome Outcome) []Event {
 // TestTextNamesImagesApart from dead tags: how many, which, how old and how large, and of those that
 // stay, too, with the word that is missing.
 func TestTextNamesImagesApart(t *testing.T) {
-	summary, deadTags := countEvents(t, true, imagesOfAll(Marked)...)
+	summary := countEvents(t, true, imagesOfAll(Marked)...)
 	summary.Started, summary.Rules = firstStart, byDefault(t)
-	text := textOf(t, summary, deadTags)
+	text := textOf(t, summary)
 	for _, want := range []string{
-		`
-  marked                4
-  can still be pulled   3  2 attested images, 1 multi-arch image
-                           over 45.0 MiB, the oldest 3 months
+		"\n  4 of 4 tags would be deleted (100 %), 1.0 GiB or more, in 1 of 0 projects; 3\n  of them can still be pulled\n", `
+! Images that can still be pulled would be deleted: 2 attested images, 1
+  multi-arch image.
+    g/p/app:trial    3 months  39.0 MiB
+    g/p/app:several  2 months   6.0 MiB
+    g/p/app:login     59 days
+  Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or
+  IN_USE. No such image is deleted whose kind is not in DELETE_KINDS.
 `, `
-  - Images that can still be pulled would go: 2 attested images, 1 multi-arch image.
-      g/p/app:trial    3 months  39.0 MiB
-      g/p/app:several  2 months   6.0 MiB
-      g/p/app:login     59 days
-    Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE.
-`, `
-  - 7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days,
-    stay.
-      g/p/app:stays-6  37 days  7.0 GiB
-      g/p/app:stays-5  36 days  7.0 GiB
-      g/p/app:stays-4  35 days  7.0 GiB
-      g/p/app:stays-3  34 days  7.0 GiB
-      g/p/app:stays-2  33 days  7.0 GiB
-      and 2 more
-    They can be pulled, and none of GitLab's cleanup policies will ever delete them.
-    To delete such images, too: DELETE_KINDS=cache-index,missing-manifest,attested-image
-    Images that GitLab cannot date, that stay, and whose age could not be read: 1.
-`} {
+- 7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days,
+  are kept.
+    g/p/app:stays-6  37 days  7.0 GiB
+    g/p/app:stays-5  36 days  7.0 GiB
+    g/p/app:stays-4  35 days  7.0 GiB
+    g/p/app:stays-3  34 days  7.0 GiB
+    g/p/app:stays-2  33 days  7.0 GiB
+    and 2 more
+  They can be pulled, and none of GitLab's cleanup policies will ever delete
+  them. To delete such images, too:
+    DELETE_KINDS=cache-index,missing-manifest,attested-image
+  Images that GitLab cannot date, that are kept, and whose age could not be
+  read: 1.
+`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no\n%s\nin\n%s", want, text)
 		}
@@ -71,10 +72,10 @@ func TestTextNamesImagesApart(t *testing.T) {
 		t.Errorf("what can be pulled is called dead:\n%s", text)
 	}
 
-	summary, deadTags = countEvents(t, false, imagesOfAll(Deleted)[:5]...)
+	summary = countEvents(t, false, imagesOfAll(Deleted)[:5]...)
 	summary.Started = firstStart
-	text = textOf(t, summary, deadTags)
-	for _, want := range []string{"\n  could be pulled   3  2 attested images, 1 multi-arch image\n", "\n  - Images that could be pulled were deleted: 2 attested images, 1 multi-arch image.\n"} {
+	text = textOf(t, summary)
+	for _, want := range []string{"; 3 of them\n  could be pulled\n", "\n! Images that could be pulled were deleted: 2 attested images, 1 multi-arch\n  image.\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -88,9 +89,9 @@ func TestPageNamesImagesApart(t *testing.T) {
 	run.tell(t, imagesOfAll(Marked)...)
 	page := string(run.page(t))
 	for _, want := range []string{
-		`<dt>can still be pulled</dt><dd>3</dd>`, `<h3>Would go, and can still be pulled</h3>`, `2 attested images, 1 multi-arch image, over 45.0 MiB, the oldest 3 months.`,
+		`<dt>can still be pulled</dt><dd>3</dd>`, `<h3>Would go, and can still be pulled</h3>`, `2 attested images, 1 multi-arch image, 45.0 MiB or more, the oldest 3 months.`,
 		`<bdi>g/p/app:trial</bdi></th><td>attested-image</td><td class="n">3 months</td><td class="n">39.0 MiB</td>`,
-		`7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days, stay.`, `DELETE_KINDS=cache-index,missing-manifest,attested-image`,
+		`7 images, 49.0 GiB, that GitLab cannot date and that are older than 30 days, are kept.`, `DELETE_KINDS=cache-index,missing-manifest,attested-image`,
 		`class="age"><button type="button">Age</button>`, `"2025-11-01"`, `<time id="began" hidden>2026-03-01T02:30:00Z</time>`,
 	} {
 		if !strings.Contains(page, want) {
@@ -112,12 +113,12 @@ func TestImagesAreNamedInOneOrder(t *testing.T) {
 	}
 	var there, back, merged, half Images
 	for i := range all {
-		there.add(all[i])
-		back.add(all[len(all)-1-i])
+		there.add(all[i], false)
+		back.add(all[len(all)-1-i], false)
 		if i%2 == 0 {
-			merged.add(all[i])
+			merged.add(all[i], false)
 		} else {
-			half.add(all[i])
+			half.add(all[i], false)
 		}
 	}
 	merged.merge(half)

@@ -68,12 +68,15 @@ func TestLinkedLines(t *testing.T) {
 func TestLinkedSummary(t *testing.T) {
 	event := dead("acme/shop/web", manifest.KindAttestedImage, 1<<20, Marked)
 	event.Project, event.RepositoryID = "acme/shop", 42
-	summary, deadTags := countEvents(t, true, event)
-	deadTags.Links.Instance = "https://gitlab.example.com"
-	text := textOf(t, summary, deadTags)
+	summary := countEvents(t, true, event)
+	var out strings.Builder
+	if err := summary.WriteText(&out, Text{Links: Links{Instance: "https://gitlab.example.com"}}); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
 	for _, want := range []string{
-		"\n     1     1.0 MiB  acme/shop/web  https://gitlab.example.com/acme/shop/container_registry/42\n",
-		"\n      1  acme/shop  https://gitlab.example.com/acme/shop\n",
+		"\n  acme/shop/web     1  1.0 MiB  https://gitlab.example.com/acme/shop/container_registry/42\n",
+		"\n    1  acme/shop  https://gitlab.example.com/acme/shop\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

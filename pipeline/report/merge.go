@@ -117,6 +117,9 @@ func (m *merger) forwardDecisions(ctx context.Context, source Source, handler Ha
 		if err := handler.Handle(Decision(*d)); failed == nil {
 			failed = err
 		}
+		if d.Outcome == Deleted || d.Outcome == Marked {
+			m.sum.measureDeletion(Decision(*d)) // the shards' own figures have manifests twice that several have
+		}
 		// A repository without an id cannot be told from others.
 		owner, known := m.owners[d.RepositoryID]
 		if d.RepositoryID != 0 && !known {
@@ -228,7 +231,6 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Failed += o.Failed
 	s.Unreadable += o.Unreadable
 	s.UndatableImages += o.UndatableImages
-	s.Pullable.merge(o.Pullable)
 	s.PullableStay.merge(o.PullableStay)
 	s.NamingDiffers = append(s.NamingDiffers, o.NamingDiffers...)
 	s.AdminModeLacking = s.AdminModeLacking || o.AdminModeLacking
@@ -239,6 +241,9 @@ func (s *Summary) addFigures(o *Summary) {
 	s.Duration = max(s.Duration, o.Duration)
 	for reason, n := range o.Reasons {
 		s.Reasons[reason] += n
+	}
+	for reason, tags := range o.Examples {
+		s.addExamples(reason, tags...)
 	}
 	for why, n := range o.Skipped {
 		s.Skipped[why] += n

@@ -155,13 +155,3 @@ func classOf(o Outcome) string {
 	}
 	return string(o)
 }
-
-// shortenedFront returns a path cut to at most n characters, from the front: what comes last
-// says most.
-func shortenedFront(path string, n int) string {
-	runes := []rune(path)
-	if len(runes) <= n {
-		return path
-	}
-	return "…" + string(runes[len(runes)-n+1:])
-}

@@ -1,10 +1,7 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
@@ -120,27 +117,6 @@ func share(part, all int) string {
 	}
 }
 
-// skippedWords says how much was skipped, and why.
-func (p *page) skippedWords() string {
-	var words []string
-	for _, why := range slices.Sorted(maps.Keys(p.Skipped)) {
-		words = append(words, skipWords(why)+": "+number(p.Skipped[why]))
-	}
-	return strings.Join(words, ", ")
-}
-
-// skipWords says why something was skipped.
-func skipWords(why SkipReason) string {
-	words := map[SkipReason]string{
-		Excluded:           "excluded projects and repositories",
-		ProjectArchived:    "archived projects",
-		RegistryDisabled:   "projects without a container registry",
-		ProjectDeleting:    "projects marked for deletion",
-		RepositoryDeleting: "repositories that GitLab is deleting",
-	}
-	return cmp.Or(words[why], string(why))
-}
-
 // origin says which run this is: when it began, of which instance, by which version.
 func (p *page) origin() string {
 	var words []string
@@ -185,10 +161,18 @@ func (p *page) requestsWords() string {
 	return words
 }
 
-// tags counts them in words.
-func tags(n int) string {
-	if n == 1 {
-		return "1 tag"
+// nameOf returns what an outcome is called in this run.
+func (s *Summary) nameOf(outcome Outcome) Outcome {
+	if outcome == Deleted && s.marks() {
+		return Marked
 	}
-	return number(n) + " tags"
+	return outcome
+}
+
+// pullableName is what those among the deleted or marked tags are called that are no dead ones.
+func (s *Summary) pullableName() string {
+	if s.marks() {
+		return "can still be pulled"
+	}
+	return "could be pulled"
 }

@@ -139,7 +139,7 @@ func TestPageFigures(t *testing.T) {
 	page := string(run.page(t))
 	for _, want := range []string{
 		`<div class=""><dt>undecided</dt><dd>0</dd>`, `<div class="failed"><dt>failed</dt><dd>1</dd>`,
-		`<dt>Passed over</dt><dd><bdi>archived projects: 1, projects without a container registry: 1</bdi></dd>`,
+		`<dt>Passed over</dt><dd><bdi>1 archived project, 1 project without a container registry</bdi></dd>`,
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page has no %s", want)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -56,17 +57,17 @@ const (
 var explanations = []Explanation{
 	{policy.NoRule, Kept, policy.Words(policy.NoRule)},
 	{policy.NoTagName, Kept, policy.Words(policy.NoTagName)},
-	{Changed, Kept, "The tag is not what it was when the plan was made."},
-	{GoneAlready, Kept, "The tag of the plan is not there any more."},
-	{WithoutDigest, Kept, "The plan does not say what the tag pointed to, so that nobody can tell whether it still does."},
-	{LeftAlone, Kept, "Its repository is excluded by now, or GitLab is deleting it."},
+	{Changed, Kept, "Changed since the plan was made. The tag is not what it was, or another rule decides on it."},
+	{GoneAlready, Kept, "Gone before the plan was applied."},
+	{WithoutDigest, Kept, "No digest in the plan. So nobody can tell whether the tag is still what it was."},
+	{LeftAlone, Kept, "In a repository that is excluded by now, or that GitLab is deleting."},
 	{policy.DetailsUnknown, Undecided, policy.Words(policy.DetailsUnknown)},
 	{policy.CounterpartUnknown, Undecided, policy.Words(policy.CounterpartUnknown)},
 	{policy.BranchUnknown, Undecided, policy.Words(policy.BranchUnknown)},
 	{policy.ListingIncomplete, Undecided, policy.Words(policy.ListingIncomplete)},
 	{policy.EvidenceDisagrees, Undecided, policy.Words(policy.EvidenceDisagrees)},
 	{policy.OutageSuspected, Undecided, policy.Words(policy.OutageSuspected)},
-	{DeletionsStopped, Undecided, "Other deletions were refused, so that its own was not sent."},
+	{DeletionsStopped, Undecided, "Not sent, as other deletions were refused."},
 	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it."},
 	{DeleteFailed, Failed, "Its deletion was refused with an error, or not answered."},
 }
@@ -128,4 +129,20 @@ func (s *Summary) explain(reason policy.Reason) (words string, outcome Outcome) 
 		}
 	}
 	return "", Undecided
+}
+
+// found returns the reasons that tags of an outcome have, the most frequent first. A reason that nothing
+// explains is that of deletions where there are such, and else counts as undecided.
+func (s *Summary) found(outcome Outcome) []Explanation {
+	all := slices.DeleteFunc(s.Explanations(), func(e Explanation) bool {
+		if e.Outcome == "" {
+			e.Outcome = Undecided
+			if s.Deletions.ByReason[e.Reason] != nil {
+				e.Outcome = Deleted
+			}
+		}
+		return e.Outcome != outcome || s.Reasons[e.Reason] == 0
+	})
+	slices.SortStableFunc(all, func(a, b Explanation) int { return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason]) })
+	return all
 }

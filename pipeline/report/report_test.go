@@ -63,7 +63,7 @@ func TestFiles(t *testing.T) {
 	want := `{"schema":1,"started":"2026-03-01T02:30:00Z","gitlab_url":"https://gitlab.example.com","without_digest":2,"version":"1.2.3","dry_run":false,"interrupted":false,"rules":{"name":"mine.yaml","hash":"sha256:1","rules":[{"reason":"undatable","outcome":"deleted","text":"It is old."}],"ask_details":false,"ask_delete_kinds":false},"regime":"legacy","verify":"registry","projects":1,"repositories":1,` +
 		`"tags":5,"kept":1,"deleted":2,"undecided":1,"failed":1,` +
 		`"reasons":{"delete-forbidden":1,"details-unknown":1,"no-rule":1,"undatable":2},` +
-		`"skipped":{"project-archived":1},"unreadable":1,"undatable_images":0,"pullable":{"tags":0,"sized":0,"bytes":0},"pullable_stay":{"tags":0,"sized":0,"bytes":0,"older_than_s":0,"age_unknown":0},"naming_differs":["g/p/b.cache"],"requests":{"api":3400,"registry":1200},` +
+		`"skipped":{"project-archived":1},"unreadable":1,"undatable_images":0,"deletions":{"tags":2,"sized":0,"bytes":0,"projects":1,"repositories":1,"by_reason":{"undatable":{"tags":2,"sized":0,"bytes":0}}},"examples":{"delete-forbidden":["g/p/app:d"],"details-unknown":["g/p/app:c"],"no-rule":["g/p/app:a"]},"pullable":{"tags":0,"sized":0,"bytes":0},"pullable_stay":{"tags":0,"sized":0,"bytes":0,"older_than_s":0,"age_unknown":0},"naming_differs":["g/p/b.cache"],"requests":{"api":3400,"registry":1200},` +
 		`"retries":3,"throttled_s":1.5,"duration_s":93.2}`
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, read(t, dir, SummaryFile)); err != nil {

@@ -55,6 +55,10 @@ type Summary struct {
 	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
 	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
 	UndatableImages int `json:"undatable_images"`
+	// Deletions measure the deleted or marked tags.
+	Deletions Deletions `json:"deletions"`
+	// Examples are a few of the tags of each reason that are not deleted, as repository:tag.
+	Examples map[policy.Reason][]string `json:"examples,omitempty"`
 	// Pullable are those among the deleted or marked tags that are images which could be pulled: they
 	// were not dead.
 	Pullable Images `json:"pullable"`
@@ -177,12 +181,35 @@ func (s *Summary) countDecision(d Decision) {
 		if d.Digest == "" {
 			s.WithoutDigest++
 		}
-		if IsImage(d.Kind) {
-			s.Pullable.add(Image{d.Project, d.Repository, d.RepositoryID, d.Tag, d.Kind, d.Bytes, d.Made})
-		}
+		s.measureDeletion(d)
+		return
 	case Failed:
 		s.Failed++
 	default:
 		s.Undecided++
 	}
+	s.addExamples(d.Reason, d.Repository+":"+d.Tag)
+}
+
+// measureDeletion measures a tag that is deleted, or would be.
+func (s *Summary) measureDeletion(d Decision) {
+	again := s.Deletions.add(d)
+	if IsImage(d.Kind) {
+		s.Pullable.add(Image{d.Project, d.Repository, d.RepositoryID, d.Tag, d.Digest, d.Kind, d.Bytes, d.Made}, again)
+	}
+}
+
+// mostExamples is how many tags of a reason are named.
+const mostExamples = 3
+
+// addExamples names tags of a reason, as long as few are named.
+func (s *Summary) addExamples(reason policy.Reason, tags ...string) {
+	room := mostExamples - len(s.Examples[reason])
+	if room <= 0 || len(tags) == 0 {
+		return
+	}
+	if s.Examples == nil {
+		s.Examples = make(map[policy.Reason][]string)
+	}
+	s.Examples[reason] = append(s.Examples[reason], tags[:min(room, len(tags))]...)
 }

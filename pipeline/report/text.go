@@ -2,190 +2,280 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
-	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 const (
-	topRepositories = 10 // that the summary names
-	maxNameWidth    = 64 // of repositories and projects
+	topRows      = 10 // of groups and of repositories that the summary names
+	maxNameWidth = 64 // of repositories and projects
 )
 
-// WriteText prints the summary for people: the figures, the reasons, where most dead
-// tags are, what to do next, and where the reports are if there are any. Dead may be nil,
-// then only what the summary knows is shown; files may be nil, too.
-func (s *Summary) WriteText(w io.Writer, dead *DeadTags, files *Files) error {
-	if dead == nil {
-		dead = new(DeadTags)
+// Text says how a summary is printed for people. The zero value is 80 columns without colours.
+type Text struct {
+	Width   int   // of the terminal, in columns; 0: 80
+	Colours bool  // whether escape sequences set them
+	Links   Links // of the repositories that are named
+	Asks    bool  // whether whoever reads it is asked next whether to delete
+	Files   *Files
+}
+
+// WriteText prints the summary for people: what they asked for first, then why and where, what they should
+// know, and what they may do next.
+func (s *Summary) WriteText(w io.Writer, t Text) error {
+	if t.Width == 0 {
+		t.Width = lineWidth
 	}
-	var out bytes.Buffer
-	fmt.Fprintln(&out, s.title())
-	if lines := s.warning(); lines != nil {
-		// It is what has to be known before any figure is believed.
-		fmt.Fprintf(&out, "\nwarning\n  %s\n\n", strings.Join(lines, "\n  "))
+	p := &printer{width: t.Width, colours: t.Colours}
+	p.text(bold, "", 0, s.title())
+	if lines := s.warning(); lines != nil { // what has to be known before any figure is believed
+		p.gap()
+		p.note(note{true, lines})
 	}
-	s.writeFigures(&out)
-	if s.Refused != "" {
-		fmt.Fprintf(&out, "\nrefused\n  Every deletion was refused alike, so that no more were sent:\n  %s\n", printable.Replace(s.Refused, ' '))
+	p.gap()
+	p.text(bold, "  ", 2, s.Headline())
+	for _, t := range s.tables(t.Links) {
+		p.gap()
+		p.table(t)
 	}
-	s.writeReasons(&out)
-	dead.writeTop(&out)
-	for i, hint := range s.hints(dead) {
+	for i, line := range s.outcomes() {
 		if i == 0 {
-			fmt.Fprint(&out, "\nnext\n")
+			p.gap()
 		}
-		fmt.Fprintf(&out, "  - %s\n", strings.Join(hint, "\n    "))
+		p.text(plain, "  ", 4, line)
 	}
-	for i, line := range s.reportLines(files) {
-		if i == 0 {
-			fmt.Fprint(&out, "\nreports\n")
-		}
-		fmt.Fprintf(&out, "  %s\n", line)
+	for _, n := range s.notes(t.Links) {
+		p.gap()
+		p.note(n)
 	}
-	s.writeUndo(&out)
-	_, err := w.Write(out.Bytes())
+	if steps := s.next(t.Files); len(steps) > 0 && !t.Asks {
+		p.gap()
+		p.steps(steps)
+	}
+	p.gap()
+	p.text(faint, "", 0, s.effort())
+	_, err := w.Write(p.out.Bytes())
 	return err
 }
 
-// reportLines names the files that were written, and what each is for.
-func (s *Summary) reportLines(files *Files) (lines []string) {
-	if files != nil && files.hasPage {
-		lines = append(lines, filepath.Join(files.dir, PageFile)+" for a browser")
+// title says what ran and whether it came to its end, where, and as whom.
+func (s *Summary) title() string {
+	what := "Run"
+	switch {
+	case s.Applied != "" && s.DryRun:
+		what = "Plan tried"
+	case s.Applied != "":
+		what = "Plan applied"
+	case s.DryRun:
+		what = "Plan"
 	}
 	switch {
-	case files == nil:
-	case files.err != nil:
-		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names some of the tags that are not kept: it could not be written to the end")
-	default:
-		which := "that is not kept"
-		if files.Everything {
-			which = "of the plan"
-		}
-		lines = append(lines, filepath.Join(files.dir, DecisionsFile)+" names each tag "+which)
+	case s.Interrupted:
+		what += ", interrupted,"
+	case s.Error != "":
+		what += ", stopped by an error,"
+	case s.MaxDeletions > 0 && !s.DryRun:
+		what += ", stopped by MAX_DELETIONS,"
 	}
-	for _, plan := range s.Plans {
-		lines = append(lines, plan+" is the plan")
+	parts := []string{what}
+	if s.GitLabURL != "" {
+		parts[0] += " for " + printable.Replace(s.GitLabURL, '?')
+	}
+	parts = append(parts, s.scope())
+	if s.Shard != nil {
+		parts = append(parts, s.Shard.String())
+	}
+	if s.User != "" {
+		parts = append(parts, "as @"+printable.Replace(s.User, '?'))
+	}
+	if s.marks() {
+		parts = append(parts, "nothing was changed")
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), " · ")
+}
+
+// scope says which projects were looked at, as it was set.
+func (s *Summary) scope() string {
+	var parts []string
+	for _, setting := range []struct{ variable, one, several string }{
+		{"GITLAB_GROUPS", "group ", "groups "}, {"GITLAB_PROJECTS", "project ", "projects "},
+	} {
+		switch value := printable.Replace(strings.Trim(s.Settings[setting.variable], ", "), '?'); {
+		case value == "":
+		case strings.Contains(value, ","):
+			parts = append(parts, setting.several+value)
+		default:
+			parts = append(parts, setting.one+value)
+		}
+	}
+	if len(parts) == 0 && s.Applied == "" {
+		return "all projects"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Headline says in a sentence how many tags are deleted or would be, how large they are and where, and how
+// many of them can be pulled.
+func (s *Summary) Headline() string {
+	were := "deleted"
+	if s.marks() {
+		were = "would be deleted"
+	}
+	of := "of " + tags(s.Tags)
+	if s.Applied != "" {
+		of += " in the plan"
+	}
+	if s.Deleted == 0 {
+		return "None " + of + " " + were
+	}
+	words := fmt.Sprintf("%s %s %s (%s)", number(s.Deleted), of, were, percentage(s.Deleted, s.Tags))
+	if size := s.Deletions.Size(); size != "" {
+		words += ", " + size
+	}
+	if n := s.Deletions.Projects; n > 0 {
+		words += fmt.Sprintf(", in %s of %s project%s", number(n), number(s.Projects), plural(s.Projects))
+	}
+	if n := s.Pullable.Tags; n > 0 && s.marks() {
+		words += fmt.Sprintf("; %s of them can still be pulled", number(n))
+	} else if n > 0 {
+		words += fmt.Sprintf("; %s of them could be pulled", number(n))
+	}
+	return words
+}
+
+// percentage writes a part of all in whole percent.
+func percentage(part, all int) string {
+	switch hundredths := 100 * float64(part) / float64(max(all, 1)); {
+	case hundredths < 1:
+		return "under 1 %"
+	case part < all && hundredths > 99:
+		return "over 99 %"
+	default:
+		return fmt.Sprintf("%.0f %%", hundredths)
+	}
+}
+
+// tables say why tags are deleted and where, each with how many, how large and how old they are.
+func (s *Summary) tables(links Links) []table {
+	if s.Deletions.Tags == 0 {
+		return nil
+	}
+	sized, dated := s.Deletions.Sized > 0, !s.Deletions.Oldest.IsZero()
+	all := []table{{head: []string{"WHY"}}, {head: []string{"WHERE"}}, {head: []string{"REPOSITORY"}}}
+	row := func(t *table, name string, m Measure, more ...string) {
+		cells := []string{name, number(m.Tags)}
+		if sized {
+			cells = append(cells, orDash(m.shortSize()))
+		}
+		if dated {
+			cells = append(cells, orDash(ageAt(s.Started, m.Oldest)))
+		}
+		t.rows = append(t.rows, append(cells, more...))
+	}
+	for i := range all {
+		all[i].folds = true
+		all[i].head = append(all[i].head, "TAGS")
+		if sized {
+			all[i].head = append(all[i].head, "SIZE")
+		}
+		if dated {
+			all[i].head = append(all[i].head, "OLDEST")
+		}
+		all[i].right = []bool{false, true, true, true}
+	}
+	for _, e := range s.found(Deleted) {
+		if m := s.Deletions.ByReason[e.Reason]; m != nil {
+			row(&all[0], e.words(), *m)
+		}
+	}
+	var rest Measure
+	groups := s.Deletions.Groups()
+	for i, group := range groups {
+		if i < topRows {
+			row(&all[1], shortPath(group.Group), group.Measure)
+		} else {
+			rest.merge(group.Measure)
+		}
+	}
+	if n := len(groups) - topRows; n > 0 {
+		row(&all[1], "in "+number(n)+" more", rest)
+	}
+	rest = Measure{}
+	repositories := s.Deletions.Top()
+	for i, repository := range repositories {
+		if i < topRows {
+			row(&all[2], shortPath(repository.Repository), repository.Measure, links.Repository(repository.Project, repository.id))
+		} else {
+			rest.merge(repository.Measure)
+		}
+	}
+	if n := len(repositories) - topRows; n > 0 {
+		row(&all[2], "in "+number(n)+" more", rest)
+	}
+	return all
+}
+
+// orDash returns a text, or a dash for none.
+func orDash(text string) string {
+	if text == "" {
+		return "–"
+	}
+	return text
+}
+
+// outcomes say of the tags that are not deleted how many there are for each reason.
+func (s *Summary) outcomes() (lines []string) {
+	for _, o := range []struct {
+		outcome Outcome
+		tags    int
+	}{{Kept, s.Kept}, {Undecided, s.Undecided}, {Failed, s.Failed}} {
+		var reasons []string
+		found := s.found(o.outcome)
+		for _, e := range found {
+			words := e.words()
+			if len(found) > 1 {
+				words += " (" + number(s.Reasons[e.Reason]) + ")"
+			}
+			reasons = append(reasons, words)
+		}
+		if o.tags > 0 {
+			lines = append(lines, strings.TrimSuffix(fmt.Sprintf("%s %s: %s", number(o.tags), o.outcome, strings.Join(reasons, ", ")), ": "))
+		}
+	}
+	if s.Unreadable > 0 {
+		lines = append(lines, fmt.Sprintf("%s could not be read (groups, projects or repositories): nothing is known of their tags, and the log names them", number(s.Unreadable)))
+	}
+	if s.InUse != nil {
+		lines = append(lines, fmt.Sprintf("%s of %s references in IN_USE are tags here", number(s.InUse.Seen), number(s.InUse.References)))
 	}
 	return lines
 }
 
-// writeUndo prints the command that brings back what was deleted, and until when it can.
-func (s *Summary) writeUndo(out *bytes.Buffer) {
-	if s.Deleted == 0 || s.marks() {
-		return
-	}
-	lines := []string{"registry-gc undo " + strings.Join(s.Journals, " ")}
-	if len(s.Journals) == 0 {
-		lines = []string{
-			"registry-gc undo LOG, where LOG is a file with the log of this run (with REPORT_DIR the journal is a",
-			"file of its own)",
-		}
-	}
-	switch s.Regime {
-	case registry.Database.String():
-		lines = append(lines, "until about "+s.Ended.Add(24*time.Hour).Format("2 Jan 15:04 MST")+", a day after the deletions")
-	case registry.Legacy.String():
-		lines = append(lines, "until the next registry-garbage-collect -m")
-	}
-	if n := s.WithoutDigest; n > 0 {
-		lines = append(lines, fmt.Sprintf("Of %s the digest is not known: what they were cannot be brought back.", tags(n)))
-	}
-	fmt.Fprintf(out, "\nundo\n  %s\n", strings.Join(lines, "\n  "))
-}
-
-// title names the run, and says whether it came to its end.
-func (s *Summary) title() string {
-	title := "registry-gc"
-	if s.Applied != "" {
-		title += ", applying a plan"
-	}
-	switch {
-	case s.DryRun && s.MaxDeletions > 0:
-		title += ", dry run, more than MAX_DELETIONS"
-	case s.DryRun:
-		title += ", dry run"
-	case s.MaxDeletions > 0:
-		title += ", more than MAX_DELETIONS: nothing was deleted"
-	}
-	if s.Shard != nil {
-		title += ", " + s.Shard.String()
-	}
-	switch {
-	case s.Interrupted:
-		title += ", interrupted"
-	case s.Error != "":
-		title += ", stopped"
-	}
-	return title
-}
-
-func (s *Summary) writeFigures(out *bytes.Buffer) {
-	var skipped, delays []string
-	for why, n := range s.Skipped {
-		skipped = append(skipped, fmt.Sprintf("%s %d", shortPath(string(why)), n))
-	}
-	slices.Sort(skipped)
-	if s.Retries > 0 {
-		delays = append(delays, fmt.Sprintf("retries %d", s.Retries))
-	}
-	if s.Throttled > 0 {
-		delays = append(delays, "held back by the server "+s.Throttled.rounded())
-	}
-	t := &table{right: []bool{false, true}}
-	figure := func(name string, n int, notes ...string) { t.row(name, strconv.Itoa(n), strings.Join(notes, ", ")) }
-	figure("projects", s.Projects)
-	figure("repositories", s.Repositories)
-	figure("tags", s.Tags)
-	figure("kept", s.Kept)
-	figure(string(s.nameOf(Deleted)), s.Deleted)
-	if s.Pullable.Tags > 0 {
-		figure(s.pullableName(), s.Pullable.Tags, s.Pullable.kindWords())
-		if measures := s.Pullable.measures(s.Started); len(measures) > 0 {
-			t.row("", "", strings.Join(measures, ", "))
-		}
-	}
-	figure("undecided", s.Undecided)
-	figure("failed", s.Failed)
-	if s.InUse != nil {
-		figure("in use", s.InUse.Seen, fmt.Sprintf("of %d references in IN_USE are tags here", s.InUse.References))
-	}
-	if s.Unreadable > 0 {
-		figure("unreadable", s.Unreadable, "groups, projects or repositories")
-	}
+// effort says how much was looked at, in how many requests, and how long it took.
+func (s *Summary) effort() string {
+	looked := fmt.Sprintf("Looked at %s in %s of %s", tags(s.Tags), repositories(s.Repositories), projects(s.Projects))
 	if n := s.skippedTotal(); n > 0 {
-		figure("skipped", n, skipped...)
+		looked += fmt.Sprintf("; skipped %s", s.skippedWords())
 	}
-	figure("requests", int(s.Requests.API+s.Requests.Registry),
-		fmt.Sprintf("api %d", s.Requests.API), fmt.Sprintf("registry %d", s.Requests.Registry))
-	t.row("time", s.Duration.rounded(), strings.Join(delays, ", "))
-	t.writeTo(out)
+	took := fmt.Sprintf("%s requests (%s to GitLab, %s to the registry", number(int(s.Requests.API+s.Requests.Registry)), number(int(s.Requests.API)), number(int(s.Requests.Registry)))
+	if s.Retries > 0 {
+		took += fmt.Sprintf(", %s of them again", number(int(s.Retries)))
+	}
+	took += ") in " + s.Duration.rounded()
+	if s.Throttled > 0 {
+		took += ", held back by the server for " + s.Throttled.rounded()
+	}
+	return looked + ". " + took + "."
 }
 
-// nameOf returns what an outcome is called in this run.
-func (s *Summary) nameOf(outcome Outcome) Outcome {
-	if outcome == Deleted && s.marks() {
-		return Marked
-	}
-	return outcome
-}
-
-// pullableName is what those among the deleted or marked tags are called that are no dead ones.
-func (s *Summary) pullableName() string {
-	if s.marks() {
-		return "can still be pulled"
-	}
-	return "could be pulled"
-}
+func (s Seconds) rounded() string { return time.Duration(s).Round(10 * time.Millisecond).String() }
 
 // skippedTotal returns how many projects and repositories were skipped.
 func (s *Summary) skippedTotal() int {
@@ -196,181 +286,19 @@ func (s *Summary) skippedTotal() int {
 	return sum
 }
 
-func (s Seconds) rounded() string { return time.Duration(s).Round(10 * time.Millisecond).String() }
-
-// writeReasons prints how many tags there are of each reason, outcome by outcome, and
-// within one the most frequent first. Of an outcome that is not known it says nothing.
-func (s *Summary) writeReasons(out *bytes.Buffer) {
-	if len(s.Reasons) == 0 {
-		return
+// words say in a few words what the reason means, to go on with in a sentence; its code where nothing is
+// known of it.
+func (e Explanation) words() string {
+	text := firstSentence(printable.Replace(e.Text, '?'))
+	if text == "" {
+		return shortPath(string(e.Reason))
 	}
-	t := &table{right: []bool{false, true}}
-	var texts []string
-	for _, outcome := range []Outcome{Kept, Deleted, Undecided, Failed, ""} {
-		found := slices.DeleteFunc(s.Explanations(), func(e Explanation) bool {
-			return e.Outcome != outcome || s.Reasons[e.Reason] == 0
-		})
-		slices.SortStableFunc(found, func(a, b Explanation) int { return cmp.Compare(s.Reasons[b.Reason], s.Reasons[a.Reason]) })
-		for _, e := range found {
-			t.row(string(s.nameOf(outcome)), strconv.Itoa(s.Reasons[e.Reason]), shortPath(string(e.Reason)))
-			texts = append(texts, firstSentence(printable.Replace(e.Text, '?')))
-		}
+	first, size := utf8.DecodeRuneInString(text)
+	word, _, _ := strings.Cut(text[size:], " ")
+	if word == "" || strings.ContainsFunc(word, unicode.IsUpper) {
+		return text // a name, such as GitLab
 	}
-	if len(t.rows) == 0 {
-		return
-	}
-	t.explain(texts)
-	fmt.Fprint(out, "\nresults\n")
-	t.writeTo(out)
-}
-
-// writeTop prints the repositories with most tags that go, and what these tags reference if
-// that is known of any.
-func (t *DeadTags) writeTop(out *bytes.Buffer) {
-	if t.total.Tags == 0 {
-		return
-	}
-	sized := t.total.Sized > 0
-	rows := &table{right: []bool{true, sized}}
-	row := func(d Dead, name ...string) {
-		cells := []string{strconv.Itoa(d.Tags)}
-		switch {
-		case !sized:
-		case d.Sized == 0:
-			cells = append(cells, "unknown")
-		case d.Sized < d.Tags:
-			cells = append(cells, "over "+Size(d.Bytes))
-		default:
-			cells = append(cells, Size(d.Bytes))
-		}
-		rows.row(append(cells, name...)...)
-	}
-	if sized {
-		rows.row("tags", "references", "repository")
-	}
-	var rest Dead
-	for i, repository := range t.Top(t.Repositories()) {
-		if i < topRepositories {
-			row(repository, shortPath(repository.Repository), t.Links.Repository(repository.Project, repository.id))
-		} else {
-			rest.merge(repository)
-		}
-	}
-	if n := t.Repositories() - topRepositories; n > 0 {
-		row(rest, fmt.Sprintf("in %d more", n))
-	}
-	fmt.Fprint(out, "\nrepositories with most tags to delete\n")
-	rows.writeTo(out)
-	if sized {
-		fmt.Fprint(out, "  (what these tags reference, layers that tags share counted for each of them: not\n"+
-			"  what will be freed)\n")
-	}
-}
-
-// A table is rows of cells that are printed as columns, two blanks apart. Columns are as
-// wide as their widest cell, and a line ends where its last cell does.
-type table struct {
-	right []bool // the columns, from the first, that are flush right
-	rows  [][]string
-}
-
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
-
-// writeTo prints the table, indented by two blanks.
-func (t *table) writeTo(out *bytes.Buffer) {
-	var widths []int
-	for _, row := range t.rows {
-		for i, cell := range row {
-			if i == len(widths) {
-				widths = append(widths, 0)
-			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	for _, row := range t.rows {
-		var line strings.Builder
-		for i, cell := range row {
-			width := -widths[i] // flush left
-			if i < len(t.right) && t.right[i] {
-				width = widths[i]
-			}
-			fmt.Fprintf(&line, "  %*s", width, cell)
-		}
-		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	}
-}
-
-// lines returns the table in lines.
-func (t *table) lines() []string {
-	if len(t.rows) == 0 {
-		return nil
-	}
-	var out bytes.Buffer
-	t.writeTo(&out)
-	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-}
-
-const (
-	lineWidth    = 80 // of a terminal
-	minTextWidth = 24 // of an explanation, where names are long
-	maxTextLines = 3
-)
-
-// explain adds a last column of texts to the rows, one each, that go on below themselves in lines
-// of a terminal's width. What is too long is cut at a word.
-func (t *table) explain(texts []string) {
-	before := 0
-	for column := range t.rows[0] {
-		widest := 0
-		for _, row := range t.rows {
-			widest = max(widest, utf8.RuneCountInString(row[column]))
-		}
-		before += widest + 2
-	}
-	var rows [][]string
-	for i, row := range t.rows {
-		for n, line := range wrapped(texts[i], max(lineWidth-before-2, minTextWidth)) {
-			if n > 0 {
-				row = make([]string, len(row))
-			}
-			rows = append(rows, append(row, line))
-		}
-	}
-	t.rows = rows
-}
-
-// wrapped breaks a text into lines between words, the first few: the last ends in dots if there
-// is more.
-func wrapped(text string, width int) []string {
-	lines := []string{""}
-	for _, word := range strings.Fields(text) {
-		last := &lines[len(lines)-1]
-		switch length := utf8.RuneCountInString(*last); {
-		case length == 0:
-			*last = shortenedBack(word, width)
-		case length+1+utf8.RuneCountInString(word) <= width:
-			*last += " " + word
-		case len(lines) < maxTextLines:
-			lines = append(lines, shortenedBack(word, width))
-		default:
-			for length+2 > width && strings.Contains(*last, " ") {
-				*last = (*last)[:strings.LastIndexByte(*last, ' ')]
-				length = utf8.RuneCountInString(*last)
-			}
-			*last = shortenedBack(*last+" …", width)
-			return lines
-		}
-	}
-	return lines
-}
-
-// shortenedBack returns a text cut to at most n characters.
-func shortenedBack(text string, n int) string {
-	runes := []rune(text)
-	if len(runes) <= n {
-		return text
-	}
-	return strings.TrimRight(string(runes[:n-1]), " ") + "…"
+	return string(unicode.ToLower(first)) + text[size:]
 }
 
 // firstSentence returns the first sentence of a text, without the full stop.
@@ -382,6 +310,187 @@ func firstSentence(text string) string {
 // shortPath returns a path of the server for a line of the summary.
 func shortPath(path string) string { return printable.Path(path, maxNameWidth) }
 
+// lineWidth is how wide a line is where the width of a terminal is not known.
+const lineWidth = 80
+
+// A style is an escape sequence that sets how a text looks.
+type style string
+
+// Styles of a terminal, for readers who look for what matters.
+const (
+	plain  style = ""
+	bold   style = "\x1b[1m"
+	faint  style = "\x1b[2m"
+	yellow style = "\x1b[33m"
+)
+
+// A printer breaks what it prints into lines of a width, never within a word.
+type printer struct {
+	out     bytes.Buffer
+	width   int
+	colours bool
+}
+
+// gap prints an empty line.
+func (p *printer) gap() { p.out.WriteByte('\n') }
+
+// line prints a line in a style.
+func (p *printer) line(s style, text string) {
+	if text = strings.TrimRight(text, " "); p.colours && s != plain {
+		text = string(s) + text + "\x1b[0m"
+	}
+	p.out.WriteString(text + "\n")
+}
+
+// text prints a text behind what its first line begins with, and its further lines with a margin.
+func (p *printer) text(s style, begin string, margin int, text string) {
+	for i, line := range folded(text, p.width-max(margin, utf8.RuneCountInString(begin))) {
+		if i > 0 {
+			begin = strings.Repeat(" ", margin)
+		}
+		p.line(s, begin+line)
+	}
+}
+
+// note prints a note: its text as there is room, other lines as they are.
+func (p *printer) note(n note) {
+	begin, s := "- ", plain
+	if n.warns {
+		begin, s = "! ", yellow
+	}
+	for _, block := range n.blocks() {
+		if block.fixed {
+			for _, line := range block.lines {
+				p.line(plain, "  "+line)
+			}
+			continue
+		}
+		p.text(s, begin, 2, strings.Join(block.lines, " "))
+		begin, s = "  ", plain
+	}
+}
+
+// A block is lines of a note that belong together.
+type block struct {
+	fixed bool // they stay as they are
+	lines []string
+}
+
+// blocks returns a note in pieces, each a text or lines that stay as they are.
+func (n note) blocks() (all []block) {
+	for _, line := range n.lines {
+		fixed := strings.HasPrefix(line, "  ")
+		if len(all) == 0 || all[len(all)-1].fixed != fixed {
+			all = append(all, block{fixed: fixed})
+		}
+		last := &all[len(all)-1]
+		last.lines = append(last.lines, line)
+	}
+	return all
+}
+
+// steps prints what may be done next. Commands are never broken, so that they can be copied.
+func (p *printer) steps(steps []step) {
+	width := 0
+	for _, s := range steps {
+		width = max(width, utf8.RuneCountInString(s.Label))
+	}
+	p.line(bold, "Next")
+	for _, s := range steps {
+		p.line(plain, fmt.Sprintf("  %-*s  %s", width, s.Label, s.Command))
+		if s.Note != "" {
+			p.text(plain, strings.Repeat(" ", width+4), width+4, s.Note)
+		}
+	}
+}
+
+// A table is rows of cells that are printed as columns, two blanks apart. Columns are as
+// wide as their widest cell, and a line ends where its last cell does.
+type table struct {
+	head  []string
+	right []bool // the columns, from the first, that are flush right
+	folds bool   // the first column is broken where there is no room for it
+	rows  [][]string
+}
+
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+
+// lines returns the table in lines of a width, indented by two blanks. Cells behind the last one of the head,
+// such as addresses, may lead beyond it.
+func (t *table) lines(width int) (lines []string) {
+	rows := t.rows
+	if t.head != nil {
+		rows = slices.Insert(slices.Clone(t.rows), 0, t.head)
+	}
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	if t.folds && len(widths) > 0 {
+		others := 2
+		for _, n := range widths[1:max(1, len(t.head))] {
+			others += n + 2
+		}
+		widths[0] = min(widths[0], max(width-others, minCellWidth))
+	}
+	for _, row := range rows {
+		below := []string{}
+		var line strings.Builder
+		for i, cell := range row {
+			if i == 0 && t.folds {
+				parts := folded(cell, widths[0])
+				cell, below = shortenedFront(parts[0], widths[0]), parts[1:]
+			}
+			width := -widths[i] // flush left
+			if i < len(t.right) && t.right[i] {
+				width = widths[i]
+			}
+			fmt.Fprintf(&line, "  %*s", width, cell)
+		}
+		lines = append(lines, strings.TrimRight(line.String(), " "))
+		for _, text := range below {
+			lines = append(lines, "  "+shortenedFront(text, widths[0]))
+		}
+	}
+	return lines
+}
+
+// minCellWidth is how narrow a column may become that is broken.
+const minCellWidth = 16
+
+// table prints a table.
+func (p *printer) table(t table) {
+	for i, line := range t.lines(p.width) {
+		s := plain
+		if i == 0 && t.head != nil {
+			s = faint
+		}
+		p.line(s, line)
+	}
+}
+
+// folded breaks a text into lines between words. A word that is too long has a line of its own.
+func folded(text string, width int) []string {
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		switch length := utf8.RuneCountInString(*last); {
+		case length == 0:
+			*last = word
+		case length+1+utf8.RuneCountInString(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
 // Size renders bytes as GitLab does, in units of 1024.
 func Size(bytes int64) string {
 	if bytes < 1024 {
@@ -392,13 +501,4 @@ func Size(bytes int64) string {
 		value, unit = value/1024, unit+1
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
-}
-
-// number writes thousands apart.
-func number(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
 }

@@ -24,7 +24,6 @@ import (
 // A Run is a run that has ended.
 type Run struct {
 	Summary  *report.Summary
-	Dead     *report.DeadTags
 	Version  string // of the program
 	ExitCode int
 	Ended    time.Time
@@ -39,7 +38,7 @@ type gauge struct {
 // gauges returns the metrics. Help texts are free of quotes and backslashes, which formats
 // escape in different ways.
 func (r *Run) gauges() []gauge {
-	s, dead := r.Summary, r.Dead.Total()
+	s := r.Summary
 	one := func(value float64) map[string]float64 { return map[string]float64{"": value} }
 	outcomes := map[report.Outcome]int{ // add up to all tags of the run
 		report.Kept: s.Kept, report.Deleted: s.Deleted, report.Marked: 0, report.Undecided: s.Undecided, report.Failed: s.Failed,
@@ -61,11 +60,11 @@ func (r *Run) gauges() []gauge {
 		{"unreadable", "Groups, projects and repositories that could not be read.", one(float64(s.Unreadable))},
 		{"tags", "Tags by what became of them; marked stands for deleted in a dry run.", tags},
 		{"decisions", "Tags by the reason for what became of them.", decisions},
-		{"dead_repositories", "Repositories with tags that go.", one(float64(r.Dead.Repositories()))},
-		{"dead_sized_tags", "Tags that go whose size is known.", one(float64(dead.Sized))},
-		{"dead_referenced_bytes", "What tags that go and are of known size reference, shared layers counted for each; not what will be freed.", one(float64(dead.Bytes))},
+		{"dead_repositories", "Repositories with tags that go.", one(float64(s.Deletions.Repositories))},
+		{"dead_sized_tags", "Tags that go whose size is known.", one(float64(s.Deletions.Sized))},
+		{"dead_referenced_bytes", "What tags that go and are of known size reference, each manifest once, layers that manifests share for each; not what will be freed.", one(float64(s.Deletions.Bytes))},
 		{"pullable_tags", "Images that can be pulled among the deleted or marked tags: they are no dead ones.", one(float64(s.Pullable.Tags))},
-		{"pullable_referenced_bytes", "What those of them reference whose size is known, shared layers counted for each.", one(float64(s.Pullable.Bytes))},
+		{"pullable_referenced_bytes", "What those of them reference whose size is known, each manifest once, layers that manifests share for each.", one(float64(s.Pullable.Bytes))},
 		{"requests", "HTTP requests sent to the API of the instance and to the registry, retries included.",
 			map[string]float64{labels("to", "api"): float64(s.Requests.API), labels("to", "registry"): float64(s.Requests.Registry)}},
 		{"retries", "Requests that were sent again.", one(float64(s.Retries))},

@@ -30,7 +30,7 @@ func run(t *testing.T, dryRun bool) *Run {
 	if dryRun {
 		outcome = report.Marked
 	}
-	summary, dead := report.NewSummary(dryRun), new(report.DeadTags)
+	summary := report.NewSummary(dryRun)
 	summary.Rules = byDefault(t)
 	for _, event := range []report.Event{
 		report.RegimeFound{Regime: registry.Legacy},
@@ -43,13 +43,13 @@ func run(t *testing.T, dryRun bool) *Run {
 		report.Decision{Repository: "g/p/app", Action: policy.Undecided, Outcome: report.Undecided, Reason: policy.DetailsUnknown},
 		report.Decision{Repository: "g/p/app", Action: policy.Delete, Outcome: report.Failed, Reason: report.DeleteForbidden},
 	} {
-		if err := (report.Handlers{summary, dead}).Handle(event); err != nil {
+		if err := summary.Handle(event); err != nil {
 			t.Fatal(err)
 		}
 	}
 	summary.Requests, summary.Retries = report.Requests{API: 3400, Registry: 1200}, 3
 	summary.Throttled, summary.Duration = report.Seconds(1500*time.Millisecond), report.Seconds(93_250*time.Millisecond)
-	return &Run{Summary: summary, Dead: dead, Version: "1.2.3", ExitCode: 3, Ended: time.Unix(1_800_000_000, 5)}
+	return &Run{Summary: summary, Version: "1.2.3", ExitCode: 3, Ended: time.Unix(1_800_000_000, 5)}
 }
 
 // byDefault are the rules by default.
@@ -155,7 +155,7 @@ func TestSeriesStay(t *testing.T) {
 		}
 		return names
 	}
-	nothing := &Run{Summary: report.NewSummary(true), Dead: new(report.DeadTags)}
+	nothing := &Run{Summary: report.NewSummary(true)}
 	nothing.Summary.Rules = byDefault(t)
 	if diff := cmp.Diff(series(run(t, false)), series(nothing)); diff != "" {
 		t.Errorf("(-much +nothing):\n%s", diff)

@@ -13,8 +13,8 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
-// TestHint pins which hints are given, and so what is more important than what.
-func TestHint(t *testing.T) {
+// TestNotes pins which notes are given, and so what is more important than what.
+func TestNotes(t *testing.T) {
 	legacy, database := RegimeFound{registry.Legacy}, RegimeFound{registry.Database}
 	named := NamingDiffers{Project: "g/p", Repository: "g/p/app.cache", Tags: 5}
 	outage := Decision{Repository: "o", Action: policy.Undecided, Outcome: Undecided, Reason: policy.OutageSuspected}
@@ -38,21 +38,18 @@ func TestHint(t *testing.T) {
 		look            = "Look at the registry"
 		cut             = "The list is incomplete"
 		role            = "GitLab let the token's user delete nothing"
-		images          = "Images that can still be pulled would go: 1 "
+		images          = "Images that can still be pulled would be deleted: 1 "
 		wereImages      = "Images that could be pulled were deleted: 1 "
 		pushed          = "Some projects push"
 		collect         = "No space is free yet"
 		wait            = "This registry frees by itself"
-		forReal         = "Nothing was deleted. If these"
-		imagesStay      = "Images with attestations, or for several platforms, that stay: 1."
-		old             = "1 image, 7 B, that GitLab cannot date and that is older than 30 days, stays."
-		unread          = "Images that GitLab cannot date, that stay, and whose age could not be read: 1."
+		imagesStay      = "Images with attestations, or for several platforms, that are kept: 1."
+		old             = "1 image, 7 B, that GitLab cannot date and that is older than 30 days, is kept."
+		unread          = "Images that GitLab cannot date, that are kept, and whose age could not be read: 1."
 		convention      = "In some cache repositories"
-		merge           = "Nothing was deleted. registry-gc merge"
-		blind           = "Let the registry be asked before more goes"
+		blind           = "Let the registry be asked before more is deleted"
 		all             = "Every deletion was refused with the same words"
-		nothing         = "A run without --dry-run would delete nothing: 1 tag would go"
-		limit           = "Nothing was deleted: 1 tag would go, and MAX_DELETIONS allows 5."
+		limit           = "1 tag would be deleted, and MAX_DELETIONS allows 5: a run deletes none of them."
 		exclude         = "EXCLUDE names what matched nothing"
 		used            = "IN_USE: 0 of 12 references are tags here."
 		branches        = "Tags that are undecided as the branches of their projects could not be listed: 2."
@@ -71,13 +68,13 @@ func TestHint(t *testing.T) {
 		"it goes on legacy":                   {realRun, nil, []Event{legacy, deleted(manifest.KindCacheManifest)}, []string{collect}},
 		"it goes, and who knows where":        {realRun, nil, []Event{deleted("")}, []string{collect}},
 		"it goes on database":                 {realRun, nil, []Event{database, deleted("")}, []string{wait}},
-		"it would go":                         {dryRun, nil, []Event{legacy, marked(manifest.KindMissingManifest)}, []string{forReal}},
-		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(manifest.KindAttestedImage)}, []string{images, pushed, forReal}},
+		"it would go":                         {dryRun, nil, []Event{legacy, marked(manifest.KindMissingManifest)}, nil},
+		"an attested image would go":          {dryRun, nil, []Event{legacy, marked(""), marked(""), marked(manifest.KindAttestedImage)}, []string{images, pushed}},
 		"an attested image went":              {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindAttestedImage)}, []string{wereImages, collect}},
 		"one of three that went is an index":  {realRun, nil, []Event{legacy, deleted(""), deleted(""), deleted(manifest.KindCacheIndex)}, []string{collect}},
 		"one of two that went is an index":    {realRun, nil, []Event{legacy, deleted(""), deleted(manifest.KindCacheIndex)}, []string{pushed, collect}},
 		"a multi-arch image went":             {realRun, nil, []Event{legacy, deleted(manifest.KindMultiArch)}, []string{wereImages, collect}},
-		"an image would go":                   {dryRun, nil, []Event{legacy, marked(manifest.KindImage)}, []string{images, forReal}},
+		"an image would go":                   {dryRun, nil, []Event{legacy, marked(manifest.KindImage)}, []string{images}},
 		"images stay that are young":          {dryRun, byRules(t), []Event{legacy, stays(manifest.KindAttestedImage, policy.NoRule), stays(manifest.KindMultiArch, multiArch), stays(manifest.KindImage, policy.NoRule), stays(manifest.KindAttestedImage, "protected")}, nil},
 		"images stay that are old":            {dryRun, byRules(t), []Event{legacy, staysOld}, []string{old}},
 		"of unknown age":                      {dryRun, byRules(t), []Event{legacy, ImageStays{AgeUnread: true}}, []string{unread}},
@@ -86,7 +83,7 @@ func TestHint(t *testing.T) {
 		"the same in a real run":              {realRun, byRules(t), []Event{legacy, stays(manifest.KindMultiArch, multiArch)}, nil},
 		"the same by other rules":             {dryRun, original, []Event{legacy, stays(manifest.KindMultiArch, policy.NoRule)}, nil},
 		"names tell nothing":                  {dryRun, nil, []Event{legacy, named}, []string{convention}},
-		"names tell nothing, and more goes":   {dryRun, nil, []Event{legacy, named, marked("")}, []string{convention, forReal}},
+		"names tell nothing, and more goes":   {dryRun, nil, []Event{legacy, named, marked("")}, []string{convention}},
 		"an index went, on database":          {realRun, nil, []Event{database, deleted(manifest.KindCacheIndex)}, []string{pushed, wait}},
 		"nothing may be deleted":              {realRun, nil, []Event{legacy, forbidden, forbidden}, []string{role}},
 		"some may not be deleted":             {realRun, nil, []Event{legacy, forbidden, deleted(""), deleted("")}, []string{collect}},
@@ -98,28 +95,27 @@ func TestHint(t *testing.T) {
 		"a dry run was interrupted":           {dryRun, stopped, []Event{legacy, marked("")}, []string{cut}},
 		"a shard is missing":                  {dryRun, broken, []Event{legacy, marked("")}, []string{cut}},
 		"the original rules by GitLab's word": {realRun, original, []Event{legacy, deleted("")}, []string{blind, collect}},
-		"the same with the database":          {dryRun, original, []Event{database, marked("")}, []string{forReal}},
-		"by name, by GitLab's word":           {dryRun, byName, []Event{legacy, marked("")}, []string{forReal}},
-		"more would go than may, dry":         {dryRun, nil, []Event{legacy, marked(""), TooManyDeletions{5}}, []string{nothing}},
+		"the same with the database":          {dryRun, original, []Event{database, marked("")}, nil},
+		"by name, by GitLab's word":           {dryRun, byName, []Event{legacy, marked("")}, nil},
+		"more would go than may, dry":         {dryRun, nil, []Event{legacy, marked(""), TooManyDeletions{5}}, []string{limit}},
 		"more would go than may":              {realRun, nil, []Event{legacy, marked(""), TooManyDeletions{5}}, []string{limit}},
 		"images stay by rules without kinds":  {dryRun, withoutKinds, []Event{legacy, stays(manifest.KindMultiArch, multiArch)}, nil},
-		"nothing is excluded":                 {dryRun, nil, []Event{legacy, ExcludeUnmatched{Patterns: []string{"acme/x"}}, marked("")}, []string{exclude, forReal}},
-		"nothing is in use":                   {dryRun, nil, []Event{legacy, InUseCounted{References: 12}, marked("")}, []string{used, forReal}},
+		"nothing is excluded":                 {dryRun, nil, []Event{legacy, ExcludeUnmatched{Patterns: []string{"acme/x"}}, marked("")}, []string{exclude}},
+		"nothing is in use":                   {dryRun, nil, []Event{legacy, InUseCounted{References: 12}, marked("")}, []string{used}},
 		"something is in use":                 {dryRun, nil, []Event{legacy, InUseCounted{References: 12, Seen: 1}}, nil},
-		"branches are not known":              {dryRun, nil, []Event{legacy, noBranch, noBranch, marked("")}, []string{branches, forReal}},
-		"Admin Mode may be on":                {dryRun, nil, []Event{legacy, AdminModeLacking{}, marked("")}, []string{adminMode, forReal}},
-		"nobody knows what would go":          {dryRun, func(s *Summary) { s.WithoutDigest = 1 }, []Event{legacy, marked("")}, []string{"Of 1 tag that would go the digest is not known", forReal}},
-		"there is a plan":                     {dryRun, func(s *Summary) { s.Plans = []string{"r/plan.jsonl"} }, []Event{legacy, marked("")}, []string{"Nothing was deleted. To delete these tags"}},
-		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, []string{merge}},
+		"branches are not known":              {dryRun, nil, []Event{legacy, noBranch, noBranch, marked("")}, []string{branches}},
+		"Admin Mode may be on":                {dryRun, nil, []Event{legacy, AdminModeLacking{}, marked("")}, []string{adminMode}},
+		"nobody knows what would go":          {dryRun, func(s *Summary) { s.WithoutDigest = 1 }, []Event{legacy, marked("")}, []string{"Of 1 tag that would be deleted the digest is not known"}},
+		"it is a shard":                       {dryRun, part, []Event{legacy, marked("")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			summary, deadTags := countEvents(t, test.dryRun, test.events...)
+			summary := countEvents(t, test.dryRun, test.events...)
 			if test.change != nil {
 				test.change(summary)
 			}
-			got := summary.hints(deadTags)
-			if !slices.EqualFunc(got, test.want, func(lines []string, want string) bool { return strings.HasPrefix(lines[0], want) }) {
-				t.Errorf("%q, want %q", got, test.want)
+			got := summary.notes(Links{})
+			if !slices.EqualFunc(got, test.want, func(n note, want string) bool { return strings.HasPrefix(n.lines[0], want) }) {
+				t.Errorf("%v, want %q", got, test.want)
 			}
 		})
 	}
@@ -130,9 +126,9 @@ func byRules(t *testing.T) func(*Summary) {
 	return func(s *Summary) { s.Rules = byDefault(t) }
 }
 
-// TestHintNamesProjects: the worst by name, the others in number, each with what it has
+// TestNotesNameProjects: the worst by name, the others in number, each with what it has
 // to do.
-func TestHintNamesProjects(t *testing.T) {
+func TestNotesNameProjects(t *testing.T) {
 	var all []Event
 	for i := range 7 {
 		for range i + 1 {
@@ -142,8 +138,8 @@ func TestHintNamesProjects(t *testing.T) {
 			all = append(all, decision)
 		}
 	}
-	summary, deadTags := countEvents(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
-	got := strings.Join(summary.hints(deadTags)[1], "\n")
+	summary := countEvents(t, false, append(all, dead("c", manifest.KindCacheIndex, 0, Deleted))...)
+	got := strings.Join(summary.notes(Links{})[1].lines, "\n")
 	want := `Some projects push tags that GitLab cannot show, and never cleans up.
 Build with --provenance=false, so that GitLab can date and clean up these images:
   7  g/p6
@@ -160,8 +156,8 @@ as long as their images:
 	}
 }
 
-// TestHintsAskForSettingsInForce: DELETE_KINDS is spoken of only where a rule asks for it.
-func TestHintsAskForSettingsInForce(t *testing.T) {
+// TestNotesAskForSettingsInForce: DELETE_KINDS is spoken of only where a rule asks for it.
+func TestNotesAskForSettingsInForce(t *testing.T) {
 	events := []Event{
 		dead("a", manifest.KindAttestedImage, 0, Marked), dead("a", manifest.KindImage, 0, Marked), dead("b", manifest.KindImage, 0, Marked),
 		Decision{Repository: "c", Action: policy.Keep, Outcome: Kept, Reason: policy.NoRule, Kind: string(manifest.KindMultiArch)},
@@ -170,10 +166,10 @@ func TestHintsAskForSettingsInForce(t *testing.T) {
 		rules *Rules
 		asked bool
 	}{"by default": {byDefault(t), true}, "of one's own": {&Rules{Name: "mine.yaml"}, false}, "not known": {nil, false}} {
-		summary, deadTags := countEvents(t, true, events...)
+		summary := countEvents(t, true, events...)
 		summary.Rules = test.rules
-		text := textOf(t, summary, deadTags)
-		if !strings.Contains(text, "can still be pulled would go: 1 attested image, 2 plain images.") || strings.Contains(text, "DELETE_KINDS") != test.asked {
+		text := textOf(t, summary)
+		if !strings.Contains(text, "can still be pulled would be deleted: 1 attested image, 2 plain\n  images.") || strings.Contains(text, "DELETE_KINDS") != test.asked {
 			t.Errorf("rules %s:\n%s", name, text)
 		}
 	}
@@ -189,24 +185,24 @@ func TestBeware(t *testing.T) {
 		events []Event
 		want   string
 	}{
-		"one tag":            {true, detailsMissing, []Event{blind}, "1 tag goes because"},
-		"two":                {true, detailsMissing, []Event{blind, blind}, "2 tags go because"},
-		"they went":          {false, detailsMissing, []Event{blind, blind}, "2 tags went because"},
-		"by rules of others": {true, "mine", []Event{dead("a", "", 0, Marked)}, "Tags go because"},
+		"one tag":            {true, detailsMissing, []Event{blind}, "1 tag would be deleted because"},
+		"two":                {true, detailsMissing, []Event{blind, blind}, "2 tags would be deleted because"},
+		"they went":          {false, detailsMissing, []Event{blind, blind}, "2 tags were deleted because"},
+		"by rules of others": {true, "mine", []Event{dead("a", "", 0, Marked)}, "Tags would be deleted because"},
 		"with the database":  {true, detailsMissing, []Event{RegimeFound{registry.Database}, blind}, ""},
 		"nothing goes":       {true, detailsMissing, nil, ""},
 	} {
-		summary, deadTags := countEvents(t, test.dryRun, test.events...)
+		summary := countEvents(t, test.dryRun, test.events...)
 		summary.Verify, summary.Rules = ByAPI, &Rules{Name: "original", AskDetails: true}
-		text := textOf(t, summary, deadTags)
-		_, after, found := strings.Cut(text, "\nwarning\n  "+test.want)
+		text := textOf(t, summary)
+		_, after, found := strings.Cut(text, "\n\n! "+test.want)
 		if test.want == "" {
-			if strings.Contains(text, "warning") {
+			if strings.Contains(text, "cannot be pulled") {
 				t.Errorf("%s:\n%s", name, text)
 			}
 			continue
 		}
-		if !found || !strings.Contains(after, "images that can be pulled") || !strings.Contains(after, "\n  projects ") {
+		if !found || !strings.Contains(after, "images that can be pulled") || !strings.Contains(after, " deleted (100 %)") {
 			t.Errorf("%s:\n%s", name, text)
 		}
 		if all := notices(summary, 0); all[0].Title != "Beware" || !strings.HasPrefix(all[0].Text, test.want) {
@@ -222,12 +218,12 @@ func TestNoticesKnowAllEvents(t *testing.T) {
 		DeletionsRefused{Err: errors.New("read-only")}: "Deletions were refused",
 		InUseCounted{References: 3}:                    "IN_USE names nothing that is here",
 	} {
-		summary, _ := countEvents(t, false, event)
+		summary := countEvents(t, false, event)
 		if all := notices(summary, 0); len(all) != 1 || all[0].Title != want {
 			t.Errorf("%T: %v", event, all)
 		}
 	}
-	summary, _ := countEvents(t, false, ExcludeUnmatched{Patterns: []string{"acme/x"}})
+	summary := countEvents(t, false, ExcludeUnmatched{Patterns: []string{"acme/x"}})
 	if all := notices(summary, 0); len(all) != 1 || !strings.Contains(all[0].Text, "acme/x") {
 		t.Error(all)
 	}

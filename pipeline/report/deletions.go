@@ -1,0 +1,122 @@
+package report
+
+import (
+	"cmp"
+	"path"
+	"slices"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// Deletions measure the tags that a run has deleted or, where it marks, would delete: in all, by reason,
+// by repository and by group. Images that could be pulled are among them.
+//
+// Of repositories, it remembers those with deletions and no others, at some 300 bytes each with the name:
+// 3 MiB for 10,000 of them, whatever the number of tags.
+type Deletions struct {
+	Measure
+	Projects     int                        `json:"projects"`     // with deletions
+	Repositories int                        `json:"repositories"` // with deletions
+	ByReason     map[policy.Reason]*Measure `json:"by_reason,omitempty"`
+
+	counted      manifests
+	projects     map[string]struct{}
+	repositories map[string]*RepositoryDeletions // by full path
+	attested     int                             // images with attestations
+	cacheIndex   int                             // build caches exported as an index
+}
+
+// RepositoryDeletions are those of one repository.
+type RepositoryDeletions struct {
+	Project    string
+	Repository string // full path
+	Measure
+	id         int64
+	attested   int // images with attestations
+	cacheIndex int // build caches exported as an index
+}
+
+// GroupDeletions are those of the projects right in one group or a user's namespace.
+type GroupDeletions struct {
+	Group string // full path
+	Measure
+}
+
+// add measures a tag. It reports whether its manifest was measured before.
+func (t *Deletions) add(d Decision) (again bool) {
+	if t.repositories == nil {
+		t.repositories, t.projects = make(map[string]*RepositoryDeletions), make(map[string]struct{})
+	}
+	if t.ByReason == nil {
+		t.ByReason = make(map[policy.Reason]*Measure)
+	}
+	repository := entry(t.repositories, d.Repository)
+	repository.Project, repository.Repository, repository.id = d.Project, d.Repository, d.RepositoryID
+	t.projects[d.Project] = struct{}{}
+	t.Projects, t.Repositories = len(t.projects), len(t.repositories)
+	again = d.Bytes > 0 && t.counted.again(d.Digest)
+	for _, measure := range []*Measure{&t.Measure, &repository.Measure, entry(t.ByReason, d.Reason)} {
+		measure.add(d.Bytes, d.Made, again)
+	}
+	switch manifest.Kind(d.Kind) {
+	case manifest.KindAttestedImage:
+		repository.attested++
+		t.attested++
+	case manifest.KindCacheIndex:
+		repository.cacheIndex++
+		t.cacheIndex++
+	}
+	return again
+}
+
+// entry returns what a map has for a key, a new value where it has none.
+func entry[K comparable, V any](m map[K]*V, key K) *V {
+	if m[key] == nil {
+		m[key] = new(V)
+	}
+	return m[key]
+}
+
+// Top returns the repositories with deletions, that with most of them first; of equals that which references
+// more.
+func (t *Deletions) Top() []RepositoryDeletions {
+	all := make([]RepositoryDeletions, 0, len(t.repositories))
+	for _, repository := range t.repositories {
+		all = append(all, *repository)
+	}
+	slices.SortFunc(all, func(a, b RepositoryDeletions) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Repository, b.Repository))
+	})
+	return all
+}
+
+// Groups returns the groups with deletions, that with most of them first.
+func (t *Deletions) Groups() []GroupDeletions {
+	groups := make(map[string]*GroupDeletions)
+	for _, repository := range t.repositories {
+		name := path.Dir(repository.Project)
+		group := entry(groups, name)
+		group.Group = name
+		group.merge(repository.Measure)
+	}
+	all := make([]GroupDeletions, 0, len(groups))
+	for _, group := range groups {
+		all = append(all, *group)
+	}
+	slices.SortFunc(all, func(a, b GroupDeletions) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Group, b.Group))
+	})
+	return all
+}
+
+// topProjects returns the projects for which count counts any tags, those with most first.
+func (t *Deletions) topProjects(count func(*RepositoryDeletions) int) []projectCount {
+	byProject := make(map[string]int)
+	for _, repository := range t.repositories {
+		if n := count(repository); n > 0 {
+			byProject[repository.Project] += n
+		}
+	}
+	return sortedCounts(byProject)
+}

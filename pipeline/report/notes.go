@@ -1,0 +1,320 @@
+package report
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
+)
+
+// namedProjects is how many projects a hint names of each kind.
+const namedProjects = 5
+
+// A note is something that people should know after a run. Lines that begin with two blanks, such as
+// commands, stay as they are; what stands between them is text, to be broken as there is room.
+type note struct {
+	warns bool
+	lines []string
+}
+
+// notes are what people should know after a run, the most important first. The links are of what is named.
+func (s *Summary) notes(links Links) (all []note) {
+	warn := func(lines ...string) { all = append(all, note{true, lines}) }
+	hint := func(lines ...string) { all = append(all, note{false, lines}) }
+
+	// While the registry seems to be failing nothing else that was found can be relied on.
+	if s.Reasons[policy.OutageSuspected] > 0 {
+		warn("Look at the registry behind GitLab before the next run: it seems to be failing, so",
+			"that tags look dead that may not be.")
+		return all
+	}
+	// What a run did not reach is not known: it leaves no list to go by.
+	incomplete := s.Interrupted || s.Error != "" // the run, or a shard that it was merged from
+	if incomplete {
+		next := "The next run begins anew: what this one has deleted it does not find again."
+		if s.DryRun {
+			next = "Let a plan come to its end before tags are deleted."
+		}
+		warn("The list is incomplete: the run, or a part of it, ended before its time.", next)
+	}
+	// What GitLab refuses to everybody no change of token or settings helps.
+	if s.Refused != "" {
+		warn("Every deletion was refused with the same words, which are not about the token: run again when",
+			"maintenance is over, or ask an administrator whether the registry takes deletions at all.")
+		return all
+	}
+	// A token that may delete nothing has to be changed before anything else helps.
+	if s.Reasons[DeleteForbidden] > 0 && s.Deleted == 0 {
+		warn("GitLab let the token's user delete nothing: it needs the role Developer at least, or",
+			"Maintainer where a rule protects tags.")
+		return all
+	}
+	if s.blind() {
+		next := "Let the registry be asked before anything is deleted (VERIFY=registry)"
+		if !s.marks() {
+			next = "Let the registry be asked before more is deleted (VERIFY=registry)"
+		}
+		warn(next+": it tells images that can be", "pulled from what is broken.")
+	}
+	// What was to be kept and is not there is mistyped, or of another instance.
+	if n := len(s.ExcludeUnmatched); n > 0 {
+		lines := []string{"EXCLUDE names what matched nothing, and leaves nothing alone by that. Is it mistyped?"}
+		for _, pattern := range s.ExcludeUnmatched[:min(n, namedProjects)] {
+			lines = append(lines, "  "+shortPath(pattern))
+		}
+		if n > namedProjects {
+			lines = append(lines, fmt.Sprintf("  and %d more", n-namedProjects))
+		}
+		warn(lines...)
+	}
+	if s.InUse != nil && s.InUse.Seen == 0 {
+		lines := []string{fmt.Sprintf("IN_USE: 0 of %d references are tags here. Is the list of this registry, and of this part of it?", s.InUse.References)}
+		if n := s.InUse.ByDigest; n > 0 {
+			lines = append(lines, fmt.Sprintf("Those that name a digest alone (%d) are compared where a tag would be deleted.", n))
+		}
+		warn(lines...)
+	}
+	if n := s.Reasons[policy.BranchUnknown]; n > 0 {
+		warn(fmt.Sprintf("Tags that are undecided as the branches of their projects could not be listed: %d. The token's", n),
+			"user needs to read code there (Reporter); in a project without any branch it is the same, and",
+			"rules are to leave that out by project.path. The log has a warning for each project.")
+	}
+	if n := s.WithoutDigest; n > 0 && s.marks() {
+		warn(fmt.Sprintf("Of %s that would be deleted the digest is not known: they could not be brought back.", tags(n)))
+	}
+	// Images that can still be pulled are the tags that may be missed.
+	if s.Pullable.Tags > 0 {
+		first := "Images that could be pulled were deleted: "
+		if s.marks() {
+			first = "Images that can still be pulled would be deleted: "
+		}
+		lines := []string{first + s.Pullable.kindWords() + "."}
+		lines = append(lines, s.Pullable.lines(s.Started, links)...)
+		lines = append(lines, "Those that are to be kept belong in PROTECTED_TAGS, PROTECTED_TAGS_REGEX or IN_USE.")
+		if s.Rules.asksKinds() {
+			lines = append(lines, "No such image is deleted whose kind is not in DELETE_KINDS.")
+		}
+		warn(lines...)
+	}
+	// Who reads that images stay should know that they stay for ever, and how to choose otherwise.
+	if lines := s.PullableStay.hint(s.Started, links, s.Settings["DELETE_KINDS"]); lines != nil {
+		hint(lines...)
+	}
+	// A run that would have deleted has not looked at how old they are.
+	if n := s.UndatableImages; n > 0 && s.marks() && !s.DryRun && s.Rules.has(undatable) && s.Rules.asksKinds() {
+		hint(fmt.Sprintf("Images with attestations, or for several platforms, that are kept: %d. GitLab never cleans them up.", n),
+			"Those older than IMAGE_AGE are deleted, too, where DELETE_KINDS names attested-image or multi-arch.")
+	}
+	// Where most tags that go are pushed anew by the next build, a change of the builds is
+	// worth more than clearing up after them. In a dry run any of it is.
+	if pushed := s.Deletions.attested + s.Deletions.cacheIndex; pushed > 0 && (s.marks() || 2*pushed >= s.Deleted) {
+		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
+		lines = s.Deletions.appendProjects(lines, links, func(d *RepositoryDeletions) int { return d.attested },
+			"Build with --provenance=false, so that GitLab can date and clean up these images:")
+		lines = s.Deletions.appendProjects(lines, links, func(d *RepositoryDeletions) int { return d.cacheIndex },
+			"Export with image-manifest=true (--cache-to), so that GitLab can show these caches, and they stay",
+			"as long as their images:")
+		hint(lines...)
+	}
+	// Nothing is known to be dead by its name where names follow another convention.
+	if n := len(s.NamingDiffers); n > 0 {
+		lines := []string{"In some cache repositories no tag has the name of an image's tag. They are named by another",
+			"convention, so that nothing is deleted there for a missing image:"}
+		for _, path := range s.NamingDiffers[:min(n, namedProjects)] {
+			lines = append(lines, "  "+shortPath(path))
+		}
+		if n > namedProjects {
+			lines = append(lines, fmt.Sprintf("  and %d more", n-namedProjects))
+		}
+		hint(lines...)
+	}
+	if s.AdminModeLacking {
+		hint("The token is an administrator's without scope admin_mode: where the instance has Admin Mode on,",
+			"the run saw public projects only, and those that the token's user is a member of.")
+	}
+	// A registry without its database frees nothing by itself: without an administrator a
+	// run was in vain.
+	deleted, database := !s.marks() && s.Deleted > 0, s.Regime == registry.Database.String()
+	if deleted && !database {
+		first := "No space is free yet: this registry has no metadata database, and does not collect"
+		if s.Regime != registry.Legacy.String() {
+			first = "No space is free yet: a registry without metadata database does not collect"
+		}
+		hint(first,
+			"garbage by itself. An administrator has to run, on its host:",
+			"  gitlab-ctl registry-garbage-collect -m",
+			"With -m it also removes what no tag names any more, and so what is pulled by digest",
+			"alone. Read GitLab's documentation of it first. Where there is no gitlab-ctl (GitLab's",
+			"Helm chart, installations from source) the registry's own command garbage-collect does it.")
+	}
+	if deleted && database {
+		hint("This registry frees by itself what nothing references any more, a day after the deletion",
+			"unless it is set otherwise.")
+	}
+	if n := s.MaxDeletions; n > 0 {
+		warn(fmt.Sprintf("%s would be deleted, and MAX_DELETIONS allows %s: a run deletes none of them.", tags(s.Deleted), number(n)))
+	}
+	return all
+}
+
+// A step is what people may do next: a command, or a file to look at.
+type step struct{ Label, Command, Note string }
+
+// next are the steps after a run, with the files that it has written.
+func (s *Summary) next(files *Files) (steps []step) {
+	add := func(label, command string) { steps = append(steps, step{Label: label, Command: command}) }
+	if files != nil && files.hasPage {
+		add("look at it", quoted(filepath.Join(files.dir, PageFile)))
+	}
+	if files != nil && files.err == nil {
+		add("each tag", quoted(filepath.Join(files.dir, DecisionsFile)))
+	}
+	if s.marks() && s.Deleted > 0 && s.whole() && s.Reasons[policy.OutageSuspected] == 0 {
+		steps = append(steps, s.applying())
+	}
+	if tag := s.keptExample(); tag != "" && s.marks() {
+		add("why is one kept?", "registry-gc explain "+tag)
+	}
+	if s.Deleted > 0 && !s.marks() {
+		steps = append(steps, s.undoing())
+	}
+	return steps
+}
+
+// whole reports whether the run came to its end.
+func (s *Summary) whole() bool { return !s.Interrupted && s.Error == "" }
+
+// applying says how what would be deleted is deleted.
+func (s *Summary) applying() step {
+	limit := ""
+	if s.MaxDeletions > 0 {
+		limit = fmt.Sprintf("MAX_DELETIONS=%d ", s.Deleted)
+	}
+	switch {
+	case s.Shard != nil:
+		return step{Label: "one list of all shards", Command: "registry-gc merge DIR"}
+	case s.Applied != "":
+		return step{Label: "delete these tags", Command: limit + "registry-gc apply " + quotedAll(strings.Split(s.Applied, ", "))}
+	case len(s.Plans) > 0:
+		return step{Label: "delete exactly this", Command: limit + "registry-gc apply " + quotedAll(s.Plans)}
+	default:
+		return step{Label: "delete such tags", Command: limit + "registry-gc run", Note: "or registry-gc plan -o FILE, and registry-gc apply FILE"}
+	}
+}
+
+// undoing says how what was deleted is brought back, and until when it can be.
+func (s *Summary) undoing() step {
+	undo := step{Label: "undo", Command: "registry-gc undo " + quotedAll(s.Journals)}
+	if len(s.Journals) == 0 {
+		undo.Command = "registry-gc undo LOG"
+		undo.Note = "LOG is a file with the log of this run; with REPORT_DIR the journal is a file of its own; "
+	}
+	switch s.Regime {
+	case registry.Database.String():
+		undo.Note += "until about " + s.Ended.Add(24*time.Hour).Format("2 Jan 15:04 MST")
+	case registry.Legacy.String():
+		undo.Note += "until the next registry-garbage-collect -m"
+	}
+	undo.Note = strings.TrimSuffix(undo.Note, "; ")
+	if n := s.WithoutDigest; n > 0 {
+		undo.Note = strings.TrimPrefix(undo.Note+fmt.Sprintf("; not %s whose digest is not known", tags(n)), "; ")
+	}
+	return undo
+}
+
+// keptExample is a tag about which people may want to know why it is kept, "" where none is known.
+func (s *Summary) keptExample() string {
+	var candidates []string
+	for _, image := range s.PullableStay.Largest {
+		candidates = append(candidates, image.Repository+":"+image.Tag)
+	}
+	for _, e := range s.found(Kept) {
+		candidates = append(candidates, s.Examples[e.Reason]...)
+	}
+	for _, tag := range candidates {
+		if quoted(tag) == tag && len(tag) <= 2*maxNameWidth {
+			return tag
+		}
+	}
+	return ""
+}
+
+// plainWord is what a shell takes as one word and as nothing else.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+
+// quoted returns a word of a command as a shell takes it.
+func quoted(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(printable.Replace(word, '?'), "'", `'\''`) + "'"
+}
+
+// quotedAll returns words of a command.
+func quotedAll(words []string) string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = quoted(word)
+	}
+	return strings.Join(all, " ")
+}
+
+// blind reports whether tags go for lacking GitLab's details, and nothing tells what stands behind
+// them: the registry was not asked, and GitLab has no details of images that can be pulled.
+func (s *Summary) blind() bool {
+	return s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && s.Deleted+s.Failed > 0
+}
+
+// warning returns the lines of what has to be known before the figures are believed, nil if there is
+// nothing.
+func (s *Summary) warning() []string {
+	if !s.blind() {
+		return nil
+	}
+	return blindWords(s.Reasons[detailsMissing], s.marks())
+}
+
+// blindWords says in lines what may be among n tags that go for lacking details, or among all that go
+// where rules of another name ask for these.
+func blindWords(n int, marks bool) []string {
+	first := "Tags"
+	if n > 0 {
+		first = tags(n)
+	}
+	switch {
+	case marks:
+		first += " would be deleted"
+	case n == 1:
+		first += " was deleted"
+	default:
+		first += " were deleted"
+	}
+	return []string{
+		first + " because GitLab has no details of them. By GitLab's word alone these may",
+		"be images that can be pulled: those with attestations or for several platforms look",
+		"like what is broken. The registry was not asked (VERIFY=api).",
+	}
+}
+
+// appendProjects appends a heading and the projects for which count counts most tags, if
+// there are any.
+func (t *Deletions) appendProjects(lines []string, links Links, count func(*RepositoryDeletions) int, heading ...string) []string {
+	projects := t.topProjects(count)
+	if len(projects) == 0 {
+		return lines
+	}
+	rows := &table{right: []bool{true}}
+	for _, p := range projects[:min(namedProjects, len(projects))] {
+		rows.row(strconv.Itoa(p.Tags), shortPath(p.Project), links.Repository(p.Project, 0))
+	}
+	if n := len(projects) - namedProjects; n > 0 {
+		rows.row("", fmt.Sprintf("and %d more", n))
+	}
+	return append(append(lines, heading...), rows.lines(lineWidth)...)
+}
