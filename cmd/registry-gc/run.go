@@ -145,7 +145,7 @@ type job struct {
 	inUse     *inuse.List   // what IN_USE names
 	undoes    bool          // it brings tags back
 	format    logFormat
-	colours   bool // whether a terminal is to have any
+	colours   bool              // whether a terminal is to have any
 	given     map[string]string // settings that were given
 	output    string            // where the plan goes, "" for the folder of the reports
 	plan      *plan.Plan        // what is applied, nil for all that the rules delete
