@@ -10,7 +10,7 @@ import { join } from "node:path";
 import vm from "node:vm";
 import Ajv from "ajv";
 import yaml from "js-yaml";
-import { bundle, makeProject, run, sharedOut } from "./project.mjs";
+import { bundle, examples, makeProject, run } from "./project.mjs";
 
 const [root, scratch] = process.argv.slice(2);
 assert(root && scratch, "usage: node check.mjs ROOT SCRATCH");
@@ -22,47 +22,42 @@ const [header] = yaml.loadAll(readFileSync(join(root, "templates/registry-gc.yml
 valid("the component's header", header);
 invalid("a header with an input of an unknown type", { spec: { inputs: { x: { type: "text" } } } });
 
-const least = composed("the component with its one needed input", { image });
-assert.deepEqual(jobs(least), ["registry-gc", "registry-gc-apply", "registry-gc-dry-run"]);
-assert.deepEqual(least["registry-gc-apply"].rules[0], { if: '"run" != "plan"', when: "never" }, "a plan is applied where none is made");
 const own = {
-	image, mode: "plan", stage: "deploy", job: "cleanup", groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", rate_limit: "0.5",
-	report_dir: "out/registry-gc", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "READ_TOKEN", schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }],
-	merge_request_dry_run: false, resource_group: "production/registry",
+	image, mode: "plan", dry_run: false, groups: "acme/shop, 42,$CI_PROJECT_NAMESPACE", projects: "acme/a-b.c_d", exclude: "acme/old/**, */x", protected_tags: "stable, v1.x",
+	rules: ".gitlab/rules.yaml", verify: "api", min_age: "1d12h", image_age: "0", max_deletions: "500", max_runtime: "90m", rate_limit: "0.5", parallel: 3,
+	token_variable: "ADMIN_TOKEN", dry_run_token_variable: "READ_TOKEN", merge_request_dry_run: false, merge_request_changes: ["ci/*.yml", "**/x"], merge_request_note: true,
+	schedule_rules: [{ if: '$CI_PIPELINE_SOURCE == "web"', when: "manual" }], stage: "deploy", tags: ["private", "a: b"], job: "cleanup",
+	report_dir: "out/registry-gc", resource_group: "production/registry",
 };
 assert.deepEqual(Object.keys(own).sort(), Object.keys(header.spec.inputs).sort(), "not every input is tried");
-const full = composed("the component with every input set", own);
-assert.deepEqual(jobs(full), ["cleanup", "cleanup-apply", "cleanup-dry-run"]);
-approved(full);
-environment();
-assert.equal(full.cleanup.variables.RATE_LIMIT, "0.5", "GitLab takes strings and whole numbers for variables, nothing else");
-assert.deepEqual(full.cleanup.rules, own.schedule_rules);
-assert.doesNotMatch(JSON.stringify(full), /\$\[\[/, "an input was not filled in");
 
-invalid("the component with artifacts that nobody keeps", { ...least, "registry-gc": { ...least["registry-gc"], artifacts: { when: "sometimes" } } });
-invalid("the component with a resource group that is a list", { ...least, "registry-gc": { ...least["registry-gc"], resource_group: [] } });
+// What is wrong, and which of GitLab's checks refuses it. What a pattern lets through is a test of
+// deploy/test, where patterns are matched the way that GitLab does it.
+const wrong = [
+	[{ image: undefined }, "required"], [{ groups: "" }, "regex"], [{ mode: "" }, "options"], [{ parallel: "2" }, "not a number"],
+	[{ dry_run: "yes" }, "not a boolean"], [{ tags: "private" }, "not a array"],
+];
+const [shortest, approval, environment] = examples(root, "gitlab-pipelines.md");
+const [shared] = examples(root, "several-machines.md");
+assert.deepEqual(Object.keys(shortest.inputs), ["image"], "the shortest example is not the shortest");
+assert.equal(shared.inputs.parallel, 4, "the documents have no example of several jobs");
 
-let refused = 0;
-for (const wrong of [
-	{ image: undefined }, { image: "" }, { image: "a b" }, { stage: ["test"] },
-	{ mode: "" }, { mode: "apply" }, { mode: ["plan"] },
-	{ job: "" }, { job: "Cleanup: now" }, { job: ".hidden" },
-	{ groups: "$NOT_SET" }, { groups: ["acme"] }, { groups: '["acme"]' }, { groups: "," }, { groups: "acme\nDRY_RUN: true" }, { projects: "acme/$(id)" },
-	{ rate_limit: 20 }, { rate_limit: "fast" }, { rate_limit: "-1" },
-	{ report_dir: "" }, { report_dir: "/tmp" }, { report_dir: "../.." }, { report_dir: "a/../b" }, { report_dir: "$HOME" },
-	{ report_dir: "a b" }, { report_dir: "a\n    - id" }, { report_dir: "a;id" },
-	{ token_variable: '}"; id; "' }, { token_variable: "A B" }, { token_variable: "" },
-	{ schedule_rules: "always" }, { merge_request_dry_run: "yes" }, { resource_group: "$X" }, { resource_group: "" },
-]) {
-	const got = preview({ image, ...wrong });
-	assert.notEqual(got.code, 0, `accepted: ${JSON.stringify(wrong)}`);
-	const [input] = Object.keys(wrong);
-	assert.match(got.all, new RegExp(`${input}.* input`), `refused for another reason: ${JSON.stringify(wrong)}: ${got.all}`);
-	refused++;
+// Two at a time, as there are processors for.
+const previews = [
+	() => composed("the documents' shortest example, with the component's one needed input", shortest).then(byDefault),
+	() => composed("the component with every input set", { inputs: own }).then(everyInput),
+	() => composed("the component that deletes nothing", { inputs: { ...own, mode: "run", dry_run: true, parallel: 1 } }).then(dryRun),
+	() => composed("the documents' example of a plan, with the environment", { inputs: approval.inputs, jobs: environment.jobs }).then(approved),
+	() => composed("the documents' example of several jobs", shared).then(severalJobs),
+	ownPipeline,
+	...wrong.map(([inputs, why]) => () => refused(inputs, why)),
+];
+await Promise.all([worker(), worker()]);
+console.log(`refused: ${wrong.length} sets of inputs that are wrong`);
+
+async function worker() {
+	for (let next; (next = previews.shift()); ) await next();
 }
-console.log(`refused: ${refused} sets of inputs that are wrong`);
-sharedRun();
-ownPipeline();
 
 // schema takes GitLab's schema out of gitlab-ci-local, which has it as an object in its
 // bundle. It is data: an object that is not ends here with an error.
@@ -80,6 +75,7 @@ function schema() {
 	} while (depth > 0);
 	const found = JSON.parse(JSON.stringify(vm.runInNewContext(`(${text.slice(start, end)})`, {}, { timeout: 1000 })));
 	assert(found.properties.spec && found.definitions.job_template.properties.resource_group, "this is not GitLab's schema");
+	delete found.definitions.tags.minItems; // GitLab itself takes an empty list
 	console.log(`schema: ${found.$id}, ${Object.keys(found.definitions).length} definitions`);
 	return found;
 }
@@ -94,78 +90,107 @@ function invalid(what, document) {
 	console.log(`refused: ${what}`);
 }
 
-function preview(inputs) {
-	return run(makeProject(scratch, root, instance, inputs), "--preview");
+function preview({ inputs, jobs }) {
+	return run(makeProject(scratch, root, instance, inputs, jobs), "--preview");
 }
 
-// composed returns the configuration that a project with these inputs ends up with.
-function composed(what, inputs) {
-	const got = preview(inputs);
+// composed returns the configuration that a project with these inputs and jobs ends up with.
+async function composed(what, example) {
+	const got = await preview(example);
 	assert.equal(got.code, 0, got.all);
 	const document = yaml.load(got.stdout);
 	valid(what, document);
+	assert.doesNotMatch(got.stdout, /\$\[\[/, `an input was not filled in: ${what}`);
 	return document;
+}
+
+async function refused(inputs, why) {
+	const got = await preview({ inputs: { image, ...inputs } });
+	assert.notEqual(got.code, 0, `accepted: ${JSON.stringify(inputs)}`);
+	const [input] = Object.keys(inputs);
+	assert.match(got.all, new RegExp(`${input}.* input: .*${why}`), `refused for another reason: ${JSON.stringify(inputs)}: ${got.all}`);
 }
 
 function jobs(document) {
 	return Object.keys(document).filter((name) => document[name].script);
 }
 
-// approved checks the jobs of a plan that somebody approves: one makes it, with a token that
-// cannot delete, and one waits for somebody to start it.
-function approved({ cleanup: plan, "cleanup-apply": apply }) {
-	assert.equal(plan.script.at(-1), "registry-gc plan");
-	assert.match(plan.script.join("\n"), /\$\{READ_TOKEN\}/);
-	assert.doesNotMatch(JSON.stringify(plan), /ADMIN_TOKEN/, "the job that plans has the token that deletes");
-	assert.equal(apply.script.at(-1), 'registry-gc apply "$REPORT_DIR/plan.jsonl"');
-	assert.match(apply.script.join("\n"), /\$\{ADMIN_TOKEN\}/);
-	assert.equal(apply.when, "manual");
-	assert.deepEqual(apply.rules.flat(), [{ if: '"plan" != "plan"', when: "never" }, ...own.schedule_rules]);
-	assert.deepEqual(apply.needs.map((need) => need.job ?? need), ["cleanup"], "the plan does not arrive");
-	assert.deepEqual(apply.dependencies, ["cleanup"]);
-	assert.deepEqual([plan.resource_group, apply.resource_group], ["production/registry-dry-run", "production/registry"]);
-	for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(apply[key], plan[key], key);
+function byDefault(document) {
+	assert.deepEqual(jobs(document), ["registry-gc", "registry-gc-shard", "registry-gc-report", "registry-gc-apply", "registry-gc-dry-run"]);
+	const { "registry-gc": run, "registry-gc-shard": shard, "registry-gc-report": report, "registry-gc-apply": apply, "registry-gc-dry-run": dry } = document;
+	const schedules = header.spec.inputs.schedule_rules.default;
+	assert.deepEqual(run.rules.flat(), [{ if: '"1" != "1"', when: "never" }, ...schedules]);
+	for (const job of [shard, report]) assert.deepEqual(job.rules[0], { if: '"1" == "1"', when: "never" }, "a run is shared out that is one job's");
+	assert.deepEqual(apply.rules[0], { if: '"run" != "plan" || "false" == "true"', when: "never" }, "a plan is applied where none is made");
+	assert.deepEqual(dry.rules.map(({ changes }) => changes), [[".gitlab-ci.yml"], ["default"]]);
+	assert.equal(dry.variables.MERGE_REQUEST_NOTE, "false");
+	for (const job of [run, dry]) assert.deepEqual([job.needs, job.tags, job.inherit.default], [[], [], false], "a job waits for others, or takes over what is theirs");
+	assert.equal(run.script.at(-1), "registry-gc");
+	invalid("the component with artifacts that nobody keeps", { ...document, "registry-gc": { ...run, artifacts: { when: "sometimes" } } });
+	invalid("the component with a resource group that is a list", { ...document, "registry-gc": { ...run, resource_group: [] } });
+	invalid("the component with no job in parallel", { ...document, "registry-gc-shard": { ...shard, parallel: 0 } });
 }
 
-// environment checks the documents' example of an application that certain people approve.
-function environment() {
-	const [block] = readFileSync(join(root, "docs/gitlab-pipelines.md"), "utf8").match(/(?<=^```yaml\n)registry-gc-apply:[^]*?(?=^```$)/m);
-	const got = run(makeProject(scratch, root, instance, { image, mode: "plan" }, yaml.load(block)), "--preview");
-	assert.equal(got.code, 0, got.all);
-	const document = yaml.load(got.stdout);
-	valid("the documents' job with an environment", document);
-	const apply = document["registry-gc-apply"];
+function everyInput(document) {
+	assert.deepEqual(jobs(document), ["cleanup", "cleanup-shard", "cleanup-report", "cleanup-apply", "cleanup-dry-run"]);
+	const { cleanup: plan, "cleanup-shard": shard, "cleanup-report": report, "cleanup-apply": apply, "cleanup-dry-run": dry } = document;
+	assert.deepEqual(plan.variables, {
+		GIT_STRATEGY: "fetch", GIT_DEPTH: "1", GIT_SUBMODULE_STRATEGY: "none", GITLAB_GROUPS: own.groups, GITLAB_PROJECTS: own.projects, EXCLUDE: own.exclude,
+		PROTECTED_TAGS: own.protected_tags, RULES: own.rules, VERIFY: own.verify, MIN_AGE: own.min_age, IMAGE_AGE: own.image_age, MAX_DELETIONS: own.max_deletions,
+		MAX_RUNTIME: own.max_runtime, RATE_LIMIT: own.rate_limit, REPORT_DIR: own.report_dir,
+	}, "GitLab takes strings and whole numbers for variables, nothing else");
+	for (const job of [plan, shard, report, apply, dry]) assert.deepEqual([job.tags, job.stage, job.artifacts.paths], [own.tags, "deploy", ["out/registry-gc/"]]);
+	assert.equal(dry.variables.MERGE_REQUEST_NOTE, "true");
+	assert.match(dry.rules[0].if, /"false" == "true"$/);
+	assert.deepEqual(dry.rules.map(({ changes }) => changes), [own.merge_request_changes, [own.rules]]);
+	assert.deepEqual(plan.rules.flat(), [{ if: '"3" != "1"', when: "never" }, ...own.schedule_rules]);
+	for (const job of [plan, shard]) {
+		assert.match(job.script.join("\n"), /\$\{READ_TOKEN\}"\nregistry-gc plan$/);
+		assert.doesNotMatch(JSON.stringify(job), /ADMIN_TOKEN/, "a job that plans has the token that deletes");
+	}
+	assert.deepEqual([plan, shard, report, apply, dry].map((job) => job.resource_group), ["production/registry-dry-run", "production/registry-shard-$CI_NODE_INDEX", undefined,
+		"production/registry", "production/registry-dry-run"]);
+}
+
+function dryRun({ cleanup: run, "cleanup-apply": apply }) {
+	assert.match(run.script.join("\n"), /\$\{READ_TOKEN\}"\nregistry-gc plan$/);
+	assert.doesNotMatch(JSON.stringify(run), /ADMIN_TOKEN/, "a dry run has the token that deletes");
+	assert.equal(apply.rules[0].if, '"run" != "plan" || "true" == "true"', "what was not to be deleted is applied");
+}
+
+// approved checks the jobs of a plan that somebody approves: one makes it, with a token that
+// cannot delete, and one waits for somebody to start it.
+function approved({ "registry-gc": plan, "registry-gc-apply": apply }) {
+	assert.equal(plan.script.at(-1), "registry-gc plan");
+	assert.match(plan.script.join("\n"), /\$\{READING_TOKEN\}/);
+	assert.match(apply.script.at(-1), /^registry-gc apply /);
+	assert.match(apply.script.join("\n"), /\$\{DELETING_TOKEN\}/);
+	assert.equal(apply.when, "manual");
+	assert.deepEqual(apply.rules.flat(), [{ if: '"plan" != "plan" || "false" == "true"', when: "never" }, ...header.spec.inputs.schedule_rules.default]);
+	assert.deepEqual(apply.needs.map(({ job, artifacts, optional }) => [job, artifacts ?? true, optional]), [["registry-gc", true, true], ["registry-gc-shard", true, true]],
+		"the plan does not arrive");
+	for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(apply[key], plan[key], key);
 	assert.equal(apply.environment.name ?? apply.environment, "container-registry");
 	assert.deepEqual([apply.when, apply.script.length], ["manual", 4], "the job is not the component's any more");
 }
 
-// sharedRun checks the documents' example of a run that several jobs share: what users paste
-// has to be whole.
-function sharedRun() {
-	const { inputs, jobs } = sharedOut(root);
-	const got = run(makeProject(scratch, root, instance, inputs, jobs), "--preview");
-	assert.equal(got.code, 0, got.all);
-	const document = yaml.load(got.stdout);
-	valid("the documents' jobs that share a run", document);
-	const { "registry-gc": replaced, "registry-gc-shard": shard, "registry-gc-report": report } = document;
-	assert.deepEqual(replaced.rules, [{ when: "never" }]);
-	assert(shard.parallel > 1 && !shard.resource_group && !report.resource_group, "shards in one resource group run one after the other");
-	assert.deepEqual(shard.rules, header.spec.inputs.schedule_rules.default);
-	assert.deepEqual(report.rules, shard.rules.map((rule) => ({ ...rule, when: "always" })), "a job that needs one which is not there breaks the pipeline");
-	assert.deepEqual([report.needs[0].job, report.dependencies], ["registry-gc-shard", ["registry-gc-shard"]], "the shards' reports do not arrive");
-	assert.deepEqual([shard.before_script, report.before_script], [replaced.before_script, []], "shards keep earlier reports, or what merges them removes theirs");
-	assert.deepEqual(shard.variables, replaced.variables);
-	assert.deepEqual(report.variables, { ...replaced.variables, GIT_STRATEGY: "empty" });
+// severalJobs checks a run that several jobs share.
+function severalJobs({ "registry-gc": one, "registry-gc-shard": shard, "registry-gc-report": report }) {
+	assert.equal(one.rules[0].if, '"4" != "1"');
+	for (const job of [shard, report]) assert.equal(job.rules[0].if, '"4" == "1"');
+	assert.deepEqual([shard.parallel, shard.resource_group], [4, "registry-gc-shard-$CI_NODE_INDEX"], "shards in one resource group run one after the other");
+	assert.deepEqual([report.needs[0].job, report.needs[0].artifacts ?? true, report.when], ["registry-gc-shard", true, "always"], "the shards' reports do not arrive");
+	assert.deepEqual([shard.before_script, report.before_script], [one.before_script, []], "shards keep earlier reports, or what merges them removes theirs");
 	for (const job of [shard, report]) {
-		for (const key of ["image", "allow_failure", "artifacts", "timeout"]) assert.deepEqual(job[key], replaced[key], key);
+		for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(job[key], one[key], key);
 	}
 }
 
 // ownPipeline checks what the project itself runs.
-function ownPipeline() {
+async function ownPipeline() {
 	const folder = makeProject(scratch, root, instance, { image });
 	cpSync(join(root, ".gitlab-ci.yml"), join(folder, ".gitlab-ci.yml"));
-	const got = run(folder, "--preview");
+	const got = await run(folder, "--preview");
 	assert.equal(got.code, 0, got.all);
 	const document = yaml.load(got.stdout);
 	valid("the project's own pipeline", document);
@@ -173,7 +198,7 @@ function ownPipeline() {
 	assert(names.includes("test") && names.includes("registry-gc") && names.includes("registry-gc-dry-run"), names.join());
 	for (const job of ["registry-gc", "registry-gc-dry-run"]) {
 		const { VERIFY, GITLAB_PROJECTS } = document[job].variables;
-		assert.deepEqual([VERIFY, GITLAB_PROJECTS], ["registry", "$CI_PROJECT_PATH,"], `${job} may delete the image it runs on`);
+		assert.deepEqual([VERIFY, GITLAB_PROJECTS], ["registry", "$CI_PROJECT_PATH"], `${job} may delete the image it runs on`);
 	}
 	for (const build of document.images.script.filter((line) => line.startsWith("docker buildx build"))) {
 		assert.match(build, / --provenance=false /, "GitLab cannot show images with attestations");

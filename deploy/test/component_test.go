@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -29,19 +30,20 @@ type input struct {
 type pipelineJob struct {
 	Extends       any            `json:"extends"` // a name or several
 	When          string         `json:"when"`
-	Needs         []string       `json:"needs"`
+	Needs         []any          `json:"needs"` // names, or needs in full
+	Parallel      int            `json:"parallel"`
+	Tags          *[]string      `json:"tags"`
 	Timeout       string         `json:"timeout"`
 	Interruptible bool           `json:"interruptible"`
 	ResourceGroup string         `json:"resource_group"`
 	Variables     map[string]any `json:"variables"`
 	BeforeScript  []string       `json:"before_script"`
-	Dependencies  *[]string      `json:"dependencies"`
 	Script        []string       `json:"script"`
 	Image         struct {
 		Entrypoint []string `json:"entrypoint"`
 	} `json:"image"`
 	Inherit struct {
-		Default []string `json:"default"`
+		Default *bool `json:"default"`
 	} `json:"inherit"`
 	Rules        []any `json:"rules"` // or lists of them
 	AllowFailure struct {
@@ -84,7 +86,7 @@ func componentJobs(t *testing.T, given map[string]string) map[string]pipelineJob
 		if !ok {
 			value = fmt.Sprint(input.Default)
 		}
-		if input.Type == "array" {
+		if input.Type == "array" && !ok {
 			text, err := json.Marshal(input.Default)
 			if err != nil {
 				t.Fatal(err)
@@ -103,7 +105,20 @@ func componentJobs(t *testing.T, given map[string]string) map[string]pipelineJob
 	return jobs
 }
 
-// TestComponentInputs: the README's table and the component name the same inputs with the
+// unsets is what in a before_script unsets what was not given.
+const unsets = `[ "$GITLAB_GROUPS" != - ] || unset GITLAB_GROUPS
+[ "$GITLAB_PROJECTS" != - ] || unset GITLAB_PROJECTS
+[ "$EXCLUDE" != - ] || unset EXCLUDE
+[ "$PROTECTED_TAGS" != - ] || unset PROTECTED_TAGS
+[ "$MIN_AGE" != - ] || unset MIN_AGE
+[ "$IMAGE_AGE" != - ] || unset IMAGE_AGE
+[ "$MAX_DELETIONS" != - ] || unset MAX_DELETIONS
+`
+
+// notGiven is what the inputs are by default whose variables are then not set.
+const notGiven = "-"
+
+// TestComponentInputs: the document's table and the component name the same inputs with the
 // same defaults, and each is described, used and, where it goes into a job as text, bounded.
 func TestComponentInputs(t *testing.T) {
 	inputs, body := readComponent(t)
@@ -111,22 +126,32 @@ func TestComponentInputs(t *testing.T) {
 	for name, input := range inputs {
 		switch value := input.Default.(type) {
 		case nil:
-			want[name] = "none"
+			want[name] = "required"
 		case []any:
-			want[name] = "schedules of the default branch"
-		default:
-			want[name] = strings.TrimSpace(fmt.Sprint(value))
+			want[name] = strings.Trim(fmt.Sprint(value), "[]")
 			if want[name] == "" {
 				want[name] = "none"
 			}
+		default:
+			want[name] = fmt.Sprint(value)
 		}
 		if input.Description == "" || input.Type == "" || !strings.Contains(body, "$[[ inputs."+name+" ]]") {
 			t.Errorf("input %s lacks a description, a type or a use", name)
 		}
-		if text, ok := input.Default.(string); input.Regex != "" && ok && !regexp.MustCompile(input.Regex).MatchString(text) {
+		if input.Type != "string" {
+			continue
+		}
+		if input.Regex == "" && len(input.Options) == 0 {
+			t.Errorf("input %s may be any text", name)
+		}
+		if input.allows("") {
+			t.Errorf("input %s may be empty", name)
+		}
+		if text, ok := input.Default.(string); ok && !input.allows(text) {
 			t.Errorf("the default of input %s, %q, is none that it allows", name, text)
 		}
 	}
+	want["schedule_rules"] = "schedules of the default branch" // too long for the table
 	_, table, ok := strings.Cut(readText(t, moduleRoot+"/docs/gitlab-pipelines.md"), "\n| input |")
 	if !ok {
 		t.Fatal("docs/gitlab-pipelines.md has no table whose first column is headed \"input\"")
@@ -143,19 +168,93 @@ func TestComponentInputs(t *testing.T) {
 	}
 }
 
-// TestComponentVariables: what the jobs set are variables of the program, and together a
-// configuration that it accepts; the program ends before the job is ended.
-func TestComponentVariables(t *testing.T) {
-	base := componentJobs(t, nil)[".registry-gc"]
-	variables := map[string]string{"GITLAB_TOKEN": "glpat-x"}
-	for name, value := range base.Variables {
-		// GIT_STRATEGY is the runner's own; what stands for an input that was not given is unset.
-		unset := fmt.Sprintf(`if [ "$%[1]s" = %[2]v ]; then unset %[1]s; fi`, name, value)
-		if value != nil && name != "GIT_STRATEGY" && !slices.Contains(base.BeforeScript, unset) {
-			variables[name] = fmt.Sprint(value)
+// allows reports whether a text is one that the input may be. GitLab's patterns are RE2's, as Go's are.
+func (i input) allows(text string) bool {
+	if i.Regex != "" && !regexp.MustCompile(i.Regex).MatchString(text) {
+		return false
+	}
+	return len(i.Options) == 0 || slices.Contains(i.Options, any(text))
+}
+
+// TestComponentRefuses: no input gets out of the place that it is put into, by way of YAML, of a shell or
+// of GitLab's variables.
+func TestComponentRefuses(t *testing.T) {
+	inputs, _ := readComponent(t)
+	allowed := map[string][]string{
+		"image":          {"registry.example.com:5000/tools/registry-gc:1@sha256:00", "$CI_REGISTRY_IMAGE:$CI_DEFAULT_BRANCH-job"},
+		"stage":          {"deploy", ".post", "clean up: registry"},
+		"groups":         {"acme", "acme/shop, 42,$CI_PROJECT_NAMESPACE", "_a/b.c-d"},
+		"projects":       {"$CI_PROJECT_PATH"},
+		"exclude":        {"acme/**, */legacy/web.cache", "$CI_PROJECT_PATH, acme/keep-*"},
+		"protected_tags": {"stable", "stable, v1.2_x,a"},
+		"rules":          {"default", "original", "rules.yaml", ".gitlab/registry-gc.rules.yml", "a/b-c/d.e"},
+		"min_age":        {"0", "24h", "2d", "1d12h"},
+		"image_age":      {"90m"},
+		"max_deletions":  {"1", "500"},
+		"max_runtime":    {"1m", "90m", "699m", "2h", "11h49m"},
+		"rate_limit":     {"0", "0.5"},
+	}
+	for name, values := range allowed {
+		for _, value := range values {
+			if !inputs[name].allows(value) {
+				t.Errorf("%s: %q is refused", name, value)
+			}
 		}
 	}
-	checkVariables(t, variables)
+	anywhere := []string{"", " ", "a b", "a;id", "a\nb: c", "a\n    - id", "$(id)", "`id`", "${HOME}", "$HOME", "$NOT_SET", `a"b`, `a\b`, "a'b", ",", ",a", "a,", "a,,b", "- a", "--", "a #b", "$[[ inputs.job ]]"}
+	fits := map[string][]string{ // what of these a text may well be
+		"image": {"a;id", "$(id)", "`id`", "${HOME}", "$HOME", "$NOT_SET", ",", ",a", "a,", "a,,b", "--"},
+		"stage": {" ", "a b", "a;id", "$(id)", "`id`", "${HOME}", "$HOME", "$NOT_SET", "a'b", ",", ",a", "a,", "a,,b", "- a", "--", "a #b", "$[[ inputs.job ]]"},
+		// A name that a runner, GitLab and find take as it is.
+		"report_dir": {"--"}, "resource_group": {"--"},
+	}
+	refused := map[string][]string{
+		"mode":           {"apply", "delete", "RUN"},
+		"verify":         {"none", "API"},
+		"job":            {"Cleanup", ".hidden", "a:b"},
+		"groups":         {"$CI_PROJECT_NAMESPACES", `["acme"]`, "-, acme", "acme, -", "*"},
+		"exclude":        {"acme/$(id)", "-, acme", "acme:latest"},
+		"protected_tags": {"release-*", "a/b", "-, stable", "stable, -"},
+		"rules":          {"/etc/rules.yaml", "../rules.yaml", "a/../b", "a/.", "-", "a//b"},
+		"min_age":        {"yes", "1", "-1d", "1 d", "d"},
+		"image_age":      {"1w"},
+		"max_deletions":  {"0", "-1", "all", "none", "1e3", "$LIMIT", "9999999999"},
+		"max_runtime":    {"0", "-", "12h", "11h50m", "700m", "1d", "0h", "60"},
+		"rate_limit":     {"fast", "-1", "1."},
+		"report_dir":     {"/tmp", "..", "../..", "a/../b", "a/", "."},
+		"token_variable": {`}"; id; "`, "A-B", "1A"},
+	}
+	for name, input := range inputs {
+		if input.Type != "string" {
+			continue
+		}
+		for _, value := range slices.Concat(anywhere, refused[name]) {
+			if input.allows(value) && !slices.Contains(fits[name], value) {
+				t.Errorf("%s may be %q", name, value)
+			}
+		}
+	}
+}
+
+// TestComponentVariables: what the jobs set are variables of the program, and together a
+// configuration that it accepts, also where all of them are given; the program ends before the job is ended.
+func TestComponentVariables(t *testing.T) {
+	jobs := componentJobs(t, nil)
+	base := jobs[".registry-gc"]
+	variables := setVariables(base)
+	for _, name := range []string{"GITLAB_GROUPS", "GITLAB_PROJECTS", "EXCLUDE", "PROTECTED_TAGS", "MIN_AGE", "IMAGE_AGE", "MAX_DELETIONS"} {
+		if value, ok := variables[name]; ok || base.Variables[name] != notGiven {
+			t.Errorf("%s is %q where no input is given", name, value)
+		}
+	}
+	given := setVariables(componentJobs(t, map[string]string{
+		"groups": "acme", "projects": "acme/web", "exclude": "acme/old/**", "protected_tags": "stable, edge", "min_age": "1d12h",
+		"image_age": "0", "max_deletions": "500",
+	})[".registry-gc"])
+	if given["PROTECTED_TAGS"] != "stable, edge" || given["MAX_DELETIONS"] != "500" || given["EXCLUDE"] != "acme/old/**" {
+		t.Errorf("inputs do not arrive: %v", given)
+	}
+	checkVariables(t, given)
 	limit, err := time.ParseDuration(base.Timeout)
 	if err != nil || limit != 12*time.Hour {
 		t.Errorf("the job's time limit is %s (%v)", base.Timeout, err)
@@ -174,32 +273,64 @@ func TestComponentVariables(t *testing.T) {
 	}
 }
 
+// setVariables returns the variables of registry-gc that a job leaves set.
+func setVariables(job pipelineJob) map[string]string {
+	variables := map[string]string{"GITLAB_TOKEN": "glpat-x"}
+	for name, value := range job.Variables {
+		if !strings.HasPrefix(name, "GIT_") && !(value == notGiven && strings.Contains(unsets, "unset "+name+"\n")) {
+			variables[name] = fmt.Sprint(value)
+		}
+	}
+	return variables
+}
+
+// TestComponentUnsets: what was not given is not set when the program starts, what was given is, and
+// what somebody has set to nothing still is, so that the program refuses it.
+func TestComponentUnsets(t *testing.T) {
+	var script strings.Builder
+	for _, line := range componentJobs(t, nil)[".registry-gc"].BeforeScript[1:] {
+		script.WriteString(line + "\n")
+	}
+	for value, want := range map[string]string{notGiven: "", "a": "a\na\n", "": "\n\n", "-a": "-a\n-a\n"} {
+		sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", script.String()+"printenv EXCLUDE MAX_DELETIONS || true")
+		sh.Env = []string{"PATH=/usr/bin:/bin", "GITLAB_GROUPS=" + value, "GITLAB_PROJECTS=" + value, "EXCLUDE=" + value, "PROTECTED_TAGS=" + value,
+			"MIN_AGE=" + value, "IMAGE_AGE=" + value, "MAX_DELETIONS=" + value}
+		if got, err := sh.CombinedOutput(); err != nil || string(got) != want {
+			t.Errorf("of %q there is %q (%v)", value, got, err)
+		}
+	}
+}
+
 // TestComponentStandsAlone: nothing of the project that includes the component gets beside
-// the token, nobody without a right to it reads the reports, and no earlier job's reports
-// are uploaded as this one's.
+// the token, but for its files, nobody without a right to it reads the reports, no earlier job's reports
+// are uploaded as this one's, and no job waits for stages that are none of its business.
 func TestComponentStandsAlone(t *testing.T) {
 	jobs := componentJobs(t, nil)
 	base := jobs[".registry-gc"]
+	nothing := false
 	for what, pair := range map[string][2]any{
-		"entrypoint":   {base.Image.Entrypoint, []string{""}},
-		"inherit":      {base.Inherit.Default, []string{"tags"}},
-		"dependencies": {base.Dependencies, &[]string{}},
-		"GIT_STRATEGY": {base.Variables["GIT_STRATEGY"], "none"},
-		"access":       {base.Artifacts.Access, "developer"},
-		"before_script": {base.BeforeScript, []string{"rm -rf -- ./reports",
-			`if [ "$GITLAB_GROUPS" = , ]; then unset GITLAB_GROUPS; fi`, `if [ "$GITLAB_PROJECTS" = , ]; then unset GITLAB_PROJECTS; fi`}},
-		"expose_as": {jobs["registry-gc-dry-run"].Artifacts.ExposeAs, "Dead tags of the container registry"},
+		"entrypoint":    {base.Image.Entrypoint, []string{""}},
+		"inherit":       {base.Inherit.Default, &nothing},
+		"tags":          {base.Tags, &[]string{}},
+		"needs":         {base.Needs, []any{}},
+		"GIT_STRATEGY":  {base.Variables["GIT_STRATEGY"], "fetch"},
+		"access":        {base.Artifacts.Access, "developer"},
+		"before_script": {base.BeforeScript, []string{"rm -rf -- ./reports", unsets}},
+		"expose_as":     {jobs["registry-gc-dry-run"].Artifacts.ExposeAs, "Dead tags of the container registry"},
+		"report needs":  {jobs["registry-gc-report"].Needs, []any{"registry-gc-shard"}},
 	} {
 		if diff := cmp.Diff(pair[1], pair[0]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	for _, name := range []string{"registry-gc", "registry-gc-dry-run", "registry-gc-apply"} {
-		job := jobs[name]
-		if name == "registry-gc-apply" {
-			job.BeforeScript, job.Dependencies = nil, nil // TestComponentPlan has these
+	for name, job := range jobs {
+		if name == ".registry-gc" {
+			continue
 		}
-		if job.BeforeScript != nil || job.Dependencies != nil || job.Inherit.Default != nil || job.Artifacts.Access != "" {
+		if name == "registry-gc-apply" || name == "registry-gc-report" {
+			job.BeforeScript, job.Needs = nil, nil // TestComponentPlan and TestComponentParallel have these
+		}
+		if job.BeforeScript != nil || job.Needs != nil || job.Tags != nil || job.Inherit.Default != nil || job.Artifacts.Access != "" {
 			t.Errorf("%s replaces what all jobs have in common: %+v", name, job)
 		}
 	}
@@ -207,34 +338,93 @@ func TestComponentStandsAlone(t *testing.T) {
 
 // TestComponentJobs: one job deletes, on schedules of the default branch alone; the dry run
 // cannot, whatever variables say, and a job that applies is not there. No input but the token's
-// variable gets into their scripts.
+// variable, the folder of reports and a number gets into their scripts.
 func TestComponentJobs(t *testing.T) {
 	jobs := componentJobs(t, nil)
 	if got := slices.Sorted(maps.Keys(jobs)); !slices.Equal(got, []string{
-		".registry-gc", ".registry-gc-plan", ".registry-gc-run", "registry-gc", "registry-gc-apply", "registry-gc-dry-run",
+		".registry-gc", ".registry-gc-plan-false", ".registry-gc-plan-true", ".registry-gc-run-false", ".registry-gc-run-true",
+		"registry-gc", "registry-gc-apply", "registry-gc-dry-run", "registry-gc-report", "registry-gc-shard",
 	}) {
 		t.Fatalf("jobs are %v", got)
 	}
-	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-run"}, []any{rule(onSchedule)})
-	checkJob(t, jobs, "registry-gc-dry-run", ".registry-gc", []any{rule(`$CI_PIPELINE_SOURCE == "merge_request_event" && $GITLAB_TOKEN && "true" == "true"`)})
-	never := map[string]any{"if": `"run" != "plan"`, "when": "never"}
-	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{never, []any{rule(onSchedule)}})
+	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-run-false"}, []any{neverIf(`"1" != "1"`), []any{rule(onSchedule)}})
+	const onMergeRequest = `$CI_PIPELINE_SOURCE == "merge_request_event" && $GITLAB_TOKEN && "true" == "true"`
+	checkJob(t, jobs, "registry-gc-dry-run", ".registry-gc", []any{
+		map[string]any{"if": onMergeRequest, "changes": []any{".gitlab-ci.yml"}}, map[string]any{"if": onMergeRequest, "changes": []any{"default"}},
+	})
+	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{neverIf(`"run" != "plan" || "false" == "true"`), []any{rule(onSchedule)}})
 	for name, want := range map[string]struct{ command, token, group string }{
-		".registry-gc-run":    {"registry-gc", "GITLAB_TOKEN", "registry-gc"},
-		"registry-gc-dry-run": {"registry-gc --dry-run", "GITLAB_TOKEN", "registry-gc-dry-run"},
+		".registry-gc-run-false": {"registry-gc", "GITLAB_TOKEN", "registry-gc"},
+		"registry-gc-dry-run":    {"registry-gc --dry-run", "GITLAB_TOKEN", "registry-gc-dry-run"},
 	} {
 		checkScript(t, jobs[name], name, want.command, want.token, want.group)
 	}
-	// An input that is empty by default does not show in what was compared above.
-	_, body := readComponent(t)
-	if n := len(regexp.MustCompile(`(?m)^    - (?:registry-gc|export|if \[).*\$\[\[`).FindAllString(body, -1)); n != 4 {
-		t.Errorf("%d commands have inputs, want the four that export the token", n)
+	inputs, body := readComponent(t)
+	var used []string
+	for _, match := range regexp.MustCompile(`(?m)^    - (?:registry-gc|export|if \[|rm|find|unset).*`).FindAllString(body, -1) {
+		for _, name := range regexp.MustCompile(`inputs\.(\w+)`).FindAllStringSubmatch(match, -1) {
+			used = append(used, name[1])
+		}
+	}
+	slices.Sort(used)
+	if used = slices.Compact(used); !slices.Equal(used, []string{"dry_run_token_variable", "parallel", "report_dir", "token_variable"}) || inputs["parallel"].Type != "number" {
+		t.Errorf("commands have the inputs %v", used)
+	}
+	if quoted := regexp.MustCompile(`(?m)^    [A-Z_]+: \$\[\[ inputs\.(\w+) \]\]$`).FindAllStringSubmatch(body, -1); len(quoted) != 3 {
+		t.Errorf("of the variables that are inputs %v are not in quotes, want verify, max_runtime and report_dir", quoted)
+	}
+}
+
+// TestComponentDryRun: with dry_run no job deletes in either mode, none has the token that can, and
+// none applies.
+func TestComponentDryRun(t *testing.T) {
+	for _, mode := range []string{"run", "plan"} {
+		jobs := componentJobs(t, map[string]string{"mode": mode, "dry_run": "true", "token_variable": "DELETING", "dry_run_token_variable": "READING"})
+		chosen := ".registry-gc-" + mode + "-true"
+		for _, name := range []string{"registry-gc", "registry-gc-shard"} {
+			if got := jobs[name].Extends; !cmp.Equal(got, any([]any{".registry-gc", chosen})) || jobs[name].Script != nil {
+				t.Errorf("mode %s: %s extends %v and runs %q", mode, name, got, jobs[name].Script)
+			}
+		}
+		checkScript(t, jobs[chosen], chosen, "registry-gc plan", "READING", "registry-gc-dry-run")
+		if got := jobs["registry-gc-apply"].Rules[0]; !cmp.Equal(got, any(neverIf(`"`+mode+`" != "plan" || "true" == "true"`))) {
+			t.Errorf("mode %s: it applies unless %v", mode, got)
+		}
+	}
+}
+
+// TestComponentNote: a merge request's dry run is asked for a note, and nothing else is.
+func TestComponentNote(t *testing.T) {
+	for _, want := range []string{"false", "true"} {
+		for name, job := range componentJobs(t, map[string]string{"merge_request_note": want}) {
+			if got, ok := job.Variables["MERGE_REQUEST_NOTE"]; ok != (name == "registry-gc-dry-run") || ok && got != want {
+				t.Errorf("%s: MERGE_REQUEST_NOTE is %v, want %s", name, got, want)
+			}
+		}
+	}
+}
+
+// TestComponentParallel: a run is shared out among as many jobs as wanted, each in a resource group of
+// its own, in which no other job of the pipeline is; or one job does it all. One report is made of theirs
+// whatever came of them, and nothing removes them before.
+func TestComponentParallel(t *testing.T) {
+	jobs := componentJobs(t, map[string]string{"parallel": "4"})
+	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-run-false"}, []any{neverIf(`"4" != "1"`), []any{rule(onSchedule)}})
+	checkJob(t, jobs, "registry-gc-shard", []any{".registry-gc", ".registry-gc-run-false"}, []any{neverIf(`"4" == "1"`), []any{rule(onSchedule)}})
+	checkJob(t, jobs, "registry-gc-report", ".registry-gc", []any{neverIf(`"4" == "1"`), []any{rule(onSchedule)}})
+	if shard := jobs["registry-gc-shard"]; shard.Parallel != 4 || shard.ResourceGroup != "registry-gc-shard-$CI_NODE_INDEX" {
+		t.Errorf("there are %d shards, in the resource group %s", shard.Parallel, shard.ResourceGroup)
+	}
+	report := jobs["registry-gc-report"]
+	if report.When != "always" || report.ResourceGroup != "" || report.BeforeScript == nil || len(report.BeforeScript) != 0 ||
+		!slices.Equal(report.Script, []string{`registry-gc merge "$REPORT_DIR"`}) {
+		t.Errorf("the report is made by %+v", report)
 	}
 }
 
 // TestComponentPlan: in mode plan the job of schedules has the token of dry runs and makes a plan, and the
-// one behind it, with the token that deletes, gets this plan, applies it and nothing else, and does
-// neither before somebody has started it. The pipeline waits for that, as the job has no allow_failure of
+// one behind it, with the token that deletes, gets this plan, or those of parallel jobs, applies it and nothing
+// else, and does neither before somebody has started it. The pipeline waits for that, as the job has no allow_failure of
 // its own, and the one that all have names exit codes.
 func TestComponentPlan(t *testing.T) {
 	inputs, _ := readComponent(t)
@@ -242,34 +432,43 @@ func TestComponentPlan(t *testing.T) {
 		t.Errorf("mode is one of %v, %v by default", got.Options, got.Default)
 	}
 	jobs := componentJobs(t, map[string]string{"mode": "plan", "token_variable": "DELETING", "dry_run_token_variable": "READING"})
-	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-plan"}, []any{rule(onSchedule)})
-	checkScript(t, jobs[".registry-gc-plan"], ".registry-gc-plan", "registry-gc plan", "READING", "registry-gc-dry-run")
+	checkJob(t, jobs, "registry-gc", []any{".registry-gc", ".registry-gc-plan-false"}, []any{neverIf(`"1" != "1"`), []any{rule(onSchedule)}})
+	checkScript(t, jobs[".registry-gc-plan-false"], ".registry-gc-plan-false", "registry-gc plan", "READING", "registry-gc-dry-run")
 
-	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{map[string]any{"if": `"plan" != "plan"`, "when": "never"}, []any{rule(onSchedule)}})
-	apply, plan := jobs["registry-gc-apply"], []string{"registry-gc"}
+	checkJob(t, jobs, "registry-gc-apply", ".registry-gc", []any{neverIf(`"plan" != "plan" || "false" == "true"`), []any{rule(onSchedule)}})
+	apply := jobs["registry-gc-apply"]
 	if apply.When != "manual" || apply.AllowFailure.ExitCodes != nil {
 		t.Errorf("it starts %s, and may fail with %v", apply.When, apply.AllowFailure.ExitCodes)
 	}
-	if apply.Dependencies == nil || !slices.Equal(*apply.Dependencies, plan) || !slices.Equal(apply.Needs, plan) {
-		t.Errorf("it needs %v, and gets artifacts of %v", apply.Needs, apply.Dependencies)
+	whichever := []any{map[string]any{"job": "registry-gc", "optional": true}, map[string]any{"job": "registry-gc-shard", "optional": true}}
+	if diff := cmp.Diff(whichever, apply.Needs); diff != "" {
+		t.Errorf("it needs (-want +got):\n%s", diff)
 	}
-	if want := []string{"find ./reports -mindepth 1 ! -path ./reports/plan.jsonl -delete", "unset GITLAB_GROUPS GITLAB_PROJECTS"}; !slices.Equal(apply.BeforeScript, want) {
+	if want := []string{
+		"find ./reports -type f ! -path ./reports/plan.jsonl ! -path './reports/shard-*-of-1/plan.jsonl' -delete",
+		"if [ 1 != 1 ]; then rm -f ./reports/plan.jsonl; fi", "unset GITLAB_GROUPS GITLAB_PROJECTS", unsets,
+	}; !slices.Equal(apply.BeforeScript, want) {
 		t.Errorf("before its script it runs %q, want %q", apply.BeforeScript, want)
 	}
 	if len(apply.Script) == 0 || !strings.HasPrefix(apply.Script[0], `if [ "$CI_JOB_MANUAL" != true ]; then echo `) || !strings.HasSuffix(apply.Script[0], "; exit 1; fi") {
 		t.Fatalf("nothing keeps it from running by itself: %q", apply.Script)
 	}
 	apply.Script = apply.Script[1:]
-	checkScript(t, apply, "registry-gc-apply", `registry-gc apply "$REPORT_DIR/plan.jsonl"`, "DELETING", "registry-gc")
+	checkScript(t, apply, "registry-gc-apply", `registry-gc apply $(find ./reports -name plan.jsonl)`, "DELETING", "registry-gc")
 }
 
 const onSchedule = `$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH`
 
 func rule(condition string) map[string]any { return map[string]any{"if": condition} }
 
+func neverIf(condition string) map[string]any {
+	return map[string]any{"if": condition, "when": "never"}
+}
+
 func checkJob(t *testing.T, jobs map[string]pipelineJob, name string, extends any, rules []any) {
 	t.Helper()
 	job := jobs[name]
+	delete(job.Variables, "MERGE_REQUEST_NOTE") // TestComponentNote has it
 	if diff := cmp.Diff(extends, job.Extends); diff != "" || len(job.Variables) > 0 {
 		t.Errorf("%s extends (-want +got):\n%s\nits variables are %v", name, diff, job.Variables)
 	}
