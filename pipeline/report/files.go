@@ -47,10 +47,11 @@ func OpenFiles(dir string) (*Files, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{SummaryFile, MetricsFile, PageFile,
-		SummaryFile + unfinished, MetricsFile + unfinished, PageFile + unfinished} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
-			return nil, err
+	for _, name := range []string{SummaryFile, MarkdownFile, MetricsFile, PageFile} {
+		for _, file := range []string{name, name + unfinished} {
+			if err := os.Remove(filepath.Join(dir, file)); err != nil && !os.IsNotExist(err) {
+				return nil, err
+			}
 		}
 	}
 	decisions, err := os.Create(filepath.Join(dir, DecisionsFile))
@@ -140,6 +141,8 @@ func (f *Files) Close(s *Summary) error {
 		f.hasPage = err == nil
 		errs = append(errs, err)
 	}
+	// It names the page, if there is one.
+	errs = append(errs, f.replace(MarkdownFile, func(w io.Writer) error { return s.WriteMarkdown(w, Text{Files: f}) }))
 	return errors.Join(errs...)
 }
 

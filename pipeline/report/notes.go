@@ -45,8 +45,10 @@ func (s *Summary) notes(links Links) (all []note) {
 	}
 	// What GitLab refuses to everybody no change of token or settings helps.
 	if s.Refused != "" {
-		warn("Every deletion was refused with the same words, which are not about the token: run again when",
-			"maintenance is over, or ask an administrator whether the registry takes deletions at all.")
+		warn("Every deletion was refused alike, so that no more were sent:",
+			"  "+printable.Bound(printable.Replace(s.Refused, '?'), 500),
+			"That is not about the token: run again when maintenance is over, or ask an administrator whether the",
+			"registry takes deletions at all.")
 		return all
 	}
 	// A token that may delete nothing has to be changed before anything else helps.

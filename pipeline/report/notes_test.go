@@ -48,7 +48,7 @@ func TestNotes(t *testing.T) {
 		unread          = "Images that GitLab cannot date, that are kept, and whose age could not be read: 1."
 		convention      = "In some cache repositories"
 		blind           = "Let the registry be asked before more is deleted"
-		all             = "Every deletion was refused with the same words"
+		all             = "Every deletion was refused alike"
 		limit           = "1 tag would be deleted, and MAX_DELETIONS allows 5: a run deletes none of them."
 		exclude         = "EXCLUDE names what matched nothing"
 		used            = "IN_USE: 0 of 12 references are tags here."
