@@ -26,7 +26,7 @@ test: ## run the tests of the program with the race detector, in random order
 		exit 1; }
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
 
-demo: ## show a plan, its application and an undo on a stand-in for GitLab
+demo: ## show a plan, an explanation, apply and undo on a stand-in for GitLab
 	@$(GO) run ./demo
 
 bench: ## measure the whole program beside the sequential algorithm (ARGS=-quick: a glance)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
+	"net"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -71,23 +73,52 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-// TestRemoveOrKeep: the folder that was on the screen is gone or kept, and the screen says which.
-func TestRemoveOrKeep(t *testing.T) {
-	for keep, want := range map[bool]string{true: "Kept: ", false: "is removed"} {
-		dir := t.TempDir()
-		file, err := os.Create(filepath.Join(t.TempDir(), "screen"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		expect(t, removeOrKeep(newScreen(file), dir, keep), "")
-		if _, err := os.Stat(dir); (err == nil) != keep {
-			t.Errorf("keep=%t: %v", keep, err)
-		}
-		if text, err := os.ReadFile(file.Name()); err != nil || !strings.Contains(string(text), want) || !strings.Contains(string(text), dir) {
-			t.Errorf("keep=%t: %q, %v", keep, text, err)
-		}
+// TestUnread: when nobody reads on, as in make demo | head, nothing is left of the demo.
+func TestUnread(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
 	}
+	temporary := t.TempDir()
+	command := exec.Command(self)
+	command.Dir = ".."
+	command.Env = append(os.Environ(), "TMPDIR="+temporary, asDemo+"="+t.TempDir())
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := ""
+	for lines := bufio.NewScanner(out); address == "" && lines.Scan(); {
+		_, address, _ = strings.Cut(lines.Text(), "It serves http://")
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait()
+	if code := command.ProcessState.ExitCode(); code != 141 {
+		t.Errorf("exit code %d", code)
+	}
+	address, _, _ = strings.Cut(address, ",")
+	if connection, err := net.Dial("tcp", address); err == nil || address == "" {
+		connection.Close()
+		t.Errorf("the stand-in still listens at %q", address)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// asDemo makes the program of the tests the demo, with the folder of its reports.
+const asDemo = "DEMO_REPORTS"
+
+func TestMain(m *testing.M) {
+	if reports := os.Getenv(asDemo); reports != "" {
+		os.Exit(run(reports))
+	}
+	os.Exit(m.Run())
 }
 
 func expect(t *testing.T, err error, want string) {

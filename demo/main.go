@@ -1,15 +1,15 @@
 // Demo shows the whole job on this machine: it builds registry-gc and a stand-in for
-// GitLab, starts the stand-in on a free port of the loopback interface, makes a plan, applies
-// it, holds what is left against what had to stay, and brings back what was deleted.
+// GitLab, starts the stand-in on a free port of the loopback interface, makes a plan, explains a
+// tag of it, applies it, holds what is left against what had to stay, and brings back what was deleted.
 //
-//	go run ./demo [-keep]
+//	go run ./demo [-reports DIR]
 //
 // It is run from the root of the module and needs nothing but Go. Whatever it started
-// is gone when it ends, however it ends, and so is what it wrote: -keep leaves the
-// programs and the runs' reports, and says where.
+// is gone when it ends, however it ends. The reports of its runs stay in DIR, which it empties when it
+// begins, and whose name is bin/demo otherwise.
 //
 // Exit codes: 0 all was as it had to be, 1 something was not, 2 bad usage, 130 it was
-// interrupted.
+// interrupted, 141 nobody reads on, as in make demo | head.
 package main
 
 import (
@@ -30,33 +30,53 @@ import (
 const timeout = time.Minute
 
 func main() {
-	keep := flag.Bool("keep", false, "keep the programs and the reports")
+	reports := flag.String("reports", filepath.Join("bin", "demo"), "the `folder` of the reports, which is emptied")
 	flag.Parse()
 	if flag.NArg() > 0 {
-		fmt.Fprintln(os.Stderr, "demo: it takes no argument but -keep")
+		fmt.Fprintln(os.Stderr, "demo: it takes no argument but -reports")
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	err := demonstrate(ctx, newScreen(os.Stdout), *keep)
-	interrupted := ctx.Err() != nil
-	stop()
-	switch {
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; everything it started has ended")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(run(*reports))
 }
 
-// demonstrate runs the whole demo in a temporary folder.
-func demonstrate(ctx context.Context, to *screen, keep bool) (err error) {
+// run runs the demo and returns its exit code.
+func run(reports string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	// The signal would end the demo where it stands, and leave behind what it has started: a
+	// write that nobody reads is an error instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	to := newScreen(os.Stdout)
+	to.unread = func() { cancel(errUnread) }
+	err := demonstrate(ctx, to, reports)
+	switch {
+	case errors.Is(context.Cause(ctx), errUnread):
+		return 141
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "\ndemo: interrupted; everything it started has ended")
+		return 130
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// errUnread says that nobody reads what the demo shows.
+var errUnread = errors.New("nobody reads on")
+
+// demonstrate runs the whole demo, with its programs in a temporary folder.
+func demonstrate(ctx context.Context, to *screen, reports string) (err error) {
 	dir, err := os.MkdirTemp("", "registry-gc-demo-")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeOrKeep(to, dir, keep)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.RemoveAll(reports); err != nil {
+		return err
+	}
 
 	if err := build(ctx, to, dir); err != nil {
 		return err
@@ -68,18 +88,11 @@ func demonstrate(ctx context.Context, to *screen, keep bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, standin.stop()) }()
-	return planApplyUndo(ctx, to, dir, standin)
-}
-
-// removeOrKeep removes the demo's folder, unless it is to be kept, and says so: paths in it
-// were on the screen, and nobody should look for reports that are gone.
-func removeOrKeep(to *screen, dir string, keep bool) error {
-	if keep {
-		to.printf("Kept: %s, with the reports in plan and apply.\n", dir)
-		return nil
+	if err := planApplyUndo(ctx, to, &programs{dir, reports, standin.url}, standin); err != nil {
+		return err
 	}
-	to.printf("%s is removed, with its reports; `go run ./demo -keep` keeps it.\n", dir)
-	return os.RemoveAll(dir)
+	to.printf("\nThe plan's report, for a browser: %s\n", filepath.Join(reports, "plan", "report.html"))
+	return nil
 }
 
 // build makes both programs the way a release is made.
@@ -98,7 +111,7 @@ func build(ctx context.Context, to *screen, dir string) error {
 }
 
 // planApplyUndo makes a plan, applies it and takes that back, and checks what each did to the instance.
-func planApplyUndo(ctx context.Context, to *screen, dir string, standin *standin) error {
+func planApplyUndo(ctx context.Context, to *screen, programs *programs, standin *standin) error {
 	before, err := standin.world(ctx)
 	if err != nil {
 		return err
@@ -109,18 +122,26 @@ func planApplyUndo(ctx context.Context, to *screen, dir string, standin *standin
 	}
 
 	to.heading("A plan: says what would be deleted, and changes nothing")
-	planned, err := runProgram(ctx, to, dir, standin.url, "plan")
+	planned, err := programs.run(ctx, to, "plan")
 	if err != nil {
 		return err
 	}
 	planned.writeTags(to)
+
+	to.heading("Why is a tag deleted? What is known of it, and what each rule makes of it")
+	if len(planned.decisions) == 0 {
+		return errors.New("the plan has no tags")
+	}
+	if err := programs.execute(ctx, to, "explain", planned.decisions[0].name()); err != nil {
+		return err
+	}
 	if err := standin.checkUntouched(ctx, before); err != nil {
 		return err
 	}
 	to.printf("\nThe stand-in was sent no request that changes anything.\n")
 
 	to.heading("The plan is applied: what is in it is deleted, and nothing else")
-	applied, err := runProgram(ctx, to, dir, standin.url, "apply", planned.file("plan.jsonl"))
+	applied, err := programs.run(ctx, to, "apply", planned.file("plan.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -142,7 +163,7 @@ func planApplyUndo(ctx context.Context, to *screen, dir string, standin *standin
 	to.printf("\nAll %d dead tags are gone, all %d others are there.\n", applied.Deleted, len(after))
 
 	to.heading("Undo: what was deleted comes back, as long as the registry has it")
-	if err := undo(ctx, to, dir, standin.url, applied); err != nil {
+	if err := programs.execute(ctx, to, "undo", applied.Journals...); err != nil {
 		return err
 	}
 	again, err := standin.world(ctx)

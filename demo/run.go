@@ -17,39 +17,40 @@ import (
 	"text/tabwriter"
 )
 
-// runProgram runs a command of registry-gc on the instance at a URL and reads its reports, which go to
-// a folder of the command's name.
-func runProgram(ctx context.Context, to *screen, dir, url, command string, args ...string) (*reports, error) {
-	folder := filepath.Join(dir, command)
-	if err := execute(ctx, to, dir, url, folder, append([]string{command}, args...)); err != nil {
+// programs are what the demo has built.
+type programs struct {
+	dir     string // where they are
+	reports string // the folder of the reports, of each command in one of its name
+	url     string // of the stand-in
+}
+
+// run runs a command of registry-gc and reads its reports.
+func (p *programs) run(ctx context.Context, to *screen, command string, args ...string) (*reports, error) {
+	if err := p.execute(ctx, to, command, args...); err != nil {
 		return nil, err
 	}
-	return readReports(folder)
+	return readReports(filepath.Join(p.reports, command))
 }
 
-// undo brings back what the reports of a run say.
-func undo(ctx context.Context, to *screen, dir, url string, of *reports) error {
-	return execute(ctx, to, dir, url, filepath.Join(dir, "undo"), append([]string{"undo"}, of.Journals...))
-}
-
-// execute runs registry-gc.
-func execute(ctx context.Context, to *screen, dir, url, folder string, args []string) error {
+// execute runs a command of registry-gc.
+func (p *programs) execute(ctx context.Context, to *screen, command string, args ...string) error {
 	variables := []string{
-		"GITLAB_URL=" + url,
+		"GITLAB_URL=" + p.url,
 		"GITLAB_TOKEN=glpat-standin", // the stand-in's default, which is no secret
 		"VERIFY=registry",
 		"RATE_LIMIT=0", // nobody else uses the stand-in
-		"LOG_LEVEL=warn",
-		"REPORT_DIR=" + folder,
+		"LOG_FORMAT=text", "LOG_LEVEL=warn",
+		"REPORT_DIR=" + filepath.Join(p.reports, command),
 	}
+	args = append([]string{command}, args...)
 	to.command(variables, "registry-gc", args...)
-	command := exec.CommandContext(ctx, filepath.Join(dir, "registry-gc"), args...)
+	program := exec.CommandContext(ctx, filepath.Join(p.dir, "registry-gc"), args...)
 	// Nothing else of the environment: whoever tries the demo may have a real
 	// GitLab's address and token in theirs.
-	command.Env = slices.Concat(variables, []string{"TMPDIR=" + dir})
-	command.Stdout, command.Stderr = to, os.Stderr
-	interruptOnCancel(command)
-	err := command.Run()
+	program.Env = slices.Concat(variables, []string{"TMPDIR=" + p.dir})
+	program.Stdout, program.Stderr = to, os.Stderr
+	interruptOnCancel(program)
+	err := program.Run()
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -79,6 +80,9 @@ type decision struct {
 	Tag        string `json:"tag"`
 	Reason     string `json:"reason"`
 }
+
+// name is the tag's, as explain takes it.
+func (d decision) name() string { return d.Repository + ":" + d.Tag }
 
 // readReports reads both files.
 func readReports(dir string) (*reports, error) {

@@ -12,6 +12,7 @@ type screen struct {
 	steps      int
 	bold, dim  string
 	plainAgain string
+	unread     func() // called when nobody reads what is written; nil does nothing
 }
 
 // newScreen uses colours on a terminal that wants them, and nowhere else.
@@ -22,6 +23,15 @@ func newScreen(file *os.File) *screen {
 		s.bold, s.dim, s.plainAgain = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 	}
 	return s
+}
+
+// Write implements [io.Writer].
+func (s *screen) Write(text []byte) (int, error) {
+	n, err := s.File.Write(text)
+	if err != nil && s.unread != nil {
+		s.unread()
+	}
+	return n, err
 }
 
 func (s *screen) printf(format string, args ...any) { fmt.Fprintf(s, format, args...) }
