@@ -10,7 +10,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
 DATE    ?= $(shell git show --no-patch --format=%cI HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo bench lint check image clean
+.PHONY: help build test demo bench docs lint check image clean
 
 help: ## print this text
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s%s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ demo: ## show a plan, an explanation, apply and undo on a stand-in for GitLab
 
 bench: ## measure the whole program beside the sequential algorithm (ARGS=-quick: a glance)
 	$(GO) run ./bench $(ARGS)
+
+docs: ## write the tables of settings into the documents
+	$(GO) test ./cmd/registry-gc -run '^TestDocumentedSettings$$' -count=1 -update
 
 lint: ## check formatting, go vet, go.mod and staticcheck
 	bash .ci/run format vet tidy staticcheck

@@ -67,6 +67,9 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 	planned := time.Now()
 	planning := *j
 	planning.config, planning.asks = &config, true
+	if planning.json { // for who is asked; what standard output gets is one document
+		planning.json, planning.stdout = false, asker.out
+	}
 	if planning.output = ""; planning.planPath() == "" {
 		dir, err := os.MkdirTemp("", "registry-gc-*")
 		if err != nil {

@@ -21,44 +21,59 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// Config is the contract with users: each field is an environment variable. The tag
-// "is" says what a variable is for, "must" what its value has to be; --help and the
-// messages about bad values are made of them, and a test holds them against the
-// README and the manifests.
+// Config is the contract with users: each field is an environment variable and a flag. The tag
+// "group" says under which heading it stands, "is" what it is for, with 'quotes' around what is typed,
+// and "must" what its value has to be. --help, the flags, the table in docs/settings.md and the
+// messages about bad values are made of them.
 type Config struct {
-	GitLabURL          string          `env:"GITLAB_URL,default=$CI_SERVER_URL" must:"be the address of the instance, such as https://gitlab.example.com, with its path if it has one" is:"the instance, with a path if it has one"`
-	Token              throttle.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope api"`
-	TokenFile          string          `env:"GITLAB_TOKEN_FILE" default:"none" must:"be a file that holds the token" is:"a file that holds the token, where GITLAB_TOKEN is not set"`
-	DryRun             bool            `env:"DRY_RUN,default=false" must:"be true or false" is:"decide and report, delete nothing"`
-	Groups             []string        `env:"GITLAB_GROUPS" default:"all" must:"name a group at least, by full path or id; unset it to walk everything" is:"groups to walk, with their subgroups: full paths or ids, comma-separated"`
-	Projects           []string        `env:"GITLAB_PROJECTS" default:"all" must:"name a project at least, by full path or id; unset it to walk everything" is:"projects to walk: full paths or ids, comma-separated"`
-	Exclude            []string        `env:"EXCLUDE" default:"none" must:"name a group, project or repository at least, by full path and not by id; * stands for any text in a name, ** for any names" is:"groups, projects and repositories that are left alone: full paths, comma-separated; * stands for any text in a name, ** for any names"`
-	Membership         string          `env:"GITLAB_MEMBERSHIP,default=auto" one_of:"auto,true,false" is:"only projects the token's user is a member of: true, false, auto (true on gitlab.com)"`
-	ProtectedTags      []string        `env:"PROTECTED_TAGS" default:"none" must:"have a name at least, and none that no tag can have; names are separated by commas, and patterns go into PROTECTED_TAGS_REGEX" is:"tags never touched, besides latest, master and main: exact names, comma-separated"`
-	ProtectedTagsRegex pattern         `env:"PROTECTED_TAGS_REGEX" default:"none" must:"be a regular expression in RE2 syntax" is:"tags never touched, besides ^v.*\\..*\\..*: a regular expression (RE2) that matches anywhere unless anchored"`
-	ProtectDefaults    bool            `env:"PROTECT_DEFAULTS,default=true" must:"be true or false" is:"false: only PROTECTED_TAGS and PROTECTED_TAGS_REGEX are protected, and not latest, master, main and ^v.*\\..*\\..*"`
-	Rules              string          `env:"RULES,default=default" must:"be default, original, or a file that can be read" is:"which rules decide: default, original (those of the script that this program replaces, to the letter), or a file"`
-	InUse              []string        `env:"IN_USE" default:"none" must:"name a file at least, - or environments" is:"files with images in use, which stay: references with white space between them, as kubectl prints them; - for standard input; environments for what GitLab's environments have deployed; comma-separated"`
-	CacheSuffix        string          `env:"CACHE_SUFFIX,default=.cache" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
-	Orphans            string          `env:"ORPHANS,default=auto" one_of:"auto,undated,any,off" is:"which cache tags without counterpart go: undated, any, off, auto (undated where the registry has no metadata database, any where it has one)"`
-	Verify             string          `env:"VERIFY,default=registry" one_of:"registry,api" is:"whose word a deletion needs: registry (the registry's own; where it cannot be asked the run ends at once and says why) or api (GitLab's, asked again before a deletion; the registry never)"`
-	RegistryURL        string          `env:"REGISTRY_URL" default:"location" must:"be the address of the registry, such as https://registry.example.com" is:"where the registry is, if not where GitLab says"`
-	DeleteKinds        []string        `env:"DELETE_KINDS,default=cache-index,missing-manifest" must:"name one at least of cache-index, attested-image, missing-manifest, multi-arch, and nothing else" is:"which kinds of tag that GitLab cannot date go when they are old: attested-image and multi-arch are images that can be pulled, and go only when they are named here"`
-	ShardIndex         shardNumber     `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
-	ShardCount         shardNumber     `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" is:"how many processes share the projects and the rate limit among them"`
-	MinAge             duration        `env:"MIN_AGE,default=24h" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"what is younger stays, where its age is known; 0: nothing does"`
-	ImageAge           duration        `env:"IMAGE_AGE,default=30d" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"what GitLab cannot date, but the registry can, goes only when it is older: images with attestations, caches exported as an index; 0: at any age"`
-	MaxDeletions       limit           `env:"MAX_DELETIONS" default:"none" must:"be a number, at least 1" is:"if more tags would go, none does: the run goes on as a dry run, and ends with code 4"`
-	Concurrency        int             `env:"CONCURRENCY,default=16" must:"be a number from 1 to 1000" is:"requests in flight"`
-	RateLimit          float64         `env:"RATE_LIMIT,default=20" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, all stages and shards together; 0: no limit"`
-	RateBurst          int             `env:"RATE_BURST,default=20" must:"be a number of requests, at least 1" is:"requests that may go at once after a quiet time, of all shards together"`
-	RequestTimeout     duration        `env:"REQUEST_TIMEOUT,default=30s" must:"be a time in days, hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
-	MaxRetries         int             `env:"MAX_RETRIES,default=5" must:"be a number from 0 to 100" is:"how often a request is tried again after a failure that may pass"`
-	MaxRuntime         duration        `env:"MAX_RUNTIME,default=0" must:"be a time in days, hours, minutes or seconds, such as 90m, 24h or 1d12h; 0 for none" is:"stop in good order after this long; 0: never"`
-	LogFormat          string          `env:"LOG_FORMAT,default=auto" one_of:"auto,text,json" is:"text, json, auto (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
-	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" must:"be debug, info, warn or error" is:"debug, info, warn, error"`
-	ReportDir          string          `env:"REPORT_DIR" default:"none" must:"be a folder that can be written" is:"where summary.json, decisions.jsonl, report.html, metrics.txt, plan and journal are written; each of several shards has a folder of its own in it"`
-	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"a Prometheus Pushgateway that gets the run's metrics"`
+	GitLabURL string          `env:"GITLAB_URL,default=$CI_SERVER_URL" group:"required" must:"be the address of the instance, such as https://gitlab.example.com" is:"address of the GitLab instance, with its path if it has one"`
+	Token     throttle.Secret `env:"GITLAB_TOKEN,default=$API_TOKEN" group:"required" must:"be an access token with scope api (personal, of a group or of a project), on one line" is:"access token with scope 'api'; on a command line other users of the machine can see it"`
+	TokenFile string          `env:"GITLAB_TOKEN_FILE" default:"none" group:"required" must:"be a file that holds the token" is:"file that holds the token; not read where GITLAB_TOKEN is set"`
+
+	Groups     []string    `env:"GITLAB_GROUPS" default:"all" group:"scope" must:"name at least one group, by full path or id; leave it unset for all" is:"groups to look at, with their subgroups: full paths or ids, comma-separated; with GITLAB_PROJECTS, the projects of either"`
+	Projects   []string    `env:"GITLAB_PROJECTS" default:"all" group:"scope" must:"name at least one project, by full path or id; leave it unset for all" is:"projects to look at: full paths or ids, comma-separated"`
+	Exclude    []string    `env:"EXCLUDE" default:"none" group:"scope" must:"name at least one group, project or repository by full path, not by id; * stands for any text in a name, ** for any names" is:"groups, projects and repositories to leave alone, with all below them: full paths, comma-separated; '*' stands for any text in a name, '**' for any names"`
+	Membership string      `env:"GITLAB_MEMBERSHIP,default=auto" group:"scope" one_of:"auto,true,false" is:"only projects that the token's user is a member of: 'true', 'false', 'auto' (true on gitlab.com)"`
+	ShardIndex shardNumber `env:"SHARD_INDEX" default:"$JOB_COMPLETION_INDEX" group:"scope" is:"which of several processes this is, from 0: each takes a part of the projects; by default also CI_NODE_INDEX, less 1"`
+	ShardCount shardNumber `env:"SHARD_COUNT" default:"$CI_NODE_TOTAL" group:"scope" is:"how many processes share the projects and the rate limit"`
+
+	Rules              string   `env:"RULES,default=default" group:"what" must:"be default, original, or a file that can be read" is:"rules that decide: 'default', 'original' (those of the script that this program replaces, to the letter), or a file"`
+	DeleteKinds        []string `env:"DELETE_KINDS,default=cache-index,missing-manifest" group:"what" must:"be a list of cache-index, attested-image, missing-manifest and multi-arch" is:"kinds of old tags that GitLab cannot date to delete, comma-separated: 'cache-index', 'missing-manifest', 'attested-image', 'multi-arch'; the last two are images that can be pulled, and are deleted only when named here"`
+	Orphans            string   `env:"ORPHANS,default=auto" group:"what" one_of:"auto,undated,any,off" is:"build caches without their image to delete: 'undated', 'any', 'off', 'auto' (undated where the registry has no metadata database, any where it has one)"`
+	CacheSuffix        string   `env:"CACHE_SUFFIX,default=.cache" group:"what" must:"be an ending that a repository can have, such as .cache or /cache" is:"how the names of cache repositories end"`
+	MinAge             duration `env:"MIN_AGE,default=24h" group:"what" must:"be a time in days, hours, minutes or seconds, such as 2d, 24h or 1d12h; 0 for none" is:"keep what is younger, where its age is known; '0': nothing is kept for its age"`
+	ImageAge           duration `env:"IMAGE_AGE,default=30d" group:"what" must:"be a time in days, hours, minutes or seconds, such as 30d or 36h; 0 for none" is:"keep what is younger of what GitLab cannot date but the registry can: images with attestations, caches exported as an index; '0': delete it at any age"`
+	ProtectedTags      []string `env:"PROTECTED_TAGS" default:"none" group:"what" must:"name at least one tag; names are separated by commas, patterns go into PROTECTED_TAGS_REGEX" is:"tags never to delete, besides 'latest', 'master' and 'main': exact names, comma-separated"`
+	ProtectedTagsRegex pattern  `env:"PROTECTED_TAGS_REGEX" default:"none" group:"what" must:"be a regular expression in RE2 syntax" is:"tags never to delete, besides '^v.*\\..*\\..*': a regular expression (RE2) that matches anywhere in a name unless it is anchored"`
+	ProtectDefaults    bool     `env:"PROTECT_DEFAULTS,default=true" group:"what" must:"be true or false" is:"'false': protect only what PROTECTED_TAGS and PROTECTED_TAGS_REGEX name, and not 'latest', 'master', 'main' and '^v.*\\..*\\..*'"`
+	InUse              []string `env:"IN_USE" default:"none" group:"what" must:"name at least one file, - or environments" is:"images in use, which are kept, comma-separated: files with references, as kubectl prints them; '-' for standard input; 'environments' for what GitLab's environments have deployed"`
+
+	DryRun       bool   `env:"DRY_RUN,default=false" group:"safety" must:"be true or false" is:"decide and report, delete nothing"`
+	MaxDeletions limit  `env:"MAX_DELETIONS" default:"none" group:"safety" must:"be a number, at least 1" is:"if more tags would be deleted, none is: the run goes on as a dry run, and ends with code 4"`
+	Verify       string `env:"VERIFY,default=registry" group:"safety" one_of:"registry,api" is:"whose word a deletion needs: 'registry' (the registry's own; where it cannot be asked the run ends at once and says why) or 'api' (GitLab's, asked again before a deletion; the registry is never asked)"`
+	RegistryURL  string `env:"REGISTRY_URL" default:"from GitLab" group:"safety" must:"be the address of the registry, such as https://registry.example.com" is:"address of the registry, if it is not where GitLab says: HTTPS without a scheme, but HTTP on loopback"`
+
+	Concurrency    int      `env:"CONCURRENCY,default=16" group:"speed" must:"be a number from 1 to 1000" is:"requests at the same time"`
+	RateLimit      float64  `env:"RATE_LIMIT,default=20" group:"speed" must:"be a number of requests a second, such as 20 or 0.5; 0 for no limit" is:"requests a second to the instance, of all shards together; '0': no limit"`
+	RateBurst      int      `env:"RATE_BURST,default=20" group:"speed" must:"be a number of requests, at least 1" is:"requests that may be sent at once after a pause, of all shards together"`
+	RequestTimeout duration `env:"REQUEST_TIMEOUT,default=30s" group:"speed" must:"be a time in days, hours, minutes or seconds, such as 30s or 2m" is:"how long one attempt of a request may take"`
+	MaxRetries     int      `env:"MAX_RETRIES,default=5" group:"speed" must:"be a number from 0 to 100" is:"how often a request is repeated after a failure that may pass"`
+	MaxRuntime     duration `env:"MAX_RUNTIME,default=0" group:"speed" must:"be a time in days, hours, minutes or seconds, such as 90m, 24h or 1d12h; 0 for none" is:"stop in good order after this long; '0': never"`
+
+	LogFormat   string          `env:"LOG_FORMAT,default=auto" group:"output" one_of:"auto,text,json" is:"'text', 'json', 'auto' (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
+	LogLevel    slog.Level      `env:"LOG_LEVEL,default=info" group:"output" must:"be debug, info, warn or error" is:"'debug', 'info', 'warn', 'error'"`
+	ReportDir   string          `env:"REPORT_DIR" default:"none" group:"output" must:"be a folder that can be written" is:"folder for 'summary.json', 'decisions.jsonl', 'report.html', 'metrics.txt', plan and journal; each of several shards has a folder of its own in it"`
+	Pushgateway throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" group:"output" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"Prometheus Pushgateway that gets the run's metrics, such as 'http://pushgateway.example.com:9091'; user and password in it are shown nowhere"`
+}
+
+// groups are the headings that settings stand under, in this order.
+var groups = []struct{ name, title string }{
+	{"required", "Required"},
+	{"scope", "Scope (what is looked at)"},
+	{"what", "What is deleted and what is kept"},
+	{"safety", "Safety"},
+	{"speed", "Speed"},
+	{"output", "Output"},
 }
 
 // pattern is a regular expression as a variable holds it; empty, there is none.
@@ -134,10 +149,10 @@ func loadConfig(ctx context.Context, lookuper envconfig.Lookuper) (*Config, erro
 	return config, errors.Join(problems...)
 }
 
-// load reads the fields of these names, or all if there are none, each for itself.
+// load reads the fields of these variables, or all if none are named, each for itself.
 func (c *Config) load(ctx context.Context, lookuper envconfig.Lookuper, names []string) (problems []error) {
 	for field, value := range reflect.ValueOf(c).Elem().Fields() {
-		if names != nil && !slices.Contains(names, field.Name) {
+		if names != nil && !has(names, field) {
 			continue
 		}
 		valid := !setToNothing(field, lookuper) && loadField(ctx, field, value, lookuper)
@@ -187,6 +202,9 @@ func setToNothing(field reflect.StructField, lookuper envconfig.Lookuper) bool {
 // stops at the first bad value of a struct, so each field is given to it in a struct
 // of its own.
 func loadField(ctx context.Context, field reflect.StructField, value reflect.Value, lookuper envconfig.Lookuper) bool {
+	if field.Type.Kind() == reflect.Bool || field.Name == "Membership" {
+		lookuper = plainBools{lookuper}
+	}
 	single := reflect.New(reflect.StructOf([]reflect.StructField{field}))
 	if envconfig.ProcessWith(ctx, &envconfig.Config{Target: single.Interface(), Lookuper: lookuper}) != nil {
 		return false

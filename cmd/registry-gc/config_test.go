@@ -25,7 +25,7 @@ func TestProtection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := new(Config)
-			if problems := config.load(t.Context(), envconfig.MapLookuper(test.environment), ruleFields); problems != nil {
+			if problems := config.load(t.Context(), envconfig.MapLookuper(test.environment), ofRules); problems != nil {
 				t.Fatal(problems)
 			}
 			rules, err := config.compileRules()

@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/sethvargo/go-envconfig"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
@@ -38,42 +41,61 @@ func readText(t *testing.T, file string) string {
 func configVariables() map[string]string {
 	variables := make(map[string]string)
 	for field := range reflect.TypeFor[Config]().Fields() {
-		name, value := variableOf(field)
-		if value == "" {
-			value = field.Tag.Get("default")
-		}
-		variables[name] = value
+		name, _ := variableOf(field)
+		variables[name] = defaultOf(field)
 	}
 	return variables
 }
 
-// helpText returns what --help prints, before and after "exit codes:".
-func helpText(t *testing.T) (variables, codes string) {
+// helpText returns what --help prints, before and after "Exit codes:".
+func helpText(t *testing.T, args ...string) (text, codes string) {
 	t.Helper()
-	var out bytes.Buffer
-	if err := writeHelp(&out); err != nil {
-		t.Fatal(err)
+	var out, problems bytes.Buffer
+	code := run(t.Context(), append(args, "--help"), envconfig.MapLookuper(nil), nil, nil, &out, &problems)
+	if code != exitDone || problems.Len() > 0 {
+		t.Fatalf("%v --help ends with %d: %s", args, code, &problems)
 	}
-	variables, codes, ok := strings.Cut(out.String(), "\nexit codes:\n")
-	if !ok {
-		t.Fatal("--help says nothing about exit codes")
-	}
-	return variables, codes
+	text, codes, _ = strings.Cut(out.String(), "\nExit codes:\n")
+	return text, codes
 }
 
-func TestHelpVariables(t *testing.T) {
-	text, _ := helpText(t)
-	got := make(map[string]string)
-	// A name, then the default, if there is one, at two blanks or more from it and from
-	// what follows.
-	row := regexp.MustCompile(`(?m)^  ([A-Z][A-Z0-9_]+) {2,}(?:(\S+) {2,})?\S`)
-	for _, match := range row.FindAllStringSubmatch(text, -1) {
-		got[match[1]] = match[2]
-	}
-	compareVariables(t, "--help", got, configVariables())
-	for line := range strings.Lines(text) {
-		if len(line) > helpWidth+1 {
-			t.Errorf("--help is wider than a terminal: %s", line)
+// TestHelp: the help of each command says how it is called, with an example, and fits a terminal; and each of
+// its settings is there with its default, under the flag of that name.
+func TestHelp(t *testing.T) {
+	row := regexp.MustCompile(`(?m)^  ([A-Z][A-Z0-9_]+) {2,}--([a-z-]+) {2,}\S.*?\(default: ([^)]+)\)$`)
+	folded := regexp.MustCompile(`\n {26,}(\S)`)
+	root := (&program{}).commands()
+	for _, command := range append(root.Commands(), root) {
+		var args []string
+		if command.HasParent() {
+			args = []string{command.Name()}
+		}
+		text, _ := helpText(t, args...)
+		for _, part := range []string{"\nUsage:\n  " + command.CommandPath(), "\nExamples:\n  ", "\nFlags:\n  "} {
+			if !strings.Contains(text, part) {
+				t.Errorf("the help of %v does not say %q:\n%s", args, part, text)
+			}
+		}
+		for line := range strings.Lines(text) {
+			if utf8.RuneCountInString(line) > helpWidth+1 {
+				t.Errorf("the help of %v is wider than a terminal: %s", args, line)
+			}
+		}
+		got, want := make(map[string]string), make(map[string]string)
+		for _, match := range row.FindAllStringSubmatch(folded.ReplaceAllString(text, " $1"), -1) {
+			if got[match[1]] = match[3]; match[2] != flagOf(match[1]) {
+				t.Errorf("the flag of %s is --%s", match[1], match[2])
+			}
+		}
+		all := configVariables()
+		for field := range reflect.TypeFor[Config]().Fields() {
+			if variable, _ := variableOf(field); has(uses[nameOf(command)].flags, field) {
+				want[variable] = all[variable]
+			}
+		}
+		compareVariables(t, command.CommandPath()+" --help", got, want)
+		if command == root && len(got) != len(all) {
+			t.Errorf("registry-gc --help has %d settings of %d", len(got), len(all))
 		}
 	}
 }

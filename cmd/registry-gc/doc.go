@@ -2,7 +2,7 @@
 // image is gone, and tags that GitLab cannot show and its cleanup policies therefore
 // never touch.
 //
-// It runs once and ends. It is configured by environment variables, which
+// It runs once and ends. It is configured by environment variables or flags, which
 // registry-gc --help lists; logs go to standard error, the summary alone to standard
 // output.
 //

@@ -5,11 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/internal/edits"
@@ -18,69 +17,53 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline"
 )
 
-// explain is the command that shows all facts of one tag, what each rule makes of them, and what
-// a run would do with it. It ends with 0 whatever that is.
-func explain(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	line, reference, err := parseExplain(args)
-	if err != nil {
-		return usageError(stderr, err)
+// explainCommand returns the command that shows all facts of one tag, what each rule makes of them, and what
+// a run would do with it.
+func (p *program) explainCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "explain GROUP/PROJECT[/REPOSITORY]:TAG",
+		Short: "show why one tag would be deleted, or is kept",
+		Long: `explain shows what is known of one tag and where it comes from, what each rule makes of it,
+and what a run would do with it. It looks for all that the rules speak of, also what a run
+would not need to decide. It changes nothing: a token with the scopes read_api and
+read_registry will do.`,
+		Example: `  registry-gc explain acme/shop/web.cache:feature-x
+  registry-gc explain acme/shop/web:trial --rules mine.yaml
+  registry-gc explain acme/shop/web:trial --output json | jq .reason`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("explain needs one tag, as GROUP/PROJECT[/REPOSITORY]:TAG; registry-gc explain --help says more")
+			}
+			if err := pipeline.CheckReference(args[0]); err != nil {
+				return usage(err.Error())
+			}
+			return nil
+		},
+		RunE: p.does(p.explain),
 	}
-	if line.help {
-		return codeOf(writeExplainHelp(stdout))
-	}
-	settings := without{line.settings(environment), runOnly}
+	p.addOutput(command.Flags(), "")
+	p.addQuiet(command.Flags())
+	return command
+}
+
+// explain ends with 0 whatever becomes of the tag.
+func (p *program) explain(ctx context.Context, args []string) int {
+	settings := p.settings("explain")
 	config, err := loadConfig(ctx, settings)
-	redactor := redact.New(config.Token.Reveal())
+	stderr := redact.New(config.Token.Reveal()).Writer(p.stderr)
 	if err != nil {
-		return usageError(redactor.Writer(stderr), err)
+		return refuse(stderr, err)
 	}
 	rules, err := config.compileRules()
-	inUse, inUseErr := config.readInUse(stdin)
+	inUse, inUseErr := config.readInUse(p.stdin)
 	if err = errors.Join(err, inUseErr); err != nil {
-		return usageError(redactor.Writer(stderr), err)
+		return refuse(stderr, err)
 	}
-	job := newJob(config, environment, stdout, stderr)
+	job := p.newJob(config)
 	job.rules, job.inUse = rules, inUse
 	defer job.logOutput.close(ctx)
-	warnOfMistyped(job.log, mistypings(names, settings))
-	return job.explain(ctx, reference)
-}
-
-// runOnly are the variables that explain has no use for: whoever has them set for a run need
-// not unset them.
-var runOnly = []string{
-	"REPORT_DIR", "PUSHGATEWAY_URL", "MAX_RUNTIME",
-	"SHARD_INDEX", "SHARD_COUNT", "JOB_COMPLETION_INDEX", "CI_NODE_INDEX", "CI_NODE_TOTAL",
-}
-
-// without is an environment in which some variables are not set.
-type without struct {
-	envconfig.Lookuper
-	names []string
-}
-
-// Lookup implements [envconfig.Lookuper].
-func (w without) Lookup(key string) (string, bool) {
-	if slices.Contains(w.names, key) {
-		return "", false
-	}
-	return w.Lookuper.Lookup(key)
-}
-
-// parseExplain reads the command line of explain: a tag, and flags before or after it.
-func parseExplain(args []string) (line *commandLine, reference string, err error) {
-	line, flags := newCommandLine("registry-gc explain")
-	flags.Func("rules", "the rules that decide", line.setter("RULES"))
-	words, err := line.parseMixed(flags, args)
-	switch {
-	case err != nil:
-		return nil, "", err
-	case line.help:
-		return line, "", nil
-	case len(words) != 1:
-		return nil, "", errors.New("explain wants one tag, as GROUP/PROJECT[/REPOSITORY]:TAG; registry-gc explain --help says more")
-	}
-	return line, words[0], pipeline.CheckReference(words[0])
+	warnOfMistyped(job.log, mistypings(p.names, settings))
+	return job.explain(ctx, args[0])
 }
 
 // explain asks for the tag and prints what there is to say of it.
@@ -106,8 +89,12 @@ func (j *job) explain(ctx context.Context, reference string) int {
 		j.log.Warn(warning.Error())
 	}
 	var text bytes.Buffer
-	writeExplanation(&text, x, j.config)
-	return codeOf(j.print(text.Bytes()))
+	if j.json {
+		err = writeJSON(&text, jsonOf(x))
+	} else {
+		writeExplanation(&text, x, j.config)
+	}
+	return codeOf(errors.Join(err, j.print(text.Bytes())))
 }
 
 // print writes what a command has to say to standard output, without secrets.

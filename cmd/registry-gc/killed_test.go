@@ -52,7 +52,7 @@ func runAndKill(t *testing.T, regime gitlabtest.Regime, nth int64, atDeletion bo
 	}
 	server := gitlabtest.New(world, options...)
 	reports := t.TempDir()
-	command := program(t, "", "CONCURRENCY=8", "MIN_AGE=0", "GITLAB_URL="+listen(t, server), "REPORT_DIR="+reports)
+	command := ownCommand(t, "", "CONCURRENCY=8", "MIN_AGE=0", "GITLAB_URL="+listen(t, server), "REPORT_DIR="+reports)
 	command.Stdout, command.Stderr = io.Discard, io.Discard
 	var changing atomic.Int64
 	started := make(chan struct{})

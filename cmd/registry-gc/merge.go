@@ -3,72 +3,67 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
-	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// mergeSettings are those fields of Config that merge has a use for.
-var mergeSettings = []string{"LogFormat", "LogLevel", "ReportDir"}
+// mergeCommand returns the command that makes one report out of those of several shards.
+func (p *program) mergeCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "merge DIR...",
+		Short: "make one report out of those of several machines",
+		Long: `merge makes one report out of those of the shards of one run: it reads each DIR, or the
+folders of shards in it, prints one summary and writes the reports to REPORT_DIR. It sends no
+request and needs no token.`,
+		Example: `  registry-gc merge --report-dir merged reports
+  registry-gc merge -o merged shard-0-of-2 shard-1-of-2`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("merge needs the folders with the reports of the shards; registry-gc merge --help says how")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeFolders,
+		RunE:              p.does(p.merge),
+	}
+	command.Flags().VarP(&flagValue{"DIR", func(dir string) error {
+		p.flags["REPORT_DIR"] = dir
+		return nil
+	}}, "to", "o", "the same as --report-dir")
+	p.addOutput(command.Flags(), "")
+	p.addQuiet(command.Flags())
+	return command
+}
 
-// merge is the command that makes one report out of those of several shards. It sends no
-// request. Its exit code is what a single run would have ended with.
-func merge(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
-	line, folders, err := parseMerge(args)
-	if err != nil {
-		return usageError(stderr, err)
-	}
-	if line.help {
-		return codeOf(writeMergeHelp(stdout))
-	}
+// merge makes one report out of several. Its exit code is what a single run would have ended with.
+func (p *program) merge(ctx context.Context, folders []string) int {
 	config := new(Config)
-	if err := errors.Join(config.load(ctx, line.settings(environment), mergeSettings)...); err != nil {
-		return usageError(stderr, err)
+	if err := errors.Join(config.load(ctx, p.settings("merge"), uses["merge"].flags)...); err != nil {
+		return refuse(p.stderr, err)
 	}
 	if err := checkFolders(folders, ""); err != nil {
-		return usageError(stderr, err)
+		return refuse(p.stderr, err)
 	}
 	sources, err := report.OpenSources(folders)
 	if err != nil {
-		return usageError(stderr, err)
+		return refuse(p.stderr, err)
 	}
 	var merged []string
 	for _, source := range sources {
 		merged = append(merged, source.Dir)
 	}
 	if err := checkFolders(merged, config.ReportDir); err != nil {
-		return usageError(stderr, err)
+		return refuse(p.stderr, err)
 	}
-	j := newJob(config, environment, stdout, stderr)
+	j := p.newJob(config)
 	defer j.logOutput.close(ctx)
 	return j.merge(ctx, sources)
-}
-
-// parseMerge reads the command line of merge: folders, and flags before or after them.
-func parseMerge(args []string) (line *commandLine, folders []string, err error) {
-	line = &commandLine{variables: make(map[string]string)}
-	flags := flag.NewFlagSet("registry-gc merge", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	for _, name := range []string{"report-dir", "o"} {
-		flags.Func(name, "where the merged reports are written", line.setter("REPORT_DIR"))
-	}
-	switch folders, err = line.parseMixed(flags, args); {
-	case err != nil:
-		return nil, nil, err
-	case line.help:
-		return line, nil, nil
-	}
-	if len(folders) == 0 {
-		return nil, nil, errors.New("merge needs the folders with the reports of the shards; registry-gc merge --help says how")
-	}
-	return line, folders, nil
 }
 
 // checkFolders refuses files, for a shell's reports/* names those beside the folders, and

@@ -23,7 +23,7 @@ func TestSignalEndsMerge(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(&signalError{syscall.SIGTERM})
 	var out, log bytes.Buffer
-	code := merge(ctx, []string{dir}, envconfig.MapLookuper(nil), &out, &log)
+	code := run(ctx, []string{"merge", dir}, envconfig.MapLookuper(nil), nil, nil, &out, &log)
 	if code != 143 || !strings.HasPrefix(out.String(), "Run, interrupted,") || !strings.Contains(log.String(), "interrupted by SIGTERM") {
 		t.Errorf("exit code %d\n%s%s", code, &out, &log)
 	}

@@ -136,8 +136,8 @@ func (m mistyping) narrows(value string) bool {
 	if m.variable != "DRY_RUN" {
 		return !slices.Contains(narrowNothing, m.variable)
 	}
-	on, err := strconv.ParseBool(value)
-	return m.edits <= 1 && (on || err != nil)
+	on, ok := parseBool(value)
+	return m.edits <= 1 && (on || !ok)
 }
 
 // warnOfMistyped names what looks mistyped and stops nothing.

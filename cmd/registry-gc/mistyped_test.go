@@ -46,7 +46,7 @@ func TestMistypings(t *testing.T) {
 		"three edits": {map[string]string{"PROTECTED": "x"}, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			environment := (&commandLine{}).settings(envconfig.MapLookuper(test.environment))
+			environment := (&program{environment: envconfig.MapLookuper(test.environment)}).settings(commandRun)
 			found := mistypings(slices.Collect(maps.Keys(test.environment)), environment)
 			var meant map[string]string
 			for _, m := range found {

@@ -121,8 +121,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(text []byte) (int, error) { return f(text) }
 
-// program returns the program as a command.
-func program(t *testing.T, address string, environment ...string) *exec.Cmd {
+// ownCommand returns the program as a command.
+func ownCommand(t *testing.T, address string, environment ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -139,7 +139,7 @@ func program(t *testing.T, address string, environment ...string) *exec.Cmd {
 func TestUnreadLog(t *testing.T) {
 	t.Parallel()
 	writer := fullPipe(t)
-	command := program(t, "", "CONCURRENCY=2", "LOG_LEVEL=debug")
+	command := ownCommand(t, "", "CONCURRENCY=2", "LOG_LEVEL=debug")
 	var stdout bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, writer
 	checkStop(t, command)
@@ -153,7 +153,7 @@ func TestUnreadJournal(t *testing.T) {
 	t.Parallel()
 	writer := fullPipe(t)
 	server := gitlabtest.New(gitlabtest.DemoWorld())
-	command := program(t, listen(t, server), "LOG_FORMAT=json")
+	command := ownCommand(t, listen(t, server), "LOG_FORMAT=json")
 	command.Stderr = writer
 	_ = command.Run() // the code says it
 	if code := command.ProcessState.ExitCode(); code != exitError || len(server.Deleted()) > 0 {
@@ -169,7 +169,7 @@ func TestPausedTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill(t, device)
-	command := program(t, "", "CONCURRENCY=2", "TERM=xterm")
+	command := ownCommand(t, "", "CONCURRENCY=2", "TERM=xterm")
 	command.Args = append(command.Args, "--yes")
 	command.Stdout, command.Stderr = device, device
 	checkStop(t, command)
@@ -180,7 +180,7 @@ func TestNobodyToAsk(t *testing.T) {
 	t.Parallel()
 	_, device := openTerminal(t)
 	server := gitlabtest.New(gitlabtest.DemoWorld())
-	command := program(t, listen(t, server))
+	command := ownCommand(t, listen(t, server))
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that no terminal is its own
 	var stderr bytes.Buffer
 	command.Stdout, command.Stderr = device, &stderr
@@ -270,7 +270,7 @@ func TestUnsolicitedResponse(t *testing.T) {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	command := program(t, server.URL, "DRY_RUN=true", "VERIFY=api", "CONCURRENCY=1", "MAX_RETRIES=1")
+	command := ownCommand(t, server.URL, "DRY_RUN=true", "VERIFY=api", "CONCURRENCY=1", "MAX_RETRIES=1")
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	_ = command.Run() // its connections break again and again, so that it may end in any way

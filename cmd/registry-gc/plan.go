@@ -1,21 +1,50 @@
 package main
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
-	"gitlab.com/registry-gc/registry-gc/internal/printable"
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 	"gitlab.com/registry-gc/registry-gc/pipeline/report"
 )
+
+// planCommand returns the command that does all of a run but deleting.
+func (p *program) planCommand() *cobra.Command {
+	o := &runOptions{command: commandPlan}
+	command := &cobra.Command{
+		Use:   "plan",
+		Short: "a run that changes nothing, and writes down what would be deleted",
+		Long: `plan does all that run does, and changes nothing. What would be deleted is written to the file
+of -o, or to REPORT_DIR/plan.jsonl: a header, and a line for each tag, by project, repository and
+tag. Take out lines with an editor or in report.html; then apply deletes what is left.
+
+A token with the scopes read_api and read_registry will do.`,
+		Example: `  registry-gc plan -o plan.jsonl
+  registry-gc plan --gitlab-projects acme/shop/web --output json | jq .deleted
+  registry-gc plan --report-dir reports --min-age 7d`,
+		RunE: p.does(func(ctx context.Context, _ []string) int {
+			if given, set := p.flags["DRY_RUN"]; set {
+				if dry, ok := parseBool(given); !ok || !dry {
+					return refuse(p.stderr, usage("plan changes nothing: --dry-run can only be true here"))
+				}
+			}
+			p.flags["DRY_RUN"] = "true"
+			return p.run(ctx, o)
+		}),
+	}
+	addText(command.Flags(), &o.planFile, "plan-file", "o", "FILE", "where the plan is written")
+	p.addOutput(command.Flags(), "; -o FILE says where the plan is written")
+	p.addQuiet(command.Flags())
+	return command
+}
 
 // planFileName is what the plan is called in the folder of the reports.
 const planFileName = "plan.jsonl"
@@ -106,85 +135,4 @@ func (c *Config) given(settings envconfig.Lookuper) map[string]string {
 		}
 	}
 	return given
-}
-
-// readPlans reads the files of a plan: of several they are one. An instance is asked for nothing.
-func readPlans(files []string, instance string, maxAge time.Duration, now time.Time) (*plan.Plan, error) {
-	all := new(plan.Plan)
-	var wrong []error
-	first := make(map[plan.Key]string) // file in which a tag stands
-	for i, file := range files {
-		p, err := readPlan(file, instance)
-		if err != nil {
-			wrong = append(wrong, err)
-			continue
-		}
-		if age := now.Sub(p.Header.Time); maxAge > 0 && age > maxAge {
-			wrong = append(wrong, fmt.Errorf("%s: the plan is %s old, and --max-age allows %s: make a new one", file, rounded(age), rounded(maxAge)))
-		}
-		if i == 0 {
-			all.Header = p.Header
-		}
-		for _, e := range p.Entries {
-			if other, twice := first[e.Key()]; twice {
-				wrong = append(wrong, fmt.Errorf("%s: %s:%s stands in %s, too", file, printable.Replace(e.Repository, '?'), printable.Replace(e.Tag, '?'), other))
-				break // one is enough to see what is wrong
-			}
-			first[e.Key()] = file
-			all.Entries = append(all.Entries, e)
-		}
-	}
-	return all, errors.Join(wrong...)
-}
-
-// planWarnings says what people should know of a plan that is applied.
-func planWarnings(p *plan.Plan, rules plan.Rules, given map[string]string) (texts []string) {
-	if p == nil {
-		return nil
-	}
-	if p.Header.Rules.Hash != rules.Hash {
-		texts = append(texts, fmt.Sprintf("the plan was made by other rules (%s) than those in force (%s): a tag that another rule deletes now is kept as changed", p.Header.Rules.Name, rules.Name))
-	}
-	for _, name := range settingsOfRules {
-		if then, now := p.Header.Settings[name], given[name]; then != now {
-			texts = append(texts, fmt.Sprintf("the plan was made with %s, and now it is %s: tags that only go by the one are kept", setTo(name, then), setTo(name, now)))
-		}
-	}
-	if p.Header.Incomplete != "" {
-		texts = append(texts, "the plan is of a run that did not see all tags: "+p.Header.Incomplete)
-	}
-	return texts
-}
-
-// settingsOfRules are those by which a plan may have other tags than now would go.
-var settingsOfRules = []string{
-	"DELETE_KINDS", "ORPHANS", "MIN_AGE", "IMAGE_AGE", "PROTECTED_TAGS", "PROTECTED_TAGS_REGEX", "PROTECT_DEFAULTS", "CACHE_SUFFIX", "VERIFY",
-}
-
-// setTo says what a setting was, which may have come out of a file.
-func setTo(name, value string) string {
-	if value == "" {
-		return name + " as by default"
-	}
-	return name + "=" + printable.Replace(value, '?')
-}
-
-func readPlan(name, instance string) (*plan.Plan, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	return plan.Read(file, name, instance)
-}
-
-// rounded writes a time in days or, where it is less than two, in hours.
-func rounded(d time.Duration) string {
-	switch {
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	case d < 48*time.Hour:
-		return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
-	}
-	return fmt.Sprintf("%d days", int(d/(24*time.Hour)))
 }

@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
 	"gitlab.com/registry-gc/registry-gc/internal/edits"
@@ -98,81 +97,116 @@ var settingOf = map[string]string{
 	"DELETE_KINDS": "settings.delete_kinds", "ORPHANS": "settings.orphans",
 }
 
-// ruleFields are those fields of Config that rules know as settings, and what names the rules.
-var ruleFields = []string{
-	"Rules", "ProtectedTags", "ProtectedTagsRegex", "ProtectDefaults", "MinAge", "ImageAge", "DeleteKinds", "Orphans",
+// rulesCommand returns the command that prints the rules in force, or says what is wrong with a file of them.
+func (p *program) rulesCommand() *cobra.Command {
+	var checked string
+	command := &cobra.Command{
+		Use:   "rules [--check FILE]",
+		Short: "print the rules in force, or check a file of rules",
+		Long: `rules prints the rules in force, which RULES or --rules names. Above them stand, as
+comments, those that hold whatever a file says: what is printed is itself a file of rules,
+with the same meaning, to be changed and named in RULES.
+--check says of each mistake in a file where it is, and what is meant or known there.
+
+It sends no request and needs neither GITLAB_URL nor a token.`,
+		Example: `  registry-gc rules > mine.yaml
+  registry-gc rules --check mine.yaml
+  registry-gc rules --rules original`,
+		RunE: p.does(func(ctx context.Context, _ []string) int { return p.rules(ctx, checked) }),
+	}
+	addText(command.Flags(), &checked, "check", "", "FILE", "a file of rules to check")
+	p.addOutput(command.Flags(), "")
+	return command
 }
 
-// rulesCommand is the command that prints the rules in force, or says what is wrong with a file of
-// them. It sends no request. The token is known only to be kept out of what is printed.
-func rulesCommand(ctx context.Context, args []string, environment envconfig.Lookuper, stdout, stderr io.Writer) int {
-	line, checked, err := parseRules(args)
-	if err != nil {
-		return usageError(stderr, err)
+// rules prints the rules, or what is wrong with them. It sends no request. The token is known only to be kept
+// out of what is printed.
+func (p *program) rules(ctx context.Context, checked string) int {
+	if checked != "" {
+		p.flags["RULES"] = checked
 	}
-	if line.help {
-		return codeOf(writeRulesHelp(stdout))
-	}
-	config, settings := new(Config), line.settings(environment)
-	token, _ := settings.Lookup("GITLAB_TOKEN")
+	config, settings := new(Config), p.settings("rules")
+	token, _ := p.settings(commandRun).Lookup("GITLAB_TOKEN")
 	redactor := redact.New(token)
+	stderr := redactor.Writer(p.stderr)
 	if checked != "" && !isRules(checked) {
 		// The name of a file on the command line is shown, and that in RULES is not.
-		return usageError(redactor.Writer(stderr), fmt.Errorf("%s cannot be read: %s", printable.Escape(checked), withoutPath(rulesFileError(checked))))
+		return refuse(stderr, fmt.Errorf("%s cannot be read: %s", printable.Escape(checked), withoutPath(rulesFileError(checked))))
 	}
-	if err := errors.Join(config.load(ctx, settings, ruleFields)...); err != nil {
-		return usageError(redactor.Writer(stderr), err)
+	if err := errors.Join(config.load(ctx, settings, ofRules)...); err != nil {
+		return refuse(stderr, err)
 	}
 	rules, err := config.compileRules()
-	if _, mistaken := errors.AsType[policy.Mistake](err); mistaken {
-		return writeMistakes(redactor.Writer(stderr), err)
+	mistakes := mistakesIn(err)
+	if err != nil && len(mistakes) == 0 {
+		return refuse(stderr, err)
 	}
-	if err != nil {
-		return usageError(redactor.Writer(stderr), err)
-	}
-	for _, text := range config.rulesWarnings(rules, settings) {
-		_ = usageError(redactor.Writer(stderr), errors.New("warning: "+text))
-	}
-	text := printedRules(rules.File())
-	if checked != "" {
-		text = fmt.Sprintf("%s: %s, no mistakes\n", config.Rules, rulesCount(len(rules.File().Rules())))
-	}
-	out := redactor.Writer(stdout)
-	_, err = io.WriteString(out, text)
-	return codeOf(errors.Join(err, out.Flush()))
-}
-
-// errNoFile says that there is nothing to check. What stands there instead is not shown.
-var errNoFile = errors.New("--check needs the name of a file")
-
-// parseRules reads the command line of rules. A file to be checked takes the place of RULES.
-func parseRules(args []string) (line *commandLine, checked string, err error) {
-	line = &commandLine{variables: make(map[string]string)}
-	// To package flag, what follows --check is its file, whatever it is.
-	for i, arg := range args {
-		isCheck := arg == "--check" || arg == "-check"
-		switch {
-		case isCheck && i+1 < len(args) && slices.Contains([]string{"-h", "-help", "--help", "--h"}, args[i+1]):
-			line.help = true
-			return line, "", nil
-		case isCheck && (i+1 == len(args) || args[i+1] == "" || strings.HasPrefix(args[i+1], "-")), arg == "--check=", arg == "-check=":
-			return nil, "", errNoFile
+	result := rulesResult{File: config.Rules, Mistakes: mistakes, Warnings: []string{}}
+	if err == nil {
+		result.Warnings = append(result.Warnings, config.rulesWarnings(rules, settings)...)
+		result.Hash = rules.File().Hash()
+		for _, rule := range rules.All() {
+			result.Rules = append(result.Rules, printedRule{rule.Name, rule.Action, rule.Condition, rule.Description})
 		}
 	}
-	flags := flag.NewFlagSet("registry-gc rules", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Func("rules", "the rules that are printed", line.setter("RULES"))
-	flags.Func("check", "a file to be checked", func(file string) error {
-		checked = file
-		return line.setter("RULES")(file)
-	})
-	switch words, err := line.parseMixed(flags, args); {
-	case err != nil:
-		return nil, "", err
-	case len(words) > 0:
-		return nil, "", errors.New("rules takes no argument; a file is checked by registry-gc rules --check FILE")
+	out := redactor.Writer(p.stdout)
+	switch {
+	case p.json:
+		err = writeJSON(out, result)
+	case len(mistakes) > 0:
+		return writeMistakes(stderr, err)
+	default:
+		for _, text := range result.Warnings {
+			refuse(stderr, errors.New("warning: "+text))
+		}
+		text := printedRules(rules.File())
+		if checked != "" {
+			text = fmt.Sprintf("%s: %s, no mistakes\n", config.Rules, plural(len(rules.File().Rules()), "rule"))
+		}
+		_, err = io.WriteString(out, text)
 	}
-	return line, checked, nil
+	if err = errors.Join(err, out.Flush()); err == nil && len(mistakes) > 0 {
+		return exitUsage
+	}
+	return codeOf(err)
+}
+
+// A rulesResult is what rules prints for programs: what is in force, or what is wrong.
+type rulesResult struct {
+	File     string        `json:"file"`
+	Hash     string        `json:"hash,omitempty"`
+	Mistakes []ruleMistake `json:"mistakes"`
+	Warnings []string      `json:"warnings"`
+	Rules    []printedRule `json:"rules,omitempty"` // those that hold whatever a file says first
+}
+
+type ruleMistake struct {
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Text   string `json:"text"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+type printedRule struct {
+	Name        policy.Reason `json:"name"`
+	Action      policy.Action `json:"action"`
+	Condition   string        `json:"condition"`
+	Description string        `json:"description,omitempty"`
+}
+
+// mistakesIn returns the mistakes that an error has, none if it is of another kind.
+func mistakesIn(err error) []ruleMistake {
+	mistakes := []ruleMistake{} // which is not null in JSON
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return mistakes
+	}
+	for _, err := range joined.Unwrap() {
+		if m, ok := errors.AsType[policy.Mistake](err); ok {
+			mistakes = append(mistakes, ruleMistake{m.Line, m.Column, m.Text, m.Hint})
+		}
+	}
+	return mistakes
 }
 
 // writeMistakes prints each mistake on a line that begins with where it is, as compilers do.
@@ -181,13 +215,6 @@ func writeMistakes(w io.Writer, err error) int {
 		fmt.Fprintln(w, printable.Escape(strings.TrimSuffix(line, "\n")))
 	}
 	return exitUsage
-}
-
-func rulesCount(n int) string {
-	if n == 1 {
-		return "1 rule"
-	}
-	return fmt.Sprintf("%d rules", n)
 }
 
 // printedRules returns the text of a file below that of the guards, in comments: the guards stand

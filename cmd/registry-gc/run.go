@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
@@ -24,59 +26,70 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/report/metrics"
 )
 
-// run is the program: it does what the command line and the environment say, and returns
-// the exit code. The names are those of all variables in the environment.
-func run(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	command := commandRun
-	if len(args) > 0 {
-		switch args[0] {
-		case commandRun, commandPlan, commandApply:
-			command, args = args[0], args[1:]
-		case "merge":
-			return merge(ctx, args[1:], environment, stdout, stderr)
-		case "rules":
-			return rulesCommand(ctx, args[1:], environment, stdout, stderr)
-		case "explain":
-			return explain(ctx, args[1:], environment, names, stdin, stdout, stderr)
-		case "undo":
-			return undo(ctx, args[1:], environment, names, stdin, stdout, stderr)
-		case "version":
-			return versionCommand(args[1:], stdout, stderr)
-		}
+// The commands of a run, of which the first needs no name.
+const (
+	commandRun   = "run"
+	commandPlan  = "plan"
+	commandApply = "apply"
+)
+
+// runCommand returns the command that is the job itself.
+func (p *program) runCommand() *cobra.Command {
+	o := &runOptions{command: commandRun}
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "find dead tags and delete them; on a terminal show them first, and ask",
+		Long: `run looks at all projects that the token can see, or those that it is told, decides on each
+tag by the rules, deletes, and reports.
+
+On a terminal it plans first, shows what would be deleted and asks; --yes does not ask. Elsewhere
+it never asks. With --dry-run it changes nothing.`,
+		Example: `  registry-gc run --dry-run
+  registry-gc run --gitlab-groups acme/shop --exclude 'acme/shop/**/release' --max-deletions 500
+  registry-gc run --yes --report-dir reports`,
+		RunE: p.does(func(ctx context.Context, _ []string) int { return p.run(ctx, o) }),
 	}
-	line, err := parseFlags(command, args)
-	if err != nil {
-		return usageError(stderr, err)
-	}
-	if line.help {
-		return codeOf(writeCommandHelp(stdout, command))
-	}
-	if line.version {
-		return codeOf(writeVersion(stdout))
-	}
-	settings := line.settings(environment)
+	addSwitch(command.Flags(), &o.yes, "yes", "", "do not ask, on a terminal either")
+	p.addOutput(command.Flags(), "")
+	p.addQuiet(command.Flags())
+	return command
+}
+
+// runOptions are what the command line says of a run beside its settings.
+type runOptions struct {
+	command  string
+	planFile string   // of plan: where the plan is written
+	files    []string // of apply: the plan
+	maxAge   duration // of apply: how old the plan may be
+	yes      bool     // nobody is asked
+}
+
+// run does a run, a plan or what a plan says, and returns the exit code.
+func (p *program) run(ctx context.Context, o *runOptions) int {
+	settings := p.settings(o.command)
 	config, err := loadConfig(ctx, settings)
-	mistyped := mistypings(names, settings)
+	stderr := redact.New(config.Token.Reveal()).Writer(p.stderr)
+	mistyped := mistypings(p.names, settings)
 	if err = errors.Join(err, config.refuseMistyped(mistyped, settings)); err != nil {
-		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+		return refuse(stderr, err)
 	}
 	rules, err := config.compileRules()
 	if err == nil && !config.DryRun {
 		err = errors.Join(config.unusedSettings(rules, settings)...)
 	}
-	inUse, inUseErr := config.readInUse(stdin)
+	inUse, inUseErr := config.readInUse(p.stdin)
 	if err = errors.Join(err, inUseErr); err != nil {
-		return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+		return refuse(stderr, err)
 	}
 	var toApply *plan.Plan
-	if command == commandApply {
-		if toApply, err = readPlans(line.files, config.instance(), time.Duration(line.maxAge), time.Now()); err != nil {
-			return usageError(redact.New(config.Token.Reveal()).Writer(stderr), err)
+	if o.command == commandApply {
+		if toApply, err = readPlans(o.files, config.instance(), time.Duration(o.maxAge), time.Now()); err != nil {
+			return refuse(stderr, err)
 		}
 	}
-	job := newJob(config, environment, stdout, stderr)
+	job := p.newJob(config)
 	job.rules, job.inUse, job.given = rules, inUse, config.given(settings)
-	job.output, job.plan, job.applied = line.output, toApply, strings.Join(line.files, ", ")
+	job.output, job.plan, job.applied = o.planFile, toApply, strings.Join(o.files, ", ")
 	defer job.logOutput.close(ctx)
 	// Libraries print through package log, net/http even what a server sent. These lines
 	// become lines of this log.
@@ -86,30 +99,32 @@ func run(ctx context.Context, args []string, environment envconfig.Lookuper, nam
 	beforeExit.Store(&tidyUp)
 
 	warnOfMistyped(job.log, mistyped)
-	for _, text := range config.rulesWarnings(rules, settings) {
+	for _, text := range slices.Concat(config.rulesWarnings(rules, settings), planWarnings(toApply, job.rulesName(), job.given), config.warnings(rules, settings)) {
 		job.log.Warn(text)
 	}
-	for _, text := range planWarnings(toApply, job.rulesName(), job.given) {
-		job.log.Warn(text)
-	}
-	if text := config.blind(rules); text != "" {
-		job.log.Warn(text)
-	}
-	if _, set := settings.Lookup("GITLAB_TOKEN"); set && config.TokenFile != "" {
-		job.log.Warn("both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
-	}
-	if !line.yes && !config.DryRun {
-		asker, err := newAsker(stdin, stdout, stderr)
-		if err != nil {
-			return usageError(stderr, err)
+	var asker *asker
+	if !o.yes && !config.DryRun {
+		if asker, err = newAsker(p.stdin, p.stdout, p.stderr); err != nil {
+			return refuse(stderr, err)
 		}
-		if asker != nil {
-			defer asker.close()
-			job.asked = true
-			return job.runAsking(ctx, asker)
-		}
+	}
+	if asker != nil {
+		defer asker.close()
+		job.asked = true
+		return job.runAsking(ctx, asker)
 	}
 	return job.run(ctx)
+}
+
+// warnings says what settings mean together that may not be meant.
+func (c *Config) warnings(rules *policy.Rules, settings envconfig.Lookuper) (texts []string) {
+	if text := c.blind(rules); text != "" {
+		texts = append(texts, text)
+	}
+	if _, set := settings.Lookup("GITLAB_TOKEN"); set && c.TokenFile != "" {
+		texts = append(texts, "both GITLAB_TOKEN and GITLAB_TOKEN_FILE are set: GITLAB_TOKEN counts, the file is not read")
+	}
+	return texts
 }
 
 // blind says what cannot be known by settings with which tags go for lacking GitLab's details while the
@@ -119,18 +134,6 @@ func (c *Config) blind(rules *policy.Rules) string {
 		return ""
 	}
 	return fmt.Sprintf("rules (RULES=%s) ask whether GitLab has details of a tag, and the registry is not asked (VERIFY=api): where it has no metadata database, tags that go for lacking details may be images that can be pulled", c.Rules)
-}
-
-// usageError prints each problem of a configuration on a line of its own.
-func usageError(w io.Writer, err error) int {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, problem := range joined.Unwrap() {
-			usageError(w, problem)
-		}
-		return exitUsage
-	}
-	fmt.Fprintf(w, "registry-gc: %v\n", err)
-	return exitUsage
 }
 
 // A job is one run of the program under a valid configuration.
@@ -146,6 +149,7 @@ type job struct {
 	undoes    bool          // it brings tags back
 	format    logFormat
 	colours   bool              // whether a terminal is to have any
+	json      bool              // the summary is printed as JSON
 	given     map[string]string // settings that were given
 	output    string            // where the plan goes, "" for the folder of the reports
 	plan      *plan.Plan        // what is applied, nil for all that the rules delete
@@ -157,12 +161,15 @@ type job struct {
 }
 
 // newJob returns a job whose log goes to standard error.
-func newJob(config *Config, environment envconfig.Lookuper, stdout, stderr io.Writer) *job {
-	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: stdout}
-	format := formatFor(stderr, config, environment)
-	j.format, j.colours = format, !format.json && wantsColours(environment)
-	j.logOutput = newLogOutput(stderr, format, j.redactor)
-	j.log, j.jobLog = newLogger(j.logOutput.redacted, format, config.GitLabURL)
+func (p *program) newJob(config *Config) *job {
+	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: p.stdout, json: p.json}
+	j.format = formatFor(p.stderr, config, p.environment)
+	j.colours = !j.format.json && wantsColours(p.environment)
+	if p.quiet {
+		j.format.level, j.format.display = max(j.format.level, slog.LevelWarn), false
+	}
+	j.logOutput = newLogOutput(p.stderr, j.format, j.redactor)
+	j.log, j.jobLog = newLogger(j.logOutput.redacted, j.format, config.GitLabURL)
 	if shard := config.shard(); shard.Count > 1 {
 		j.log = j.log.With("shard", shard.Index, "shards", shard.Count)
 	}
@@ -364,13 +371,21 @@ func (j *job) finish(untilSignal context.Context, ended *metrics.Run, files *rep
 	stdout := newOutlet(j.stdout)
 	defer stdout.close()
 	summary := j.redactor.Writer(stdout)
-	failed = errors.Join(failed, ended.Summary.WriteText(summary, j.text(files)), summary.Flush())
+	failed = errors.Join(failed, j.writeSummary(summary, ended, files), summary.Flush())
 	failed = errors.Join(failed, stdout.flush(untilSignal, 0)) // a paused terminal shows it later
 	if failed != nil {
 		j.log.Error(failed.Error())
 		return exitCode(errors.Join(err, failed), ended.Summary)
 	}
 	return ended.ExitCode
+}
+
+// writeSummary prints the summary, for people or for programs.
+func (j *job) writeSummary(w io.Writer, ended *metrics.Run, files *report.Files) error {
+	if !j.json {
+		return ended.Summary.WriteText(w, j.text(files))
+	}
+	return writeJSON(w, ended.Summary)
 }
 
 // text says how the summary is printed: as wide as the terminal is, in colours where it has them.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,8 +10,6 @@ import (
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/gitlabtest"
 )
-
-var update = flag.Bool("update", false, "write the sample output of docs/running.md anew")
 
 // What differs from run to run in the sample.
 var (

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sethvargo/go-envconfig"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
@@ -21,32 +22,73 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
 
-// undo is the command that brings deleted tags back, by the journals of the runs that deleted them.
-func undo(ctx context.Context, args []string, environment envconfig.Lookuper, names []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	line, wanted, err := parseUndo(args)
-	if err != nil {
-		return usageError(stderr, err)
+// undoCommand returns the command that brings deleted tags back, by the journals of the runs that deleted them.
+func (p *program) undoCommand() *cobra.Command {
+	var wanted undoRequest
+	command := &cobra.Command{
+		Use:   "undo JOURNAL...",
+		Short: "bring deleted tags back",
+		Long: `undo brings deleted tags back, as long as the registry keeps what they pointed to: without
+metadata database until the next registry-garbage-collect -m, with it for about a day. A
+JOURNAL is what a run has written to the folder journal of its reports, or its log in JSON;
+- is standard input. Of each tag the last deletion counts. A tag that exists is never moved, and
+undo can be repeated.
+
+The token needs the role Developer, and scope api, or read_registry and write_registry;
+for a dry run read_registry will do. To learn from GitLab where the registry is it needs
+read_api, too, unless REGISTRY_URL is set.`,
+		Example: `  registry-gc undo --dry-run reports/journal/2026-11-26T123000Z.jsonl   # what could be brought back
+  registry-gc undo reports/journal/2026-11-26T123000Z.jsonl
+  registry-gc undo --repository '^acme/shop/' --tag '^v' reports/journal/*.jsonl`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("undo needs the journals of the runs that deleted, or - for standard input; registry-gc undo --help says more")
+			}
+			return nil
+		},
+		ValidArgsFunction: completeFiles,
+		RunE: p.does(func(ctx context.Context, args []string) int {
+			wanted.journals = args
+			return p.undo(ctx, wanted)
+		}),
 	}
-	if line.help {
-		return codeOf(writeUndoHelp(stdout))
-	}
-	settings := without{line.settings(environment), runOnly}
+	addPattern(command.Flags(), &wanted.repository, "repository", "bring back only in repositories whose full path matches")
+	addPattern(command.Flags(), &wanted.tag, "tag", "bring back only tags whose name matches")
+	p.addOutput(command.Flags(), "")
+	p.addQuiet(command.Flags())
+	return command
+}
+
+// addPattern gives a command a flag that has a regular expression. One that is not given matches all.
+func addPattern(flags *pflag.FlagSet, to **regexp.Regexp, name, is string) {
+	*to = regexp.MustCompile("")
+	flags.Var(&flagValue{"REGEX", func(text string) error {
+		pattern, err := regexp.Compile(text)
+		if *to = pattern; err != nil || looksLikeFlag(text) {
+			return usagef("--%s must be a regular expression in RE2 syntax", name)
+		}
+		return nil
+	}}, name, is+" (RE2, anywhere unless anchored)")
+}
+
+// undo brings back what was deleted, and returns the exit code.
+func (p *program) undo(ctx context.Context, wanted undoRequest) int {
+	settings := p.settings("undo")
 	config, err := loadConfig(ctx, settings)
-	redactor := redact.New(config.Token.Reveal())
 	var found *deletionsFound
 	if err == nil {
-		found, err = wanted.read(ctx, stdin, config.GitLabURL)
+		found, err = wanted.read(ctx, p.stdin, config.GitLabURL)
 	}
 	if stopped, ok := errors.AsType[*signalError](err); ok {
 		return exitSignal + int(stopped.signal)
 	}
 	if err != nil {
-		return usageError(redactor.Writer(stderr), err)
+		return refuse(redact.New(config.Token.Reveal()).Writer(p.stderr), err)
 	}
-	job := newJob(config, environment, stdout, stderr)
+	job := p.newJob(config)
 	job.undoes = true
 	defer job.logOutput.close(ctx)
-	warnOfMistyped(job.log, mistypings(names, settings))
+	warnOfMistyped(job.log, mistypings(p.names, settings))
 	return job.undo(ctx, found)
 }
 
@@ -54,28 +96,6 @@ func undo(ctx context.Context, args []string, environment envconfig.Lookuper, na
 type undoRequest struct {
 	journals        []string
 	repository, tag *regexp.Regexp
-}
-
-// parseUndo reads the command line of undo: journals, and flags before or after them.
-func parseUndo(args []string) (line *commandLine, wanted undoRequest, err error) {
-	line, flags := newCommandLine("registry-gc undo")
-	flags.BoolFunc("dry-run", "look what could be brought back, change nothing", line.setter("DRY_RUN"))
-	repository := flags.String("repository", "", "which repositories, by a regular expression")
-	tag := flags.String("tag", "", "which tags, by a regular expression")
-	wanted.journals, err = line.parseMixed(flags, args)
-	if err != nil || line.help {
-		return line, wanted, err
-	}
-	if wanted.repository, err = regexp.Compile(*repository); err != nil {
-		return nil, wanted, errors.New("--repository must be a regular expression in RE2 syntax")
-	}
-	if wanted.tag, err = regexp.Compile(*tag); err != nil {
-		return nil, wanted, errors.New("--tag must be a regular expression in RE2 syntax")
-	}
-	if len(wanted.journals) == 0 {
-		err = errors.New("undo needs the journals of the runs that deleted, or - for standard input; registry-gc undo --help says more")
-	}
-	return line, wanted, err
 }
 
 // deletionsFound are those that journals tell of and that are to be undone.
@@ -176,7 +196,7 @@ func (j *job) undo(ctx context.Context, found *deletionsFound) int {
 	if err != nil {
 		return j.endOfUndo(err, nil)
 	}
-	summary := &undoSummary{deletionsFound: found, instance: j.config.GitLabURL, dryRun: j.config.DryRun}
+	summary := &undoSummary{deletionsFound: found, instance: j.config.GitLabURL, dryRun: j.config.DryRun, all: j.json}
 	progress := new(pipeline.Progress)
 	stopProgress := j.showProgress(ctx, progress, client)
 	err = pipeline.Undo(ctx, client, found.records, pipeline.UndoOptions{
@@ -190,8 +210,12 @@ func (j *job) undo(ctx context.Context, found *deletionsFound) int {
 	code := j.endOfUndo(err, summary)
 	j.logOutput.flush(ctx)
 	var text bytes.Buffer
-	summary.write(&text, time.Now())
-	if err := j.print(text.Bytes()); err != nil && code == exitDone {
+	if j.json {
+		err = writeJSON(&text, summary.json())
+	} else {
+		summary.write(&text, time.Now())
+	}
+	if err = errors.Join(err, j.print(text.Bytes())); err != nil && code == exitDone {
 		return exitError
 	}
 	return code

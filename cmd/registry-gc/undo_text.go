@@ -19,6 +19,7 @@ type undoSummary struct {
 	*deletionsFound
 	instance string
 	dryRun   bool
+	all      bool // all tags that were not brought back are named, and not a few
 	counts   map[pipeline.UndoOutcome]int
 	named    map[pipeline.UndoOutcome][]pipeline.Restoration // the first few by name
 }
@@ -29,11 +30,17 @@ func (s *undoSummary) add(r pipeline.Restoration) {
 		s.named = make(map[pipeline.UndoOutcome][]pipeline.Restoration)
 	}
 	s.counts[r.Outcome]++
+	if s.all && (r.Outcome == pipeline.Restored || r.Outcome == pipeline.ThereAlready) {
+		return // only counted
+	}
 	named := append(s.named[r.Outcome], r)
 	slices.SortFunc(named, func(a, b pipeline.Restoration) int {
 		return cmp.Or(cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Tag, b.Tag))
 	})
-	s.named[r.Outcome] = named[:min(len(named), mostNamed)]
+	if !s.all {
+		named = named[:min(len(named), mostNamed)]
+	}
+	s.named[r.Outcome] = named
 }
 
 // incomplete reports whether something could not be brought back, or may be in lines that were not read.

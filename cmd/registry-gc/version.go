@@ -1,13 +1,15 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // What the linker sets in releases and images, whose source has no history: the version, the
@@ -27,10 +29,10 @@ var (
 
 // A build says what the program was built from. What is not known is empty, but for the version.
 type build struct {
-	Version  string
-	Commit   string
-	Date     string // the commit's, so that the same source makes the same program
-	Modified bool   // the source was not that of the commit
+	Version  string `json:"version"`
+	Commit   string `json:"commit,omitempty"`
+	Date     string `json:"date,omitempty"`     // the commit's, so that the same source makes the same program
+	Modified bool   `json:"modified,omitempty"` // the source was not that of the commit
 }
 
 // unversioned is the version of a build that nobody gave one.
@@ -100,25 +102,30 @@ func (b build) String() string {
 	return text.String()
 }
 
-// writeVersion prints what this program was built from.
-func writeVersion(w io.Writer) error {
-	_, err := io.WriteString(w, thisBuild.String())
-	return err
+// versionCommand returns the command that prints what the program was built from.
+func (p *program) versionCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "version",
+		Short: "print the version, and what it was built from",
+		Long: `version prints the version of this program, the commit that it was built from and its date, as
+far as these are known, the version of Go, and the platform. registry-gc --version prints the same.`,
+		Example: `  registry-gc version
+  registry-gc version --output json`,
+		RunE: p.does(p.version),
+	}
+	p.addOutput(command.Flags(), "")
+	return command
 }
 
-// versionCommand is the command that prints what the program was built from. It reads no setting.
-func versionCommand(args []string, stdout, stderr io.Writer) int {
-	switch {
-	case len(args) == 0:
-		return codeOf(writeVersion(stdout))
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-help" || args[0] == "-h"):
-		_, err := io.WriteString(stdout, `usage: registry-gc version
-
-Prints the version of this program, the commit that it was built from and its date, as far as
-these are known, the version of Go, and the platform. registry-gc --version prints the same.
-`)
-		return codeOf(err)
-	default:
-		return usageError(stderr, errors.New("version takes no arguments; registry-gc version --help says more"))
+// version prints what this program was built from. It reads no setting.
+func (p *program) version(context.Context, []string) int {
+	if p.json {
+		return codeOf(writeJSON(p.stdout, struct {
+			build
+			Go       string `json:"go"`
+			Platform string `json:"platform"`
+		}{thisBuild, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}))
 	}
+	_, err := io.WriteString(p.stdout, thisBuild.String())
+	return codeOf(err)
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the tables of settings into the documents")
+
+// generated is what stands in a document between the lines that mark the table of settings.
+var generated = regexp.MustCompile(`(?s)(<!-- settings, made by make docs -->\n).*?(<!-- end of settings -->\n)`)
+
+// mayHaveTable are the documents that may have the table of settings; the first does.
+var mayHaveTable = []string{"docs/settings.md", "deploy/helm/registry-gc/README.md"}
+
+// TestDocumentedSettings: the table of settings in the documents is the one that Config makes; make docs
+// writes it.
+func TestDocumentedSettings(t *testing.T) {
+	for i, name := range mayHaveTable {
+		path := filepath.Join(moduleRoot, name)
+		text := readText(t, path)
+		if !generated.MatchString(text) {
+			if i == 0 {
+				t.Errorf("%s has no table of settings", name)
+			}
+			continue
+		}
+		made := generated.ReplaceAllStringFunc(text, func(old string) string {
+			match := generated.FindStringSubmatch(old)
+			return match[1] + settingsTable() + match[2]
+		})
+		switch {
+		case made == text:
+		case *update:
+			if err := os.WriteFile(path, []byte(made), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("%s is out of date: make docs", name)
+		}
+	}
+}
+
+// further is what the documents say of a setting beyond help.
+var further = map[string]string{
+	"RULES":           "see [Rules](rules.md)",
+	"DELETE_KINDS":    "see [What goes](what-goes.md)",
+	"IN_USE":          "see [Images in use](what-goes.md#images-in-use)",
+	"SHARD_INDEX":     "see [Several machines](several-machines.md)",
+	"PUSHGATEWAY_URL": "see [Metrics](reports.md#metrics)",
+}
+
+// settingsTable returns the settings as a table of Markdown for each group.
+func settingsTable() string {
+	variables := regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
+	var text strings.Builder
+	for _, group := range groups {
+		text.WriteString("\n### " + group.title + "\n\n| variable | default | flag | |\n|---|---|---|---|\n")
+		for field := range reflect.TypeFor[Config]().Fields() {
+			if field.Tag.Get("group") != group.name {
+				continue
+			}
+			variable, _ := variableOf(field)
+			is := quoted.ReplaceAllString(field.Tag.Get("is"), "$1`$2`")
+			is = variables.ReplaceAllString(is, "`$0`")
+			if more := further[variable]; more != "" {
+				is += "; " + more
+			}
+			text.WriteString("| `" + variable + "` | `" + defaultOf(field) + "` | `--" + flagOf(variable) + "` | " + is + " |\n")
+		}
+	}
+	return text.String() + "\n"
+}
