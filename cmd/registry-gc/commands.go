@@ -38,7 +38,7 @@ func (p *program) commands() *cobra.Command {
 	cobra.EnableCommandSorting = false // they stand in the order in which they are used
 	root := p.rootCommand()
 	root.AddCommand(p.runCommand(), p.planCommand(), p.applyCommand(), p.undoCommand(), p.explainCommand(),
-		p.rulesCommand(), p.mergeCommand(), p.versionCommand())
+		p.rulesCommand(), p.mergeCommand(), p.versionCommand(), p.manCommand())
 	root.SetHelpCommand(helpCommand())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

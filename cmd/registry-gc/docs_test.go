@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sethvargo/go-envconfig"
 )
 
 var update = flag.Bool("update", false, "write the tables of settings into the documents")
@@ -75,4 +78,24 @@ func settingsTable() string {
 		}
 	}
 	return text.String() + "\n"
+}
+
+// TestManualPages: there is a page for each command that people are told of, in which stands what means itself.
+func TestManualPages(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "man1")
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"man", dir}, envconfig.MapLookuper(nil), nil, nil, &out, &out); code != exitDone || out.Len() > 0 {
+		t.Fatalf("code %d: %s", code, &out)
+	}
+	for _, name := range commandNames((&program{}).commands()) {
+		if name != "help" {
+			_ = readText(t, filepath.Join(dir, "registry-gc-"+name+".1"))
+		}
+	}
+	page := readText(t, filepath.Join(dir, "registry-gc-plan.1"))
+	for _, part := range []string{`.TH "REGISTRY-GC-PLAN" "1"`, `\fB--protected-tags-regex\fP=none`, `besides ^v.*\\`, `$PROTECTED_TAGS_REGEX`, "registry-gc plan -o plan.jsonl"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the page of plan lacks %q", part)
+		}
+	}
 }
