@@ -250,7 +250,7 @@ func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
 	visible := func(r rune) bool { return r > ' ' && r < 0x7f }
 	switch {
 	case token == "" && source == "GITLAB_TOKEN":
-		return &problem{source, "must " + fieldOf("Token").Tag.Get("must") + "; or set GITLAB_TOKEN_FILE"}
+		return &problem{source, "must " + fieldOf("Token").Tag.Get("must") + "; or set GITLAB_TOKEN_FILE" + hintForNames(source, lookuper)}
 	case token == "" || strings.TrimFunc(token, visible) != "":
 		return &problem{source, "must " + fieldOf("Token").Tag.Get("must")}
 	case strings.HasPrefix(token, "glcbt-"):
@@ -335,9 +335,44 @@ func mustBe(field reflect.StructField, lookuper envconfig.Lookuper) *problem {
 		}
 	} else if hint, ok := valueHints[field.Name]; ok {
 		value, _ := lookuper.Lookup(name)
-		must += hint(value)
+		if must += hint(value); value == "" {
+			must += hintForNames(name, lookuper)
+		}
 	}
 	return &problem{name, "must " + must}
+}
+
+// otherNames are the names that other tools have for a variable.
+var otherNames = map[string][]string{
+	"GITLAB_TOKEN": {"GITLAB_ACCESS_TOKEN", "GITLAB_PRIVATE_TOKEN", "GITLAB_API_TOKEN", "PRIVATE_TOKEN", "GL_TOKEN", "CI_JOB_TOKEN"},
+	"GITLAB_URL":   {"GITLAB_HOST", "GITLAB_BASE_URL", "GITLAB_API_URL", "CI_SERVER_HOST"},
+}
+
+// hintForNames says under which other name a variable that is missing may have been set.
+func hintForNames(variable string, lookuper envconfig.Lookuper) string {
+	for _, other := range otherNames[variable] {
+		value, _ := lookuper.Lookup(other)
+		switch {
+		case value == "":
+		case other == "CI_JOB_TOKEN":
+			return "; CI_JOB_TOKEN will not do: it reaches the registry of its own project only"
+		default:
+			return "; " + other + " is set, and registry-gc reads " + variable
+		}
+	}
+	return ""
+}
+
+// hintForURL says what is wrong with an address, without showing it: it may hold a password.
+func hintForURL(address string) string {
+	if address == "" {
+		return ""
+	}
+	_, err := throttle.ParseURL(address)
+	if _, withScheme := throttle.ParseURL("https://" + address); withScheme == nil && !strings.Contains(address, "://") {
+		return "; add https:// before it"
+	}
+	return "; " + err.Error()
 }
 
 // valueProblems say what exactly is wrong with a value, or nothing, in which case all that it must be is said.
@@ -350,6 +385,7 @@ var valueProblems = map[string]func(value string) string{
 // valueHints say of a value what exactly is wrong with it. They show no part of it that
 // could be a secret.
 var valueHints = map[string]func(value string) string{
+	"GitLabURL":          hintForURL,
 	"DeleteKinds":        hintForKinds,
 	"ProtectedTagsRegex": hintForPattern,
 	"Rules":              hintForRules,

@@ -90,6 +90,7 @@ func advice(err error) string {
 	request, isRequest := errors.AsType[*throttle.RequestError](err)
 	answer, answered := errors.AsType[*throttle.StatusError](err)
 	_, untrusted := errors.AsType[x509.UnknownAuthorityError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	noRegistry, outOfReach := errors.AsType[*pipeline.NoRegistryError](err)
 	switch {
 	case err == nil:
@@ -104,6 +105,8 @@ func advice(err error) string {
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, throttle.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete; for a dry run read_api and read_registry will do"
+	case noTLS || errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Sprintf("GitLab answers without TLS there: if the way to it is safe, GITLAB_URL must begin with http:// and not https://: %v", err)
 	case untrusted:
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case answered && answer.Status >= http.StatusInternalServerError:

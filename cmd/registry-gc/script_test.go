@@ -30,7 +30,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs the whole program against the stand-in. The scripts have these
 // commands of their own:
 //
-//	standin SCENARIO        starts a stand-in, sets GITLAB_URL and GITLAB_TOKEN
+//	standin SCENARIO        starts a stand-in, sets GITLAB_URL and GITLAB_TOKEN, and ADDRESS, which is
+//	                        the former without scheme
 //	pushgateway HOW         starts a Pushgateway that accepts, refuses or hangs, and sets
 //	                        PUSHGATEWAY_URL; what it is sent goes to the file pushed
 //	exits CODE ARG…         runs registry-gc and wants that exit code
@@ -165,6 +166,7 @@ func standin(ts *testscript.TestScript, neg bool, args []string) {
 	servers.Store(ts, server)
 	ts.Defer(func() { servers.Delete(ts) })
 	ts.Setenv("GITLAB_URL", listener.URL)
+	ts.Setenv("ADDRESS", strings.TrimPrefix(listener.URL, "http://"))
 	ts.Setenv("GITLAB_TOKEN", gitlabtest.DefaultToken)
 	ts.Setenv("RATE_LIMIT", "0")
 }
