@@ -60,10 +60,11 @@ type Config struct {
 	MaxRetries     int      `env:"MAX_RETRIES,default=5" group:"speed" must:"be a number from 0 to 100" is:"how often a request is repeated after a failure that may pass"`
 	MaxRuntime     duration `env:"MAX_RUNTIME,default=0" group:"speed" must:"be a time in days, hours, minutes or seconds, such as 90m, 24h or 1d12h; 0 for none" is:"stop in good order after this long; '0': never"`
 
-	LogFormat   string          `env:"LOG_FORMAT,default=auto" group:"output" one_of:"auto,text,json" is:"'text', 'json', 'auto' (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
-	LogLevel    slog.Level      `env:"LOG_LEVEL,default=info" group:"output" must:"be debug, info, warn or error" is:"'debug', 'info', 'warn', 'error'"`
-	ReportDir   string          `env:"REPORT_DIR" default:"none" group:"output" must:"be a folder that can be written" is:"folder for 'summary.json', 'decisions.jsonl', 'report.html', 'metrics.txt', plan and journal; each of several shards has a folder of its own in it"`
-	Pushgateway throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" group:"output" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"Prometheus Pushgateway that gets the run's metrics, such as 'http://pushgateway.example.com:9091'; user and password in it are shown nowhere"`
+	LogFormat          string          `env:"LOG_FORMAT,default=auto" group:"output" one_of:"auto,text,json" is:"'text', 'json', 'auto' (text on a terminal and in a GitLab job, JSON lines elsewhere)"`
+	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" group:"output" must:"be debug, info, warn or error" is:"'debug', 'info', 'warn', 'error'"`
+	ReportDir          string          `env:"REPORT_DIR" default:"none" group:"output" must:"be a folder that can be written" is:"folder for 'summary.json', 'decisions.jsonl', 'report.html', 'metrics.txt', plan and journal; each of several shards has a folder of its own in it"`
+	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" group:"output" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"Prometheus Pushgateway that gets the run's metrics, such as 'http://pushgateway.example.com:9091'; user and password in it are shown nowhere"`
+	IncompleteExitCode int             `env:"INCOMPLETE_EXIT_CODE,default=3" group:"output" must:"be 0, 3, or a number from 5 to 63" is:"exit code in place of 3, which says that a run is done, but for something that another run might settle; '0' for a schedule that is not to fail then"`
 }
 
 // groups are the headings that settings stand under, in this order.
@@ -120,6 +121,10 @@ var acceptable = map[string]func(*Config) bool{
 	"DeleteKinds":    func(c *Config) bool { return !slices.ContainsFunc(c.DeleteKinds, isNoKind) },
 	"ProtectedTags":  func(c *Config) bool { return !slices.ContainsFunc(c.ProtectedTags, isNoTag) },
 	"RegistryURL":    func(c *Config) bool { return c.RegistryURL == "" || parses(registry.ParseURL(c.RegistryURL)) },
+	"IncompleteExitCode": func(c *Config) bool {
+		// Not what means something else: an error, bad usage, a guard, a signal, or what shells use.
+		return c.IncompleteExitCode == exitDone || c.IncompleteExitCode == exitIncomplete || c.IncompleteExitCode > exitGuard && c.IncompleteExitCode < 64
+	},
 	"Pushgateway": func(c *Config) bool {
 		return c.Pushgateway.IsZero() || parses(metrics.ParseGateway(c.Pushgateway.Reveal()))
 	},

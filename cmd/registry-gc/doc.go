@@ -16,7 +16,7 @@
 //	1      stopped by an error that ends a run
 //	2      bad configuration or usage
 //	3      done, but some tags are undecided or failed, something could not be
-//	       read, or MAX_RUNTIME was over
+//	       read, or MAX_RUNTIME was over (or INCOMPLETE_EXIT_CODE)
 //	4      a guard stopped the deletions: the registry seems to be failing, every
 //	       deletion is refused alike, or more tags would have gone than
 //	       MAX_DELETIONS allows

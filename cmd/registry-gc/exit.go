@@ -47,6 +47,15 @@ func exitCode(err error, summary *report.Summary) int {
 	}
 }
 
+// processCode returns the code that the process ends with: where a run is done but for something it may be
+// another one, for schedules that are not to fail then. The metric keeps the contract's code, for alerts.
+func (c *Config) processCode(code int) int {
+	if code == exitIncomplete {
+		return c.IncompleteExitCode
+	}
+	return code
+}
+
 // outcomeText says how a run ended that was not simply done, and what it means.
 func outcomeText(code int, summary *report.Summary) string {
 	switch {

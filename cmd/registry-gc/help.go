@@ -161,14 +161,15 @@ var exitCodes = map[string]string{
 	"undo": `  0      done: all tags are there
   1      stopped by an error; what was not reached is counted
   2      bad configuration or usage, or a journal of another instance
-  3      done, but some tags could not be brought back
+  3      done, but some tags could not be brought back (or INCOMPLETE_EXIT_CODE)
   128+n  interrupted by signal n
 `,
 	"rules": `  0      done; with --check, there are no mistakes
   1      what there is to print could not be written
   2      bad configuration or usage, or mistakes
 `,
-	"merge": `  as one run would have ended: also 1 if a shard is missing or was killed, 3 if one was interrupted
+	"merge": `  as one run would have ended: also 1 if a shard is missing or was killed, 3 (or
+  INCOMPLETE_EXIT_CODE) if one was interrupted
 `,
 }
 
@@ -177,7 +178,7 @@ const runCodes = `  0      done
   1      stopped by an error that ends a run
   2      bad configuration or usage
   3      done, but some tags are undecided or failed, something could not be read, or MAX_RUNTIME
-         was over
+         was over (or INCOMPLETE_EXIT_CODE)
   4      a guard stopped the deletions: the registry seems to be failing, every deletion is refused
          alike, or more tags would have been deleted than MAX_DELETIONS allows
   128+n  interrupted by signal n

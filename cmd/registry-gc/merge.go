@@ -63,7 +63,7 @@ func (p *program) merge(ctx context.Context, folders []string) int {
 	}
 	j := p.newJob(config)
 	defer j.logOutput.close(ctx)
-	return j.merge(ctx, sources)
+	return config.processCode(j.merge(ctx, sources))
 }
 
 // checkFolders refuses files, for a shell's reports/* names those beside the folders, and

@@ -111,9 +111,9 @@ func (p *program) run(ctx context.Context, o *runOptions) int {
 	if asker != nil {
 		defer asker.close()
 		job.asked = true
-		return job.runAsking(ctx, asker)
+		return config.processCode(job.runAsking(ctx, asker))
 	}
-	return job.run(ctx)
+	return config.processCode(job.run(ctx))
 }
 
 // warnings says what settings mean together that may not be meant.

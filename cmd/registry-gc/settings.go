@@ -37,9 +37,9 @@ var uses = map[string]use{
 	commandPlan:  {flags: ofRuns},
 	commandApply: {flags: []string{"required", "EXCLUDE", "SHARD_INDEX", "SHARD_COUNT", "what", "safety", "speed", "output"}, variables: []string{"scope"}},
 	"explain":    {flags: slices.Concat(ofRequests, []string{"EXCLUDE", "what", "VERIFY"}), variables: []string{"GITLAB_GROUPS", "GITLAB_PROJECTS", "GITLAB_MEMBERSHIP"}},
-	"undo":       {flags: slices.Concat(ofRequests, []string{"DRY_RUN"})},
+	"undo":       {flags: slices.Concat(ofRequests, []string{"DRY_RUN", "INCOMPLETE_EXIT_CODE"})},
 	"rules":      {flags: ofRules, variables: []string{"IN_USE"}},
-	"merge":      {flags: []string{"REPORT_DIR", "LOG_FORMAT", "LOG_LEVEL"}},
+	"merge":      {flags: []string{"REPORT_DIR", "LOG_FORMAT", "LOG_LEVEL", "INCOMPLETE_EXIT_CODE"}},
 }
 
 // has reports whether a field is among groups and variables.

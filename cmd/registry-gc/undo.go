@@ -89,7 +89,7 @@ func (p *program) undo(ctx context.Context, wanted undoRequest) int {
 	job.undoes = true
 	defer job.logOutput.close(ctx)
 	warnOfMistyped(job.log, mistypings(p.names, settings))
-	return job.undo(ctx, found)
+	return config.processCode(job.undo(ctx, found))
 }
 
 // An undoRequest is what the command line of undo names.
