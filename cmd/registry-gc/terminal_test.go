@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -279,5 +280,30 @@ func TestJournalOfADiscardedLog(t *testing.T) {
 	journals, err := filepath.Glob(filepath.Join(s.reports, "registry-gc", "journal", "*.jsonl"))
 	if code != exitDone || len(server.Deleted()) != 15 || err != nil || len(journals) != 1 {
 		t.Errorf("code %d, %d deleted, journals %q, %v\n%s", code, len(server.Deleted()), journals, err, s)
+	}
+}
+
+// TestOutputOnTerminal: who asks for JSON is still asked before anything is deleted, by the summary for people, and
+// standard output is one document. What is quiet draws no progress.
+func TestOutputOnTerminal(t *testing.T) {
+	t.Parallel()
+	server := gitlabtest.New(gitlabtest.DemoWorld())
+	s := playShell(t, `exec "$0" --output json --quiet >"$REPORT_DIR/out"`, 100, 60, server)
+	s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
+	if !strings.Contains(s.String(), "registry-gc, dry run") {
+		t.Errorf("the question comes without the summary:\n%s", s)
+	}
+	if _, err := s.device.WriteString("y\n"); err != nil {
+		t.Fatal(err)
+	}
+	if code := s.wait(); code != exitDone || len(server.Deleted()) != 15 {
+		t.Errorf("code %d, %d deleted\n%s", code, len(server.Deleted()), s)
+	}
+	var summary struct{ Deleted int }
+	if err := json.Unmarshal([]byte(readText(t, filepath.Join(s.reports, "out"))), &summary); err != nil || summary.Deleted != 15 {
+		t.Errorf("standard output: %v, %+v", err, summary)
+	}
+	if strings.Contains(s.raw.String(), "in flight") {
+		t.Error("progress was drawn")
 	}
 }
