@@ -22,7 +22,7 @@ var (
 func TestSample(t *testing.T) {
 	t.Parallel()
 	address := listen(t, gitlabtest.New(gitlabtest.DemoWorld()))
-	command := program(t, address, "REPORT_DIR=reports", "LOG_LEVEL=error")
+	command := ownCommand(t, address, "REPORT_DIR=reports", "LOG_LEVEL=error")
 	command.Args = append(command.Args, "plan")
 	command.Dir = t.TempDir()
 	var stdout bytes.Buffer

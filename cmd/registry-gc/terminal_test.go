@@ -290,7 +290,7 @@ func TestOutputOnTerminal(t *testing.T) {
 	server := gitlabtest.New(gitlabtest.DemoWorld())
 	s := playShell(t, `exec "$0" --output json --quiet >"$REPORT_DIR/out"`, 100, 60, server)
 	s.until("question", func() bool { return strings.Contains(s.String(), "[y/N]") })
-	if !strings.Contains(s.String(), "registry-gc, dry run") {
+	if !strings.Contains(s.String(), "Plan for ") {
 		t.Errorf("the question comes without the summary:\n%s", s)
 	}
 	if _, err := s.device.WriteString("y\n"); err != nil {
