@@ -54,7 +54,6 @@ func TestChartIsClean(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, message := range lint.RunAll(chartDir, values, "tools").Messages {
-			// That there is no icon is no fault: one would have to come from another host.
 			if message.Severity > support.InfoSev {
 				t.Errorf("%v\nwith\n%s", message, text)
 			}
@@ -109,7 +108,7 @@ func TestEverythingSet(t *testing.T) {
 // TestVolumes: everything that is mounted is there, and the program finds it where its
 // variables say.
 func TestVolumes(t *testing.T) {
-	for _, r := range []*resources{mustRender(t, ""), mustRender(t, everything), build(t, manifests)} {
+	for _, r := range []*resources{mustRender(t, ""), mustRender(t, everything), build(t, manifests), buildWithVolume(t, "")} {
 		mounts := make(map[string]corev1.VolumeMount)
 		for _, mount := range r.container().VolumeMounts {
 			mounts[mount.Name] = mount
@@ -129,8 +128,8 @@ func TestVolumes(t *testing.T) {
 				}
 			case source.ConfigMap != nil:
 				wantFile(t, mount, source.ConfigMap.Items, r.env()["SSL_CERT_FILE"])
-			case source.EmptyDir != nil && source.EmptyDir.SizeLimit.Value() < 1<<30:
-				t.Errorf("reports may take %s: a run with a million dead tags would be evicted", source.EmptyDir.SizeLimit)
+			case source.PersistentVolumeClaim == nil || source.PersistentVolumeClaim.ClaimName != r.claim.Name:
+				t.Errorf("reports go to %v, the claim is %v", source, r.claim)
 			case mount.MountPath != r.env()["REPORT_DIR"] || mount.ReadOnly:
 				t.Errorf("reports are mounted at %q and written to %q", mount.MountPath, r.env()["REPORT_DIR"])
 			}
@@ -222,10 +221,6 @@ func TestShards(t *testing.T) {
 			t.Errorf("the pod wants the claim %v, the chart makes %s", claim, r.claim.Name)
 		}
 	}
-	existing := mustRender(t, "reports: {persistent: true, existingClaim: mine}")
-	if existing.claim != nil || existing.pod().Volumes[1].PersistentVolumeClaim.ClaimName != "mine" {
-		t.Error("a claim that is there is not taken")
-	}
 }
 
 // TestDeadline: a run ends by itself, with a summary, before Kubernetes ends it.
@@ -254,26 +249,41 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestNotes: whoever installs the chart reads whether it deletes.
-func TestNotes(t *testing.T) {
-	if notes := mustRender(t, "").notes; !strings.Contains(notes, "deletes nothing") {
-		t.Errorf("the notes of a dry run are\n%s", notes)
+// TestClaimIsKept: the journals outlive the release. Helm deletes no claim with this annotation, and takes one
+// that is there for its own by the label; the annotations that it asks for besides it writes itself.
+func TestClaimIsKept(t *testing.T) {
+	claim := mustRender(t, "reports: {persistent: true}").claim
+	if claim.Annotations["helm.sh/resource-policy"] != "keep" {
+		t.Errorf("the claim goes with the release: %v", claim.Annotations)
 	}
-	if notes := mustRender(t, "config: {DRY_RUN: false}").notes; !strings.Contains(notes, "DELETES tags at https://gitlab.example.com") {
-		t.Errorf("the notes of a real run are\n%s", notes)
+	if claim.Labels["app.kubernetes.io/managed-by"] != "Helm" {
+		t.Errorf("a release does not take the claim of one before it: %v", claim.Labels)
+	}
+	if claim.Name != "nightly-registry-gc" {
+		t.Errorf("the claim is called %s, and the next release of this name looks for another one", claim.Name)
 	}
 }
 
-// TestNotesOnLogs: a pod that has not begun has no log yet, so the command asks again, and
-// names the Job that the one before created; shards have more logs than it follows.
-func TestNotesOnLogs(t *testing.T) {
-	follow, all := "until kubectl -n tools logs -f job/nightly-registry-gc-first; do", "logs -l batch.kubernetes.io/job-name=nightly-registry-gc-first"
-	for values, want := range map[string]struct{ all, kept bool }{
-		"": {}, "shards: 3": {all: true}, "reports: {persistent: true}": {kept: true},
+// TestReportsNeedAVolume: reports are written where there is a volume for them, and one that is named is used.
+func TestReportsNeedAVolume(t *testing.T) {
+	for values, want := range map[string]string{
+		"":                               "",
+		"reports: {path: /r}":            "",
+		"reports: {persistent: true}":    "nightly-registry-gc",
+		"reports: {existingClaim: mine}": "mine",
+		"reports: {persistent: true, existingClaim: mine}": "mine",
 	} {
-		notes := mustRender(t, values).notes
-		if !strings.Contains(notes, follow) || strings.Contains(notes, all) != want.all || strings.Contains(notes, "end with their pod") == want.kept {
-			t.Errorf("with %q the notes are\n%s", values, notes)
+		r := mustRender(t, values)
+		var claim string
+		for _, volume := range r.pod().Volumes {
+			if volume.PersistentVolumeClaim != nil {
+				claim = volume.PersistentVolumeClaim.ClaimName
+			} else if volume.Secret == nil {
+				t.Errorf("with %q there is the volume %v", values, volume)
+			}
+		}
+		if claim != want || (r.env()["REPORT_DIR"] != "") != (want != "") || (r.claim != nil) != (want == "nightly-registry-gc") {
+			t.Errorf("with %q the pod has the claim %q and REPORT_DIR=%q", values, claim, r.env()["REPORT_DIR"])
 		}
 	}
 }

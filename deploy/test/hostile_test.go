@@ -26,7 +26,7 @@ func TestMistakesAreRefused(t *testing.T) {
 		`config: {GITLAB_GROUPS: ""}`:                       "GITLAB_GROUPS",
 		`config: {EXCLUDE: ""}`:                             "EXCLUDE",
 		`config: {PROTECTED_TAGS_REGEX: ""}`:                "PROTECTED_TAGS_REGEX",
-		`extraEnv: [{name: REGISTRY_GC_DRY_RUN, value: a}]`: "REGISTRY_GC_DRY_RUN has a value of its own",
+		`extraEnv: [{name: REGISTRY_GC_DRY_RUN, value: a}]`: "REGISTRY_GC_DRY_RUN is set by the chart already",
 		`config: {MAX_RUNTIME: 4}`:                          "MAX_RUNTIME",
 		`config: {MAX_RUNTIME: soon}`:                       "MAX_RUNTIME",
 		`config: {CONCURRENCY: many}`:                       "CONCURRENCY",
@@ -35,22 +35,23 @@ func TestMistakesAreRefused(t *testing.T) {
 		`reports: {path: reports}`:                          "path",
 		`fullnameOverride: "123"`:                           "fullnameOverride",
 		`nameOverride: "a\nb: c"`:                           "nameOverride",
-		`config: {GITLAB_URL: ""}`:                          "config.GITLAB_URL",
-		`image: {repository: ""}`:                           "image.repository",
+		`config: {GITLAB_URL: ""}`:                          "config.GITLAB_URL is not set. Give",
+		`image: {repository: ""}`:                           "image.repository is not set. Give",
 		`image: {tag: null}`:                                "tag",
-		`token: {existingSecret: ""}`:                       "token.existingSecret",
-		`token: {existingSecret: a, value: b}`:              "not both",
-		`pushgateway: {url: "http://a", existingSecret: b}`: "pushgateway: give url or existingSecret, not both",
+		`token: {existingSecret: ""}`:                       "token.existingSecret is not set. Give",
+		`token: {existingSecret: a, value: b}`:              "token.existingSecret and token.value are both set. Give one",
+		`pushgateway: {url: "http://a", existingSecret: b}`: "pushgateway.url and pushgateway.existingSecret are both set. Give one",
 		`pushgateway: {url: "http://user:s3cret@a:9091"}`:   "/pushgateway/url",
 		`pushgateway: {url: "https://s3cret@a"}`:            "/pushgateway/url",
 		`proxy: {http: "user:s3cret@a:3128"}`:               "/proxy/http",
 		`proxy: {https: "http://user:s3cret@a:3128"}`:       "/proxy/https",
-		`extraEnv: [{name: GITLAB_URL, value: a}]`:          "GITLAB_URL has a value of its own",
-		`{shards: 2, extraEnv: [{name: SHARD_COUNT}]}`:      "SHARD_COUNT is not for a whole Job",
-		`{shards: 3, extraEnv: [{name: SHARD_INDEX}]}`:      "SHARD_INDEX is not for a whole Job",
-		`extraEnv: [{name: JOB_COMPLETION_INDEX}]`:          "JOB_COMPLETION_INDEX is not for a whole Job",
+		`extraEnv: [{name: GITLAB_URL, value: a}]`:          "GITLAB_URL is set by the chart already",
+		`{shards: 2, extraEnv: [{name: SHARD_COUNT}]}`:      "SHARD_COUNT would be the same in every pod",
+		`{shards: 3, extraEnv: [{name: SHARD_INDEX}]}`:      "SHARD_INDEX would be the same in every pod",
+		`extraEnv: [{name: JOB_COMPLETION_INDEX}]`:          "JOB_COMPLETION_INDEX would be the same in every pod",
 		`podLabels: {app.kubernetes.io/name: other}`:        "podLabels",
 		`podLabels: {helm.sh/chart: other}`:                 "podLabels",
+		`config: {INCOMPLETE_EXIT_CODE: 4}`:                 "INCOMPLETE_EXIT_CODE': value must be one of 0, 3",
 	} {
 		_, err := render(overlay(t, values))
 		if err == nil || !strings.Contains(err.Error(), named) {
@@ -86,11 +87,10 @@ func TestHostileValues(t *testing.T) {
 		if strings.Contains(text, "\n") {
 			text = fmt.Sprintf("%q", value)
 		}
-		r := mustRender(t, `{config: {PROTECTED_TAGS_REGEX: `+text+`, PROTECTED_TAGS: [`+text+`]}, schedule: `+text+`, podAnnotations: {a: `+text+`}}`)
+		r := mustRender(t, `{config: {PROTECTED_TAGS_REGEX: `+text+`, PROTECTED_TAGS: [`+text+`]}, podAnnotations: {a: `+text+`}}`)
 		for what, got := range map[string]string{
 			"a variable":    r.env()["PROTECTED_TAGS_REGEX"],
 			"a list":        r.env()["PROTECTED_TAGS"],
-			"the schedule":  r.job.Spec.Schedule,
 			"an annotation": r.job.Spec.JobTemplate.Spec.Template.Annotations["a"],
 		} {
 			if got != value {

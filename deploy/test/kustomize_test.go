@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,25 +17,37 @@ import (
 // no network policy.
 const likeManifests = `
 fullnameOverride: registry-gc
+image: {repository: registry.example.com/tools/registry-gc, tag: latest}
 token: {existingSecret: registry-gc}
 networkPolicy: {enabled: false}
 `
 
 // TestChartAgreesWithManifests: the CronJob of the chart is that of the manifests, field by
-// field but for labels, with one pod and with several. There is one set of decisions about
+// field but for labels, with one pod and with several, without and with a volume. There is one set of decisions about
 // security, ends and limits, in two forms.
 func TestChartAgreesWithManifests(t *testing.T) {
-	for dir, shards := range map[string]string{"": "shards: 1", "/sharded": "shards: 4"} {
-		t.Run(shards, func(t *testing.T) {
-			chart, manifest := mustRender(t, likeManifests+shards), build(t, manifests+dir)
+	const kept = "\nreports: {persistent: true, accessModes: [ReadWriteOnce]}"
+	for values, manifest := range map[string]*resources{
+		"shards: 1":        build(t, manifests),
+		"shards: 4":        build(t, manifests+"/sharded"),
+		"shards: 1" + kept: buildWithVolume(t, ""),
+		"shards: 4" + kept: buildWithVolume(t, "sharded"),
+	} {
+		t.Run(values, func(t *testing.T) {
+			chart := mustRender(t, likeManifests+values)
 			options := []cmp.Option{
 				cmpopts.IgnoreTypes(metav1.ObjectMeta{}),
 				cmpopts.EquateEmpty(),
 				cmpopts.SortSlices(func(a, b corev1.EnvVar) bool { return strings.Compare(a.Name, b.Name) < 0 }),
+				cmpopts.SortSlices(func(a, b corev1.Volume) bool { return a.Name < b.Name }),
+				cmpopts.SortSlices(func(a, b corev1.VolumeMount) bool { return a.Name < b.Name }),
 				cmp.FilterPath(isSuspend, cmp.Ignore()),
 			}
 			if diff := cmp.Diff(manifest.job.Spec, chart.job.Spec, options...); diff != "" {
 				t.Errorf("the CronJob of the manifests (-) and of the chart (+) differ:\n%s", diff)
+			}
+			if diff := cmp.Diff(manifest.claim, chart.claim, cmpopts.IgnoreTypes(metav1.ObjectMeta{})); diff != "" {
+				t.Errorf("the claims differ:\n%s", diff)
 			}
 			if diff := cmp.Diff(manifest.account, chart.account, cmpopts.IgnoreTypes(metav1.ObjectMeta{})); diff != "" {
 				t.Errorf("the accounts differ:\n%s", diff)
@@ -89,5 +102,32 @@ func checkIndexed(t *testing.T, r *resources, shards int32) {
 	}
 	if policy := r.job.Spec.ConcurrencyPolicy; policy != batchv1.ForbidConcurrent {
 		t.Errorf("concurrencyPolicy is %s", policy)
+	}
+}
+
+// TestVolumeIsAnOption: without the volume there are no reports, and the program so writes its journal to the log.
+func TestVolumeIsAnOption(t *testing.T) {
+	for _, dir := range []string{"", "sharded"} {
+		without, with := build(t, filepath.Join(manifests, dir)), buildWithVolume(t, dir)
+		if _, set := without.env()["REPORT_DIR"]; set || without.claim != nil || len(without.pod().Volumes) != 1 {
+			t.Errorf("%q: there is a volume or REPORT_DIR", dir)
+		}
+		if with.claim == nil || with.claim.Namespace != with.job.Namespace || with.env()["REPORT_DIR"] == "" {
+			t.Errorf("%q: the claim is %v, REPORT_DIR %q", dir, with.claim, with.env()["REPORT_DIR"])
+		}
+		for name, value := range without.env() {
+			if with.env()[name] != value {
+				t.Errorf("%q: with the volume %s is %q", dir, name, with.env()[name])
+			}
+		}
+	}
+}
+
+// TestIncompleteRunsAreNoFailures: a Job succeeds by code 0 alone.
+func TestIncompleteRunsAreNoFailures(t *testing.T) {
+	for what, r := range map[string]*resources{"the chart": mustRender(t, ""), "the manifests": build(t, manifests)} {
+		if code := r.env()["INCOMPLETE_EXIT_CODE"]; code != "0" {
+			t.Errorf("%s: INCOMPLETE_EXIT_CODE is %q", what, code)
+		}
 	}
 }

@@ -141,8 +141,8 @@ func TestReader(t *testing.T) {
 	if mount.Name != volume.Name || !mount.ReadOnly || volume.PersistentVolumeClaim == nil {
 		t.Fatalf("it mounts %+v of %+v, want a claim to read from", mount, volume)
 	}
-	if claim := "claimName: " + volume.PersistentVolumeClaim.ClaimName; !strings.Contains(readText(t, manifests+"/README.md"), claim+"\n") {
-		t.Errorf("deploy/kubernetes/README.md does not give the runs the volume %s", claim)
+	if got, want := volume.PersistentVolumeClaim.ClaimName, buildWithVolume(t, "").claim.Name; got != want {
+		t.Errorf("it reads from the claim %s, the runs write to %s", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,9 @@ var strict = func() runtime.Decoder {
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }()
 
+// releaseName is the name of the release that render renders.
+const releaseName = "nightly"
+
 // render returns what `helm template` makes of the chart with some values in YAML.
 func render(values string) (*resources, error) {
 	given := make(map[string]any)
@@ -93,7 +97,7 @@ func render(values string) (*resources, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the chart: %w", err)
 	}
-	release := common.ReleaseOptions{Name: "nightly", Namespace: "tools", Revision: 1, IsInstall: true}
+	release := common.ReleaseOptions{Name: releaseName, Namespace: "tools", Revision: 1, IsInstall: true}
 	all, err := util.ToRenderValues(chart, given, release, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
@@ -149,6 +153,22 @@ func overlay(t *testing.T, values string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// buildWithVolume returns what `kubectl kustomize` makes of a folder of the manifests once the # before
+// its components is taken away.
+func buildWithVolume(t *testing.T, dir string) *resources {
+	t.Helper()
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(manifests)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(copied, dir, "kustomization.yaml")
+	text := strings.Replace(readText(t, file), "\n# components:", "\ncomponents:", 1)
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return build(t, filepath.Join(copied, dir))
 }
 
 // build returns what `kubectl kustomize` makes of a folder.

@@ -52,7 +52,8 @@ var settings = map[string]setting{
 	"MAX_RUNTIME":          {`config: {MAX_RUNTIME: 11h}`, "11h"},
 	"LOG_FORMAT":           {`config: {LOG_FORMAT: text}`, "text"},
 	"LOG_LEVEL":            {`config: {LOG_LEVEL: debug}`, "debug"},
-	"REPORT_DIR":           {`reports: {path: /var/reports}`, "/var/reports"},
+	"INCOMPLETE_EXIT_CODE": {`config: {INCOMPLETE_EXIT_CODE: 3}`, "3"},
+	"REPORT_DIR":           {`reports: {persistent: true, path: /var/reports}`, "/var/reports"},
 	"SHARD_COUNT":          {`shards: 3`, "3"},
 	"PUSHGATEWAY_URL":      {`pushgateway: {url: "http://push.example.com:9091"}`, "http://push.example.com:9091"},
 }
@@ -148,9 +149,8 @@ func TestEveryVariableArrives(t *testing.T) {
 // TestDefaultsAreTheProgramsOwn: what is not set, or set to null or "", is not in the pod,
 // so that no default stands in two places.
 func TestDefaultsAreTheProgramsOwn(t *testing.T) {
-	want := []string{"DRY_RUN", "GITLAB_TOKEN_FILE", "GITLAB_URL", "LOG_FORMAT", "MAX_RUNTIME", "REPORT_DIR"}
-	const unverified = "networkPolicy: {enabled: false}\n" // else the chart has a say in VERIFY
-	for _, values := range []string{unverified, unverified + `config: {RATE_LIMIT: null, ORPHANS: "", GITLAB_GROUPS: []}`} {
+	want := []string{"DRY_RUN", "GITLAB_TOKEN_FILE", "GITLAB_URL", "INCOMPLETE_EXIT_CODE", "LOG_FORMAT", "MAX_RUNTIME"}
+	for _, values := range []string{"", `config: {RATE_LIMIT: null, ORPHANS: "", GITLAB_GROUPS: [], VERIFY: ""}`} {
 		var got []string
 		for name := range mustRender(t, values).env() {
 			got = append(got, name)

@@ -20,22 +20,12 @@ where a value has either, each $ is doubled, so that it arrives as it was writte
 {{- $text | quote }}
 {{- end }}
 
-{{/*
-Whose word a deletion needs, where nobody said so and the policy may cut off the registry:
-only GitLab knows its port then, and the program's default does without its word.
-*/}}
-{{- define "registry-gc.verify" -}}
-{{- if and .Values.networkPolicy.enabled (not .Values.config.REGISTRY_URL) (not .Values.config.VERIFY) -}}
-registry
-{{- end }}
-{{- end }}
-
 {{/* The variables that are set, by name. Null and "" mean the program's default. */}}
 {{- define "registry-gc.variables" -}}
-{{- $_ := required "config.GITLAB_URL: give the address of the instance" .Values.config.GITLAB_URL }}
+{{- $_ := required "config.GITLAB_URL is not set. Give the address of your GitLab, such as https://gitlab.example.com." .Values.config.GITLAB_URL }}
 {{- $all := dict
   "GITLAB_TOKEN_FILE" "/run/registry-gc/token"
-  "REPORT_DIR" .Values.reports.path
+  "REPORT_DIR" (ternary .Values.reports.path "" (eq (include "registry-gc.persistent" .) "true"))
   "PUSHGATEWAY_URL" .Values.pushgateway.url
   "HTTP_PROXY" .Values.proxy.http
   "HTTPS_PROXY" .Values.proxy.https
@@ -49,10 +39,6 @@ registry
 {{- end }}
 {{- if .Values.caBundle.configMap }}
 {{- $_ := set $all "SSL_CERT_FILE" "/etc/registry-gc/ca.crt" }}
-{{- end }}
-{{- $verify := include "registry-gc.verify" . }}
-{{- if $verify }}
-{{- $_ := set $all "VERIFY" $verify }}
 {{- end }}
 {{- $given := dict }}
 {{- range $name, $value := $all }}
@@ -71,7 +57,7 @@ registry
 {{- end }}
 {{- if .Values.pushgateway.existingSecret }}
 {{- if .Values.pushgateway.url }}
-{{- fail "pushgateway: give url or existingSecret, not both" }}
+{{- fail "pushgateway.url and pushgateway.existingSecret are both set. Give one of them: the address, or the name of a Secret that holds it." }}
 {{- end }}
 - name: PUSHGATEWAY_URL
   valueFrom:
@@ -84,10 +70,10 @@ registry
 {{- $name := trimPrefix "REGISTRY_GC_" .name }}
 {{- if has $name (list "SHARD_INDEX" "SHARD_COUNT" "JOB_COMPLETION_INDEX") }}
 {{- /* The same for every pod, so that some projects would be nobody's. */}}
-{{- fail (printf "extraEnv: %s is not for a whole Job; shards says how many pods share a run" .name) }}
+{{- fail (printf "extraEnv: %s would be the same in every pod, and some projects would be in none. Set shards to the number of pods that share a run." .name) }}
 {{- end }}
 {{- if hasKey $given $name }}
-{{- fail (printf "extraEnv: %s has a value of its own in this chart" .name) }}
+{{- fail (printf "extraEnv: %s is set by the chart already. Use its own value, such as one under config; values.yaml lists them." .name) }}
 {{- end }}
 - {{ toYaml . | nindent 2 | trim }}
 {{- end }}

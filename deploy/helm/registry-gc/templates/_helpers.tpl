@@ -1,12 +1,15 @@
-{{/* The name of the resources. A CronJob's may have 52 characters: its Jobs add eleven. */}}
+{{/*
+The name of the resources, of 48 characters at most: a CronJob adds eleven for the name of a Job,
+an Indexed Job up to four for the host name of a pod, and that may have 63.
+*/}}
 {{- define "registry-gc.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 48 | trimSuffix "-" }}
 {{- else if contains $name .Release.Name }}
-{{- .Release.Name | trunc 52 | trimSuffix "-" }}
+{{- .Release.Name | trunc 48 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name $name | trunc 48 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 
@@ -26,7 +29,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{- define "registry-gc.image" -}}
-{{- $repository := required "image.repository: say where the cluster pulls the image from" .Values.image.repository }}
+{{- $repository := required "image.repository is not set. Give the name of the image without its tag, such as registry.example.com/tools/registry-gc." .Values.image.repository }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
@@ -45,12 +48,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* The Secret with the token: one that is there, or the chart's, and never both. */}}
 {{- define "registry-gc.secret" -}}
 {{- if and .Values.token.existingSecret .Values.token.value }}
-{{- fail "token: give existingSecret or value, not both" }}
+{{- fail "token.existingSecret and token.value are both set. Give one of them: the name of a Secret, or the token itself." }}
 {{- else if .Values.token.value }}
 {{- include "registry-gc.fullname" . }}
 {{- else }}
-{{- required "token.existingSecret: name the Secret that holds the access token" .Values.token.existingSecret }}
+{{- required "token.existingSecret is not set. Give the name of the Secret that holds the access token, or for a first try the token itself as token.value." .Values.token.existingSecret }}
 {{- end }}
+{{- end }}
+
+{{/* Whether reports are kept in a volume: one that is named is meant to be used. */}}
+{{- define "registry-gc.persistent" -}}
+{{- if or .Values.reports.persistent .Values.reports.existingClaim }}true{{ end }}
 {{- end }}
 
 {{- define "registry-gc.claim" -}}
@@ -58,20 +66,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 
 {{/*
-When Kubernetes ends a run: ten minutes after MAX_RUNTIME, so that the program ends by
-itself before. Templates cannot read a duration, but can add one to a date, one without
+A time in seconds. Templates cannot read a duration, but can add one to a date, one without
 days: a day is counted as 24 hours on its own.
+*/}}
+{{- define "registry-gc.seconds" -}}
+{{- $start := mustToDate "2006-01-02" "2000-01-01" }}
+{{- $days := regexFind `^[0-9.]+d` . | trimSuffix "d" | default "0" }}
+{{- $rest := regexReplaceAll `^[0-9.]+d` . "" | default "0s" }}
+{{- $seconds := sub (mustDateModify $rest $start | unixEpoch | int64) (unixEpoch $start | int64) }}
+{{- add $seconds (mulf (float64 $days) 86400 | int64) }}
+{{- end }}
+
+{{/*
+When Kubernetes ends a run: ten minutes after MAX_RUNTIME, so that the program ends by
+itself before.
 */}}
 {{- define "registry-gc.deadline" -}}
 {{- $limit := toString (default 0 .Values.config.MAX_RUNTIME) }}
 {{- if not (kindIs "invalid" .Values.activeDeadlineSeconds) }}
 {{- int64 .Values.activeDeadlineSeconds }}
 {{- else if ne $limit "0" }}
-{{- $start := mustToDate "2006-01-02" "2000-01-01" }}
-{{- $days := regexFind `^[0-9.]+d` $limit | trimSuffix "d" | default "0" }}
-{{- $rest := regexReplaceAll `^[0-9.]+d` $limit "" | default "0s" }}
-{{- $seconds := sub (mustDateModify $rest $start | unixEpoch | int64) (unixEpoch $start | int64) }}
-{{- $seconds = add $seconds (mulf (float64 $days) 86400 | int64) }}
+{{- $seconds := include "registry-gc.seconds" $limit | int64 }}
 {{- if gt $seconds 0 }}
 {{- add $seconds 600 }}
 {{- end }}

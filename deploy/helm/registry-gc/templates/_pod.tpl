@@ -42,8 +42,10 @@ containers:
       - name: token
         mountPath: /run/registry-gc
         readOnly: true
+      {{- if include "registry-gc.persistent" . }}
       - name: reports
         mountPath: {{ .Values.reports.path | quote }}
+      {{- end }}
       {{- if .Values.caBundle.configMap }}
       - name: ca
         mountPath: /etc/registry-gc
@@ -62,14 +64,11 @@ volumes:
       items:
         - key: {{ ternary "token" .Values.token.key (ne .Values.token.value "") | quote }}
           path: token
+  {{- if include "registry-gc.persistent" . }}
   - name: reports
-    {{- if .Values.reports.persistent }}
     persistentVolumeClaim:
       claimName: {{ include "registry-gc.claim" . | quote }}
-    {{- else }}
-    emptyDir:
-      sizeLimit: {{ .Values.reports.size | quote }}
-    {{- end }}
+  {{- end }}
   {{- if .Values.caBundle.configMap }}
   - name: ca
     configMap:
