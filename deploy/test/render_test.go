@@ -12,10 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
+	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/engine"
 	batchv1 "k8s.io/api/batch/v1"
@@ -230,4 +232,29 @@ func expand(text string) string {
 		out.WriteByte(text[i])
 	}
 	return out.String()
+}
+
+// checkSchema holds some values, laid over those of values.yaml, against the chart's schema.
+func checkSchema(t *testing.T, values map[string]any) error {
+	t.Helper()
+	chart := loadChart(t)
+	all := loader.MergeMaps(chart.Values, values)
+	return util.ValidateAgainstSingleSchema(all, chart.Schema)
+}
+
+// loadChart reads the chart once.
+func loadChart(t *testing.T) *chartv2.Chart {
+	t.Helper()
+	chart, err := theChart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chart
+}
+
+var theChart = sync.OnceValues(func() (*chartv2.Chart, error) { return loader.Load(chartDir) })
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

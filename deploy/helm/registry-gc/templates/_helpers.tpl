@@ -119,3 +119,25 @@ address in a Secret the port is not known: it is taken for the Pushgateway's own
 {{- end }}
 {{- uniq $ports | toJson }}
 {{- end }}
+
+{{/*
+The schedule. The schema has looked at fields and numbers; whether a range runs forwards is not
+a question for a pattern.
+*/}}
+{{- define "registry-gc.schedule" -}}
+{{- $schedule := .Values.schedule }}
+{{- if not (contains "@" $schedule) }}
+{{- $names := dict "jan" 1 "feb" 2 "mar" 3 "apr" 4 "may" 5 "jun" 6 "jul" 7 "aug" 8 "sep" 9 "oct" 10 "nov" 11 "dec" 12
+  "sun" 0 "mon" 1 "tue" 2 "wed" 3 "thu" 4 "fri" 5 "sat" 6 }}
+{{- range $item := regexFindAll `[0-9A-Za-z]+-[0-9A-Za-z]+` $schedule -1 }}
+{{- $ends := list }}
+{{- range splitList "-" $item }}
+{{- $ends = append $ends (hasKey $names (lower .) | ternary (get $names (lower .)) (regexReplaceAll `^0+([0-9])` . "${1}") | toString | atoi) }}
+{{- end }}
+{{- if gt (index $ends 0) (index $ends 1) }}
+{{- fail (printf "schedule: %q has the range %s, which ends before it begins. Write it as two ranges, such as 22-23,0-2 for hours." $schedule $item) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $schedule }}
+{{- end }}
