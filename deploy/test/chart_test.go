@@ -54,7 +54,7 @@ func TestChartIsClean(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, message := range lint.RunAll(chartDir, values, "tools").Messages {
-			if message.Severity > support.InfoSev {
+			if message.Severity >= support.InfoSev {
 				t.Errorf("%v\nwith\n%s", message, text)
 			}
 		}

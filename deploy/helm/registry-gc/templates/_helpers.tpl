@@ -22,10 +22,15 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- define "registry-gc.labels" -}}
 {{ include "registry-gc.selector" . }}
 {{- if not .Values.image.digest }}
-app.kubernetes.io/version: {{ .Values.image.tag | trunc 63 | trimAll "-_." | quote }}
+app.kubernetes.io/version: {{ include "registry-gc.tag" . | trunc 63 | trimAll "-_." | quote }}
 {{- end }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- end }}
+
+{{/* The image's tag: each release's chart has the release's own image for its default. */}}
+{{- define "registry-gc.tag" -}}
+{{- default .Chart.AppVersion .Values.image.tag }}
 {{- end }}
 
 {{- define "registry-gc.image" -}}
@@ -33,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $repository .Values.image.digest }}
 {{- else }}
-{{- printf "%s:%s" $repository .Values.image.tag }}
+{{- printf "%s:%s" $repository (include "registry-gc.tag" .) }}
 {{- end }}
 {{- end }}
 
