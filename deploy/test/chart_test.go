@@ -28,6 +28,8 @@ shards: 3
 activeDeadlineSeconds: 7200
 terminationGracePeriodSeconds: 60
 token: {existingSecret: mine, key: api}
+pushgateway: {url: "http://push:9091"}
+prometheusRule: {enabled: true, labels: {release: prometheus}}
 reports: {persistent: true, size: 2Gi, storageClassName: shared}
 caBundle: {configMap: authorities, key: bundle.pem}
 files: {configMap: rules}

@@ -52,6 +52,11 @@ func TestMistakesAreRefused(t *testing.T) {
 		`podLabels: {app.kubernetes.io/name: other}`:        "podLabels",
 		`podLabels: {helm.sh/chart: other}`:                 "podLabels",
 		`config: {INCOMPLETE_EXIT_CODE: 4}`:                 "INCOMPLETE_EXIT_CODE': value must be one of 0, 3",
+		`prometheusRule: {enabled: true}`:                   "prometheusRule.enabled is true, but there is no Pushgateway",
+		`prometheusRule: {labels: {helm.sh/chart: other}}`:  "/prometheusRule/labels",
+		`prometheusRule: {maxAge: 2}`:                       "/prometheusRule/maxAge",
+		`prometheusRule: {maxAge: 0d}`:                      "/prometheusRule/maxAge",
+		`prometheusRule: {alertLabels: {a-b: c}}`:           "additional properties 'a-b' not allowed",
 	} {
 		_, err := render(overlay(t, values))
 		if err == nil || !strings.Contains(err.Error(), named) {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	chartv2 "helm.sh/helm/v4/pkg/chart/v2"
@@ -43,6 +44,7 @@ type resources struct {
 	account *corev1.ServiceAccount
 	claim   *corev1.PersistentVolumeClaim
 	policy  *networkingv1.NetworkPolicy
+	alerts  *monitoringv1.PrometheusRule
 	notes   string
 	text    map[string]string // by kind
 }
@@ -69,6 +71,8 @@ func (r *resources) decode(document string) error {
 		r.claim = object
 	case *networkingv1.NetworkPolicy:
 		r.policy = object
+	case *monitoringv1.PrometheusRule:
+		r.alerts = object
 	default:
 		return fmt.Errorf("nobody expects a %s", kind.Kind)
 	}
@@ -78,7 +82,7 @@ func (r *resources) decode(document string) error {
 // strict decodes the kinds above and refuses fields that they do not have.
 var strict = func() runtime.Decoder {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, monitoringv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			panic(err)
 		}

@@ -146,3 +146,27 @@ a question for a pattern.
 {{- end }}
 {{- $schedule }}
 {{- end }}
+
+{{/*
+The labels by which metrics of this release's runs are known, as the program gives them to a
+Pushgateway: another release may walk another part of the instance, or be a dry run.
+*/}}
+{{- define "registry-gc.runs" -}}
+{{- $instance := regexReplaceAll `^https?://` .Values.config.GITLAB_URL "" | trimSuffix "/" | trimSuffix "/api/v4" }}
+{{- $scope := list }}
+{{- range list .Values.config.GITLAB_GROUPS .Values.config.GITLAB_PROJECTS }}
+{{- $entries := kindIs "slice" . | ternary . (list .) }}
+{{- range $entries }}
+{{- range (kindIs "string" . | ternary . (toJson .) | splitList ",") }}
+{{- $scope = append $scope (trim .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $scope = without $scope "" "null" | uniq | sortAlpha | join "," }}
+{{- printf "{instance=%q,scope=%q,mode=%q,shard%s\"\"}" $instance $scope (ternary "dry-run" "" (eq (toString .Values.config.DRY_RUN) "true")) (gt (int .Values.shards) 1 | ternary "!=" "=") }}
+{{- end }}
+
+{{/* Of a selector of runs: the tags that they leave for another run. */}}
+{{- define "registry-gc.left" -}}
+{{- printf "%s,outcome=~\"undecided|failed\"}" (trimSuffix "}" .) }}
+{{- end }}
