@@ -1,6 +1,7 @@
 package gitlabtest
 
 import (
+	"hash/fnv"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,17 +35,31 @@ func (s *Server) showToken(c *call) *answer {
 		"id": 1, "name": "registry-gc", "revoked": false, "active": true,
 		"created_at": rowTime(Created), "last_used_at": nil,
 		"expires_at": s.options.clock().AddDate(0, 6, 0).UTC().Format(time.DateOnly),
-		"scopes":     s.options.tokens[c.token], "user_id": 2,
+		"scopes":     s.options.tokens[c.token], "user_id": tokenUserID,
 	})
 }
 
 // showUser answers GET /user. That its user is an administrator, an administrator alone is told.
 func (s *Server) showUser(*call) *answer {
-	shown := map[string]any{"id": 2, "username": "registry-gc", "name": "registry-gc", "state": "active"}
+	shown := shownUser(TokenUser)
 	if s.options.role == Administrator {
 		shown["is_admin"] = true
 	}
 	return ok(shown)
+}
+
+// tokenUserID is the id of [TokenUser].
+const tokenUserID = 2
+
+// shownUser is a user as others show it. The id of one that has no token is made of the name.
+func shownUser(name string) map[string]any {
+	id := int64(tokenUserID)
+	if name != TokenUser {
+		hash := fnv.New32a()
+		_, _ = hash.Write([]byte(name))
+		id = 1000 + int64(hash.Sum32())
+	}
+	return map[string]any{"id": id, "username": name, "name": name, "state": "active"}
 }
 
 // rateLimiter is GitLab's own: so many requests in each minute of the clock.

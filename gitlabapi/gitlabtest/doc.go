@@ -25,6 +25,8 @@
 // every digest in them can be asked for. Blobs cannot be pushed, but manifests can: a tag
 // that was deleted is brought back by its bytes.
 //
+// Of a merge request there are its notes, and nothing else.
+//
 // Of a project's Git repository there are the names of its branches and tags: over REST, and as
 // Git over HTTP lists them.
 //

@@ -31,10 +31,11 @@ func endpoint(method, template string, takes parameters, handle func(*Server, *c
 	}
 }
 
-// Where the tags of a repository are.
+// Where the tags of a repository are, and the notes of a merge request.
 const (
-	tagsTemplate = "/projects/:id/registry/repositories/:rid/tags"
-	tagTemplate  = tagsTemplate + "/:name"
+	tagsTemplate  = "/projects/:id/registry/repositories/:rid/tags"
+	tagTemplate   = tagsTemplate + "/:name"
+	notesTemplate = "/projects/:id/merge_requests/:iid/notes"
 )
 
 // routes are all endpoints of the API.
@@ -50,6 +51,9 @@ var routes = []*route{
 	endpoint("GET", "/projects/:id/registry/protection/tag/rules", nil, (*Server).listProtectionRules),
 	endpoint("GET", "/projects/:id/repository/branches", pageParameters, (*Server).listBranches),
 	endpoint("GET", "/projects/:id/repository/tags", pageParameters, (*Server).listGitTags),
+	endpoint("GET", notesTemplate, notesParameters, (*Server).listNotes),
+	endpoint("POST", notesTemplate, nil, (*Server).createNote),
+	endpoint("PUT", notesTemplate+"/:note_id", nil, (*Server).updateNote),
 	endpoint("GET", tagsTemplate, tagsParameters, (*Server).listTags),
 	endpoint("GET", tagTemplate, nil, (*Server).showTag),
 	endpoint("DELETE", tagTemplate, nil, (*Server).deleteTag),
@@ -170,6 +174,7 @@ var (
 
 	projectsParameters      = projectFilters.with(parameters{"id_after": isPositive, "membership": isFlag, "pagination": isPagination})
 	groupProjectsParameters = projectFilters.with(parameters{"include_subgroups": isFlag, "with_shared": isFlag})
+	notesParameters         = pageParameters.with(parameters{"order_by": oneOf("created_at"), "sort": oneOf("asc", "desc")})
 	tagsParameters          = pageParameters.with(parameters{"last": anything, "pagination": isPagination, "sort": oneOf("asc")})
 )
 

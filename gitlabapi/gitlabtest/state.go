@@ -21,6 +21,7 @@ type state struct {
 	kinds    map[*manifest]uint8    // what they were made for
 	located  map[string]*repository // by path
 	numbered map[int64]*repository  // by id
+	lastNote int64                  // id
 }
 
 // pushed identifies a manifest before it is made.
@@ -34,6 +35,7 @@ type project struct {
 	Project
 	repositories []*repository // by id
 	rules        []protectionRule
+	notes        map[int64][]*note // by the number of the merge request, the oldest first
 }
 
 // protectionRule is a rule that has been read.
@@ -89,7 +91,7 @@ func newState(w *World, manifests bool) *state {
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
 		registry: newRegistry(w.Regime), made: map[pushed]*manifest{}, kinds: map[*manifest]uint8{},
-		located: map[string]*repository{}, numbered: map[int64]*repository{},
+		located: map[string]*repository{}, numbered: map[int64]*repository{}, lastNote: firstNoteID - 1,
 	}
 	for _, p := range w.Projects {
 		row := &project{Project: *p}
@@ -99,6 +101,7 @@ func newState(w *World, manifests bool) *state {
 		}
 		st.projects = append(st.projects, row)
 		st.byID[p.ID], st.byPath[p.Path] = row, row
+		row.notes = st.notesOf(p)
 		for _, r := range p.Repositories {
 			row.repositories = append(row.repositories, st.addRepository(row, r, manifests))
 		}

@@ -21,7 +21,7 @@ type Stats struct {
 	// there was one.
 	ByStatus map[int]int `json:"by_status"`
 	// Changing counts requests that were neither GET nor HEAD, nor a query of
-	// GraphQL.
+	// GraphQL: what a plan sends none of, unless it writes a note.
 	Changing int `json:"changing"`
 	// AverageInFlight is over the time from the first request to the last answer.
 	AverageInFlight float64 `json:"average_in_flight"`

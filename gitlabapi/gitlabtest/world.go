@@ -69,6 +69,7 @@ type Project struct {
 	// Branches and GitTags are names in its Git repository.
 	Branches, GitTags []string
 	Environments      []Environment
+	MergeRequests     []MergeRequest
 	Topics            []string
 	// ProtectionRules are at most five. Only a registry with a database has such rules, and a
 	// server of the other regime leaves them out.
@@ -86,6 +87,22 @@ type Environment struct {
 	// says that Ref is a Git tag.
 	Ref, SHA string
 	Tag      bool
+}
+
+// TokenUser is the name of the user that all tokens belong to.
+const TokenUser = "registry-gc"
+
+// MergeRequest is one of a project's, and what is written on it from the oldest to the newest.
+type MergeRequest struct {
+	IID   int64 // its number in the project
+	Notes []Note
+}
+
+// Note is a comment of a user's, or what GitLab itself has noted that a user did.
+type Note struct {
+	Author string // name of a user, such as [TokenUser]
+	Body   string
+	System bool
 }
 
 // Role is what a user may do in a project, or on the whole instance.
@@ -143,6 +160,7 @@ const (
 	firstGroupID      = 11
 	firstProjectID    = 1_001
 	firstRepositoryID = 5_000_001
+	firstNoteID       = 9_000_001
 )
 
 // NewWorld returns an empty world.

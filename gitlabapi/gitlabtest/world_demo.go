@@ -84,6 +84,9 @@ func demoCommit(name string) string { return objectOf("acme/" + name) }
 // demoDigest is what a tag of the demo's world is named after.
 const demoDigest = "sha256:4bf0c26a9d1f0e4d2f0e0f6c7c5b8d9a1e2f3a4b5c6d7e8f90a1b2c3d4e5f607"
 
+// DemoMergeRequest is the number of the only merge request in the demo's world, one of acme/docs.
+const DemoMergeRequest = 7
+
 // DemoWorld returns a small LEGACY instance that shows every kind of tag and
 // every outcome. Its regime may be changed before it is served.
 func DemoWorld() *World {
@@ -110,6 +113,10 @@ func DemoWorld() *World {
 		p.Branches, p.GitTags = strings.Fields(row.branches), strings.Fields(row.gitTags)
 		p.Topics, p.Environments = row.topics, row.environments
 	}
+	w.Project("acme/docs").MergeRequests = []MergeRequest{{IID: DemoMergeRequest, Notes: []Note{
+		{Author: "ada", Body: "requested review from @grace", System: true},
+		{Author: "grace", Body: "Which tags would this delete?"},
+	}}}
 	w.Project("acme/attic/old-site").Archived = true
 	w.Project("acme/labs/prototype").RegistryDisabled = true
 	w.Project("acme/labs/experiment").Repository("app").Status = "delete_ongoing"
