@@ -36,11 +36,15 @@ func (c *Client) currentUser(ctx context.Context) (*gitlab.User, error) {
 	if user := c.user.Load(); user != nil {
 		return user, nil
 	}
-	user, _, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
-	if err == nil {
-		c.user.Store(user)
+	user, resp, err := c.gitlab.Users.CurrentUser(c.reading(ctx))
+	if err == nil && (user == nil || user.ID == 0) {
+		err = &throttle.FormatError{Problem: "the answer names no user"}
 	}
-	return user, err
+	if err != nil {
+		return nil, c.failure(http.MethodGet, "/user", resp, err)
+	}
+	c.user.Store(user)
+	return user, nil
 }
 
 // CheckToken asks the instance about the token, before any work is done with it. It

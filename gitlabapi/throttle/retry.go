@@ -95,7 +95,8 @@ var passingStatuses = []int{
 }
 
 // repeatable are the methods of reads, and of deletions of a tag, which are harmless
-// twice. All that is sent by POST is GraphQL: queries, which read, and deletions of tags.
+// twice. What is sent by POST is GraphQL: queries, which read, and deletions of tags; and notes, which
+// there would be two of, so that they have one of [Request.Tries].
 var repeatable = []string{http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodPost}
 
 // isRepeatable reports whether another attempt may do what one with this answer did not.
