@@ -64,6 +64,7 @@ type Config struct {
 	LogLevel           slog.Level      `env:"LOG_LEVEL,default=info" group:"output" must:"be debug, info, warn or error" is:"'debug', 'info', 'warn', 'error'"`
 	ReportDir          string          `env:"REPORT_DIR" default:"none" group:"output" must:"be a folder that can be written" is:"folder for 'summary.json', 'decisions.jsonl', 'report.html', 'metrics.txt', plan and journal; each of several shards has a folder of its own in it"`
 	Pushgateway        throttle.Secret `env:"PUSHGATEWAY_URL" default:"none" group:"output" must:"be the address of a Pushgateway, such as http://pushgateway.example.com:9091, with user and password if it wants them" is:"Prometheus Pushgateway that gets the run's metrics, such as 'http://pushgateway.example.com:9091'; user and password in it are shown nowhere"`
+	MergeRequestNote   bool            `env:"MERGE_REQUEST_NOTE,default=false" group:"output" must:"be true or false" is:"in a pipeline of a merge request, write the summary as a note there, one that is brought up to date; takes a token with scope 'api', in a plan, too"`
 	IncompleteExitCode int             `env:"INCOMPLETE_EXIT_CODE,default=3" group:"output" must:"be 0, 3, or a number from 5 to 63" is:"exit code in place of 3, which says that a run is done, but for something that another run might settle; '0' for a schedule that is not to fail then"`
 }
 

@@ -143,6 +143,7 @@ type job struct {
 	log       *slog.Logger
 	logOutput *logOutput
 	jobLog    *jobLog // nil outside of a GitLab job
+	ci        ciJob
 	stdout    io.Writer
 	rules     *policy.Rules // what decides on tags
 	inUse     *inuse.List   // what IN_USE names
@@ -162,7 +163,7 @@ type job struct {
 
 // newJob returns a job whose log goes to standard error.
 func (p *program) newJob(config *Config) *job {
-	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: p.stdout, json: p.json}
+	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: p.stdout, json: p.json, ci: ciJobOf(p.environment)}
 	j.format = formatFor(p.stderr, config, p.environment)
 	j.colours = !j.format.json && wantsColours(p.environment)
 	if p.quiet {
@@ -249,6 +250,7 @@ func (j *job) run(untilSignal context.Context) int {
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	if !j.asks { // of what is not done yet
 		j.pushMetrics(untilSignal, ended)
+		j.writeNote(untilSignal, client, summary, files)
 	}
 	return ended.ExitCode
 }

@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 //	exits CODE ARG…         runs registry-gc and wants that exit code
 //	signal NAME… CODE       runs registry-gc, sends it the signals, in this order, once
 //	                        it deletes, and wants that exit code
+//	mergerequest            makes runs jobs of the stand-in's merge request
+//	notes N FILE            wants that many requests about notes so far, and writes the notes of the
+//	                        merge request to a file, each behind a line with its author
 //	deleted N               wants that many tags deleted, and none that is alive
 //	reported FILE           wants that the file has a line for each tag deleted, of which
 //	                        there is one at least and none that is alive
@@ -51,19 +54,21 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"standin":     standin,
-			"pushgateway": pushgateway,
-			"exits":       exits,
-			"signal":      signalled,
-			"deleted":     wantDeleted,
-			"changing":    wantChanging,
-			"reported":    wantReported,
-			"journal":     takeJournal,
-			"there":       wantThere,
-			"push":        push,
-			"collect":     func(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).CollectGarbage() },
-			"recorded":    wantRecorded,
-			"replace":     replace,
+			"standin":      standin,
+			"pushgateway":  pushgateway,
+			"exits":        exits,
+			"signal":       signalled,
+			"mergerequest": mergeRequestJob,
+			"notes":        takeNotes,
+			"deleted":      wantDeleted,
+			"changing":     wantChanging,
+			"reported":     wantReported,
+			"journal":      takeJournal,
+			"there":        wantThere,
+			"push":         push,
+			"collect":      func(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).CollectGarbage() },
+			"recorded":     wantRecorded,
+			"replace":      replace,
 		},
 	})
 }
@@ -118,6 +123,28 @@ var scenarios = map[string]func() *gitlabtest.Server{
 	"stuck-deletions": func() *gitlabtest.Server {
 		return faulty(deletions(gitlabtest.Latency(time.Minute))...)
 	},
+	"others-notes": func() *gitlabtest.Server {
+		world := gitlabtest.DemoWorld()
+		on := &world.Project(noted).MergeRequests[0]
+		on.Notes = append(on.Notes,
+			gitlabtest.Note{Author: "grace", Body: noteMarker + "\n\nwritten by somebody else"},
+			gitlabtest.Note{Author: gitlabtest.TokenUser, Body: "<!-- registry-gc: other -->\n\nof another job"},
+			gitlabtest.Note{Author: gitlabtest.TokenUser, Body: "quoted:\n" + noteMarker})
+		return gitlabtest.New(world, gitlabtest.WithRole(gitlabtest.Maintainer)) // which may change the notes of others
+	},
+	"lost-note": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Method: "POST", Path: notesPath, Count: 1, Effect: gitlabtest.CutBody()})
+	},
+	"failing-notes": func() *gitlabtest.Server {
+		world := gitlabtest.DemoWorld()
+		charts := world.Project("acme/platform/charts").Repository("app")
+		return gitlabtest.New(world, gitlabtest.WithFaults(
+			gitlabtest.Fault{Path: regexp.MustCompile(fmt.Sprintf(`/%d/tags$`, charts.ID)), Effect: gitlabtest.Refuse(403)},
+			gitlabtest.Fault{Method: "POST", Path: notesPath, Effect: gitlabtest.Reply(500, `{"message":"no \u001b[31m `+gitlabtest.DefaultToken+`"}`)}))
+	},
+	"hanging-notes": func() *gitlabtest.Server {
+		return faulty(gitlabtest.Fault{Path: notesPath, Effect: gitlabtest.Latency(time.Minute)})
+	},
 	"repository-forbidden": func() *gitlabtest.Server {
 		world := gitlabtest.DemoWorld()
 		charts := world.Project("acme/platform/charts").Repository("app")
@@ -145,6 +172,15 @@ var scenarios = map[string]func() *gitlabtest.Server{
 		}))
 	},
 }
+
+// noted is the project of the merge request, and noteMarker the first line of the note of the job that
+// mergeRequestJob makes.
+const (
+	noted      = "acme/docs"
+	noteMarker = "<!-- registry-gc: dry run: a b-1.x_y -->"
+)
+
+var notesPath = regexp.MustCompile(`/merge_requests/[0-9]+/notes`)
 
 // deletions strikes deletions in every form.
 func deletions(effect gitlabtest.Effect) []gitlabtest.Fault {
@@ -204,6 +240,33 @@ func pushgateway(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("PUSHGATEWAY_URL", strings.Replace(server.URL, "://", "://pusher:s3cret@", 1))
 }
 
+func mergeRequestJob(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Setenv("GITLAB_CI", "true")
+	ts.Setenv("CI_SERVER_URL", ts.Getenv("GITLAB_URL"))
+	ts.Setenv("CI_JOB_NAME", "dry run: [a, b-1.x_y] <!-->")
+	ts.Setenv("CI_MERGE_REQUEST_IID", strconv.Itoa(gitlabtest.DemoMergeRequest))
+	ts.Setenv("CI_MERGE_REQUEST_PROJECT_ID", fmt.Sprint(gitlabtest.DemoWorld().Project(noted).ID))
+	ts.Setenv("CI_PROJECT_ID", "1") // of the fork that the merge request comes from
+}
+
+func takeNotes(ts *testscript.TestScript, _ bool, args []string) {
+	asked := 0
+	for endpoint, n := range serverOf(ts).Stats().ByEndpoint {
+		if strings.Contains(endpoint, "/notes") {
+			asked += n
+		}
+	}
+	if strconv.Itoa(asked) != args[0] {
+		ts.Fatalf("%d requests about notes, want %s", asked, args[0])
+	}
+	var text strings.Builder
+	for _, note := range serverOf(ts).Notes(noted, gitlabtest.DemoMergeRequest) {
+		fmt.Fprintf(&text, "== %s\n%s\n", note.Author, note.Body)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text.String()), 0o644))
+	noViolations(ts)
+}
+
 func serverOf(ts *testscript.TestScript) *gitlabtest.Server {
 	server, ok := servers.Load(ts)
 	if !ok {
@@ -242,7 +305,8 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	command := exec.Command(path)
 	command.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PUSHGATEWAY_URL", "PATH"} {
+	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PUSHGATEWAY_URL", "PATH",
+		"MERGE_REQUEST_NOTE", "GITLAB_CI", "CI_SERVER_URL", "CI_MERGE_REQUEST_IID", "CI_MERGE_REQUEST_PROJECT_ID"} {
 		command.Env = append(command.Env, name+"="+ts.Getenv(name))
 	}
 	command.Stdout, command.Stderr = &stdout, &stderr

@@ -60,8 +60,9 @@ var settings = map[string]setting{
 
 // never are the variables that the chart does not set, and why.
 var never = map[string]string{
-	"GITLAB_TOKEN": "variables of a pod are shown to whoever may read pods",
-	"SHARD_INDEX":  "each pod learns it from JOB_COMPLETION_INDEX, which Kubernetes sets",
+	"GITLAB_TOKEN":       "variables of a pod are shown to whoever may read pods",
+	"MERGE_REQUEST_NOTE": "no pod is a job of a merge request",
+	"SHARD_INDEX":        "each pod learns it from JOB_COMPLETION_INDEX, which Kubernetes sets",
 }
 
 // programVariables asks the program itself.
