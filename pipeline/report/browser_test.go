@@ -24,50 +24,72 @@ var (
 	screenshots = flag.String("screenshots", "", "folder for pictures of what was looked at, if any are wanted")
 )
 
+// A browserPage is a page that is looked at, as check.mjs is told of it.
+type browserPage struct {
+	Name     string `json:"name"`
+	Page     string `json:"page"`
+	Needle   string `json:"needle"`         // a word of one tag
+	Download string `json:"plan,omitempty"` // where a plan is saved of what is selected; nothing can be without
+	made     string // the plan of the run
+}
+
 // TestPageInBrowser opens pages in Chromium and looks at them as readers do. It needs
 // what the part pages of .ci/run installs.
 func TestPageInBrowser(t *testing.T) {
+	dir := t.TempDir()
+	var pages []*browserPage
 	for _, c := range []struct {
 		name   string
 		run    *pageRun
-		needle string // a word of one tag
-		plans  bool   // whether tags can be selected for a plan
+		needle string
+		plans  bool // whether tags can be selected for a plan
 	}{
-		{"real", smallRun(t, false), "held-1", false},
-		{"dry", smallRun(t, true), "held-1", false},
-		{"plan", smallRun(t, true), "held-1", true},
+		{"real", withOrigin(smallRun(t, false)), "held-1", false},
+		{"plan", withOrigin(smallRun(t, true)), "held-1", true},
 		{"hostile-plan-100000", hostilePlanRun(t, 100_000), "feature-54321", true},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			var made, download string
-			if c.plans {
-				made, download = c.run.writePlan(t), filepath.Join(t.TempDir(), "download.jsonl")
-			}
-			started := time.Now()
-			page := c.run.pageOf(t, made)
-			t.Logf("%d decisions, written in %v: %d bytes", c.run.Tags-c.run.Kept, time.Since(started).Round(time.Millisecond), len(page))
-			path := filepath.Join(t.TempDir(), PageFile)
-			if err := os.WriteFile(path, page, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			args := []string{"check.mjs", c.name, path, c.needle}
-			if *screenshots != "" {
-				args = append(args, "--screenshots", *screenshots)
-			}
-			if c.plans {
-				args = append(args, "--plan", download)
-			}
-			node := exec.Command("node", args...)
-			node.Dir = *checker
-			node.Stdout, node.Stderr = os.Stdout, os.Stderr
-			if err := node.Run(); err != nil {
-				t.Fatalf("looking at the page: %v", err)
-			}
-			if c.plans {
-				checkDownload(t, made, download)
-			}
-		})
+		page := &browserPage{Name: c.name, Page: filepath.Join(dir, c.name+".html"), Needle: c.needle}
+		if c.plans {
+			page.made, page.Download = c.run.writePlan(t), filepath.Join(dir, c.name+".jsonl")
+		}
+		started := time.Now()
+		text := c.run.pageOf(t, page.made)
+		t.Logf("%s: written in %v: %d bytes", c.name, time.Since(started).Round(time.Millisecond), len(text))
+		if err := os.WriteFile(page.Page, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, page)
 	}
+	text, err := json.Marshal(pages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"check.mjs", string(text)}
+	if *screenshots != "" {
+		args = append(args, "--screenshots", *screenshots)
+	}
+	node := exec.Command("node", args...)
+	node.Dir, node.Stdout, node.Stderr = *checker, os.Stdout, os.Stderr
+	if err := node.Run(); err != nil {
+		t.Fatalf("looking at the pages: %v", err)
+	}
+	for _, page := range pages {
+		if page.Download != "" {
+			checkDownload(t, page.made, page.Download)
+		}
+	}
+}
+
+// withOrigin adds to a run what a page says of where it is from.
+func withOrigin(r *pageRun) *pageRun {
+	r.GitLabURL, r.User, r.JobURL = "https://gitlab.example.com", "root", "https://gitlab.example.com/ops/gc/-/jobs/7"
+	r.Settings = map[string]string{"GITLAB_GROUPS": "acme"}
+	if r.DryRun {
+		r.Plans = []string{"reports/plan.jsonl"}
+	} else {
+		r.Ended, r.Journals = r.Started.Add(time.Minute), []string{"reports/journal/1.jsonl"}
+	}
+	return r
 }
 
 // checkDownload holds a plan that was downloaded from a page against the plan of the run and what the

@@ -28,7 +28,7 @@ type Files struct {
 	// Redactor removes secrets from whatever is written; nil removes none. It is set
 	// before the first event.
 	Redactor *redact.Redactor
-	// Everything has tags written, too, that are kept: those of a plan have been named before.
+	// Everything has tags written, too, that are kept.
 	Everything bool
 	// Plan is the file of the plan that the run has made, "" where it made none: in the page some of
 	// its tags can be selected for another. It is set before Close.
@@ -136,7 +136,8 @@ func (f *Files) Close(s *Summary) error {
 			if err != nil {
 				return fmt.Errorf("reading the plan: %w", err)
 			}
-			return writePage(w, s, decisions, selection)
+			page := &page{Summary: s, selection: selection, trend: readTrend(f.dir, s.GitLabURL)}
+			return page.write(w, decisions)
 		})
 		f.hasPage = err == nil
 		errs = append(errs, err)

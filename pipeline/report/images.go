@@ -133,18 +133,6 @@ func (s *Images) kindWords() string {
 	return strings.Join(words, ", ")
 }
 
-// measures say how large and how old the images are, as far as that is known.
-func (s *Images) measures(began time.Time) []string {
-	var measures []string
-	if size := s.Size(); size != "" {
-		measures = append(measures, size)
-	}
-	if age := ageAt(began, s.Oldest); age != "" {
-		measures = append(measures, "the oldest "+age)
-	}
-	return measures
-}
-
 // lines name the largest of the images, each with its age and size, and say how many more there are.
 func (s *Images) lines(began time.Time, links Links) []string {
 	rows := &table{right: []bool{false, true, true}}

@@ -44,6 +44,9 @@ func Merge(ctx context.Context, sources []Source, handler Handler, log *slog.Log
 		}
 	}
 	m.mergeRegimes(sources)
+	if len(sources) > 1 {
+		m.sum.JobURL = "" // each shard has its own
+	}
 	texts := m.stops
 	for _, problem := range m.problems {
 		texts = append(texts, problem.Error())
@@ -95,8 +98,8 @@ func (m *merger) mergeShard(ctx context.Context, source Source) {
 	case s.Error != "":
 		m.shardFailed(source.Shard, errors.New(s.Error))
 	}
-	if counted := s.Deleted + s.Undecided + s.Failed; err == nil && written.Tags != counted {
-		m.shardFailed(source.Shard, fmt.Errorf("%s has %d of %d decisions", DecisionsFile, written.Tags, counted))
+	if counted := s.Deleted + s.Undecided + s.Failed; err == nil && written.Tags-written.Kept != counted {
+		m.shardFailed(source.Shard, fmt.Errorf("%s has %d of %d decisions", DecisionsFile, written.Tags-written.Kept, counted))
 	}
 }
 
@@ -211,6 +214,7 @@ func (s *Summary) addFigures(o *Summary) {
 		s.Ended = o.Ended
 	}
 	s.User, s.Applied = cmp.Or(s.User, o.User), cmp.Or(s.Applied, o.Applied)
+	s.JobURL, s.PipelineURL = cmp.Or(s.JobURL, o.JobURL), cmp.Or(s.PipelineURL, o.PipelineURL)
 	if s.Settings == nil {
 		s.Settings = maps.Clone(o.Settings)
 	}

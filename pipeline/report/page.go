@@ -5,9 +5,14 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"html"
 	"io"
 	"strings"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // The page is one file without outside resources, so that it can be mailed, kept as an
@@ -21,74 +26,77 @@ var (
 	pageScript string
 )
 
-var pageParts = splitParts("page", pageText)
+// A page is a run as a file for people.
+type page struct {
+	*Summary
+	selection *selection // nil where no tags can be selected for a plan
+	trend     *trend     // of the runs before, nil where nothing is known of them
+}
 
-// WriteHTML writes a run as a page for people: figures, charts, what to change in which
-// build, and a table of the decisions, which are read from lines in the form of
-// decisions.jsonl. They are read several times, from the beginning, and not held in memory: what
-// grows is a few numbers for each project. Lines that cannot be read are skipped,
-// and the page says how many there were.
+// WriteHTML writes a run as a page for people. The page has the summary as text for browsers without
+// scripts; its script draws the rest of data: what is known of the run, and the decisions, which are read from
+// lines in the form of decisions.jsonl. They are read several times, from the beginning, and not held in memory:
+// what grows is a few numbers for each project. Lines that cannot be read are skipped, and the page says how
+// many there were.
 //
 // Whatever the summary and the decisions say is shown as text and never as markup. The
 // page allows itself no script or style but its own, and no request at all.
 func WriteHTML(w io.Writer, s *Summary, decisions io.ReadSeeker) error {
-	return writePage(w, s, decisions, nil)
+	return (&page{Summary: s}).write(w, decisions)
 }
 
-// writePage writes a page, in which tags can be selected if there is a selection.
-func writePage(w io.Writer, s *Summary, decisions io.ReadSeeker, selection *selection) error {
-	found := newFindings()
+func (p *page) write(w io.Writer, decisions io.ReadSeeker) error {
+	found := make(findings)
 	unread, err := eachDecision(decisions, func(d *decisionLine) error {
-		found.countDecision(d)
-		if selection != nil && d.Outcome == Marked && !selection.holds(d) {
-			selection = nil // rows and lines of the plan would not be the same
+		found.count(d)
+		if d.Outcome == Marked && !p.selection.holds(d) {
+			p.selection = nil // rows and lines of the plan would not be the same
 		}
 		return nil
 	})
-	if err == nil {
-		_, err = decisions.Seek(0, io.SeekStart)
-	}
 	if err != nil {
 		return fmt.Errorf("reading the decisions: %w", err)
 	}
-	page := &page{Summary: s, found: found, advice: advise(found, s.Rules), unread: unread, selects: selection != nil && s.marks() && s.Deleted > 0}
-	above, below, _ := strings.Cut(page.markup().html, rowsHere)
+	if !p.marks() || p.Deleted == 0 {
+		p.selection = nil
+	}
+	data, err := json.Marshal(p.data(found, unread))
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	if err := p.WriteText(&text, Text{Width: 100}); err != nil {
+		return err
+	}
+	above, below, _ := strings.Cut(pageText, "{{rows}}\n")
+	fill := strings.NewReplacer(
+		"{{style-hash}}", contentHash(pageStyle), "{{style}}", pageStyle,
+		"{{script-hash}}", contentHash(pageScript), "{{script}}", pageScript,
+		"{{title}}", markup(p.title()), "{{headline}}", strings.ReplaceAll(markup(p.Headline()), " %", "\u00a0%"),
+		"{{text}}", markup(text.String()), "{{data}}", string(data),
+	)
 	out := bufio.NewWriter(w)
-	if _, err := out.WriteString(above); err != nil {
-		return err
+	_, err = fill.WriteString(out, above)
+	if err == nil {
+		err = packElement(out, "rows", decisions, writeRows)
 	}
-	if err := writeRows(out, decisions); err != nil {
-		return err
+	if err == nil && p.selection != nil {
+		err = packElement(out, "plan", decisions, p.selection.write)
 	}
-	if page.selects {
-		if _, err := decisions.Seek(0, io.SeekStart); err != nil {
-			return fmt.Errorf("reading the decisions: %w", err)
-		}
-		if err := selection.write(out, decisions); err != nil {
-			return err
-		}
+	if err == nil {
+		_, err = fill.WriteString(out, below)
 	}
-	if _, err := out.WriteString(below); err != nil {
-		return err
-	}
-	return out.Flush()
+	return errors.Join(err, out.Flush())
 }
 
-// rowsHere is where the rows belong in page.html. No text that is shown can be taken for
-// it, since it is escaped.
-const rowsHere = "<!-- rows -->\n"
-
-// A page is what page.html is filled with.
-type page struct {
-	*Summary
-	found   *findings
-	advice  []advice
-	unread  int  // lines of the decisions
-	selects bool // whether tags can be selected for a plan
-}
-
-func (p *page) charts() []chart {
-	return []chart{reasonChart(p.Summary), kindChart(p.Summary, p.found), projectChart(p.Summary, p.found)}
+// markup returns a text as it stands in the page: nothing in it hides but the ends of its lines, and nothing
+// is read as an element.
+func markup(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = html.EscapeString(printable.Escape(line))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // contentHash names a style or a script to the browser, which then takes no others.

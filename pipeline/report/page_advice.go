@@ -6,33 +6,56 @@ import (
 	"strings"
 
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/manifest"
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
+	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
 // An advice is what can be changed so that a kind of tags does not come again, and
 // in which projects.
 type advice struct {
-	Title    string
-	Why      string
-	Change   string // what to do about it
-	Code     string // the option, as it is written
-	Tags     int
-	Projects []projectCount
-	More     int // projects that are not named
+	Title    shown          `json:"title"`
+	Why      shown          `json:"why"`
+	Change   shown          `json:"change"`         // what to do about it
+	Code     shown          `json:"code,omitempty"` // the option, as it is written
+	Tags     int            `json:"tags"`
+	Projects []projectCount `json:"projects"`
+	More     int            `json:"more,omitempty"` // projects that are not named
 }
 
 type projectCount struct {
-	Project string
-	Tags    int
+	Project string `json:"project"`
+	Tags    int    `json:"tags"`
+}
+
+// Findings count the tags that were to be deleted, whether they could be or not, by what advice on a build
+// depends on and by project. They hold no tag and no repository.
+type findings map[deadKey]map[string]int
+
+// A deadKey is what the advice on a build depends on.
+type deadKey struct {
+	kind   manifest.Kind
+	reason policy.Reason
+}
+
+func (f findings) count(d *decisionLine) {
+	if d.Action != policy.Delete || d.Outcome == Kept {
+		return
+	}
+	key := deadKey{manifest.Kind(d.Kind), d.Reason}
+	if f[key] == nil {
+		f[key] = make(map[string]int)
+	}
+	f[key][d.Project]++
 }
 
 // mostNamed is how many projects an advice names.
 const mostNamed = 25
 
 // advise returns the advice that the findings call for.
-func advise(f *findings, rules *Rules) []advice {
+func advise(f findings, rules *Rules) []advice {
 	attested := attestedAdvice
 	if rules.asksKinds() {
-		attested.Change = strings.TrimSuffix(attested.Change, ".") + ", or take attested-image out of DELETE_KINDS."
+		attested.Change = shown(strings.TrimSuffix(string(attested.Change), ".")) + ", or take attested-image out of DELETE_KINDS."
 	}
 	var all []advice
 	for _, a := range []struct {
@@ -59,14 +82,15 @@ func (k deadKey) orphan() bool {
 }
 
 // countTags fills in the projects that an advice is for.
-func (a *advice) countTags(f *findings, applies func(deadKey) bool) {
+func (a *advice) countTags(f findings, applies func(deadKey) bool) {
 	byProject := make(map[string]int)
-	for _, project := range f.projects {
-		for key, n := range project.dead {
-			if applies(key) {
-				a.Tags += n
-				byProject[project.Name] += n
-			}
+	for key, projects := range f {
+		if !applies(key) {
+			continue
+		}
+		for project, n := range projects {
+			a.Tags += n
+			byProject[printable.Escape(project)] += n
 		}
 	}
 	a.Projects = sortedCounts(byProject)

@@ -16,27 +16,29 @@ import (
 	"gitlab.com/registry-gc/registry-gc/internal/redact"
 )
 
-// packedLines returns the lines of a plan that a page holds, the header first, and whether it has what they
-// are selected with.
-func packedLines(t testing.TB, page []byte) (lines []string, controls bool) {
+// unpacked returns what a page has packed into an element, "" where it has none such.
+func unpacked(t testing.TB, page []byte, id string) string {
 	t.Helper()
+	var text []byte
 	walkPage(t, page, func(node *html.Node) {
-		switch attribute(node, "id") {
-		case "plan":
-			packed, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(node.FirstChild.Data)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := io.ReadAll(packed)
-			if err != nil {
-				t.Fatal(err)
-			}
-			lines = slices.Collect(strings.Lines(string(text)))
-		case "selection", "select-shown":
-			controls = true
+		if attribute(node, "id") != id {
+			return
+		}
+		packed, err := gzip.NewReader(base64.NewDecoder(base64.StdEncoding, strings.NewReader(node.FirstChild.Data)))
+		if err == nil {
+			text, err = io.ReadAll(packed)
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 	})
-	return lines, controls
+	return string(text)
+}
+
+// packedLines returns the lines of a plan that a page holds, the header first.
+func packedLines(t testing.TB, page []byte) []string {
+	t.Helper()
+	return slices.Collect(strings.Lines(unpacked(t, page, "plan")))
 }
 
 // TestPagePlan: a page holds the header and every line of the run's plan, byte for byte, a line for each row
@@ -46,9 +48,9 @@ func TestPagePlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			made := run.writePlan(t)
 			page := run.pageOf(t, made)
-			lines, controls := packedLines(t, page)
-			if !controls || len(lines) < 2 {
-				t.Fatalf("%d lines, something to select them with: %t", len(lines), controls)
+			lines := packedLines(t, page)
+			if len(lines) < 2 {
+				t.Fatalf("%d lines", len(lines))
 			}
 			text, err := os.ReadFile(made)
 			if err != nil {
@@ -110,13 +112,12 @@ func TestPageWithoutPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var page bytes.Buffer
-			if err := writePage(&page, run.Summary, bytes.NewReader(run.decisions.Bytes()), selection); err != nil {
+			var text bytes.Buffer
+			if err := (&page{Summary: run.Summary, selection: selection}).write(&text, bytes.NewReader(run.decisions.Bytes())); err != nil {
 				t.Fatal(err)
 			}
-			lines, controls := packedLines(t, page.Bytes())
-			if controls != c.want || len(lines) > 0 != c.want {
-				t.Errorf("%d lines, something to select them with: %t; want them: %t", len(lines), controls, c.want)
+			if lines := packedLines(t, text.Bytes()); len(lines) > 0 != c.want {
+				t.Errorf("%d lines; want them: %t", len(lines), c.want)
 			}
 		})
 	}
@@ -175,7 +176,7 @@ func TestFilesPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lines, _ := packedLines(t, page); strings.Join(lines, "") != string(made) {
+	if lines := packedLines(t, page); strings.Join(lines, "") != string(made) {
 		t.Errorf("the page has %q, the plan is %q", lines, made)
 	}
 }
@@ -189,7 +190,7 @@ func TestPagePlanMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	peak := &heapPeak{before: heap()}
-	if err := writePage(peak, run.Summary, bytes.NewReader(run.decisions.Bytes()), selection); err != nil {
+	if err := (&page{Summary: run.Summary, selection: selection}).write(peak, bytes.NewReader(run.decisions.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	if peak.looks < 5 || peak.most > most {

@@ -20,6 +20,7 @@ import (
 type pageRun struct {
 	*Summary
 	decisions bytes.Buffer // as in decisions.jsonl
+	kept      bool         // whether these have tags that are kept, too
 }
 
 func newPageRun(dryRun bool) *pageRun {
@@ -32,7 +33,7 @@ func (r *pageRun) tell(t testing.TB, events ...Event) {
 		if err := r.Handle(e); err != nil {
 			t.Fatal(err)
 		}
-		if d, ok := e.(Decision); ok && d.Outcome != Kept {
+		if d, ok := e.(Decision); ok && (d.Outcome != Kept || r.kept) {
 			line, err := json.Marshal(decisionLine(d))
 			if err != nil {
 				t.Fatal(err)
@@ -52,7 +53,7 @@ func (r *pageRun) pageOf(t testing.TB, planFile string) []byte {
 		t.Fatal(err)
 	}
 	var text bytes.Buffer
-	if err := writePage(&text, r.Summary, bytes.NewReader(r.decisions.Bytes()), selection); err != nil {
+	if err := (&page{Summary: r.Summary, selection: selection}).write(&text, bytes.NewReader(r.decisions.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.HasSuffix(text.Bytes(), []byte("</html>\n")) {
@@ -87,11 +88,12 @@ func (r *pageRun) writePlan(t testing.TB) (path string) {
 // have them.
 func smallRun(t testing.TB, dryRun bool) *pageRun {
 	r := newPageRun(dryRun)
+	r.kept = !dryRun
 	gone := Deleted
 	if dryRun {
 		gone = Marked
 	}
-	r.Started = firstStart
+	r.Started, r.Rules = firstStart, byDefault(t)
 	r.tell(t, RegimeFound{registry.Legacy}, Skipped{"acme/attic", ProjectArchived, false}, Unreadable{Name: "acme/closed", Err: errors.New("forbidden")})
 	for _, p := range []string{"acme/shop/storefront", "acme/platform/charts", "acme/platform/build-images", "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows"} {
 		r.tell(t, ProjectScanned{p}, RepositoryScanned{p, p + "/web", 9}, RepositoryScanned{p, p + "/web.cache", 9})
@@ -102,18 +104,18 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 			action = policy.Delete
 		}
 		for i := range n {
-			r.tell(t, Decision{Project: project, ProjectID: int64(len(project)), Repository: project + "/" + repository, RepositoryID: int64(len(project + repository)), Tag: fmt.Sprintf("%s-%d", tag, i+1),
+			r.tell(t, Decision{Project: project, ProjectID: int64(len(project)), Repository: project + "/" + repository, RepositoryID: int64(len(project + repository)), Tag: fmt.Sprintf("%s-%d", tag, i*i+1),
 				Action: action, Outcome: outcome, Reason: reason, Kind: string(kind), Detail: detail,
-				Digest: fmt.Sprintf("sha256:%064x", (i+1)*7919), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
+				Digest: fmt.Sprintf("sha256:%012x", len(r.decisions.Bytes())*7919), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
 		}
 	}
 	add(31, "acme/shop/storefront", "web", "release", Kept, policy.NoRule, manifest.KindImage, "")
 	add(3, "acme/shop/storefront", "web", "v1.0", Kept, "protected", "", "")
-	add(6, "acme/shop/storefront", "web.cache", "feature", gone, counterpartTagMissing, manifest.KindCacheManifest, "")
+	add(6, "acme/shop/storefront", "web.cache", "v1.feature_", gone, counterpartTagMissing, manifest.KindCacheManifest, "")
 	add(5, "acme/platform/build-images", "web", "build", gone, undatable, manifest.KindAttestedImage, "")
 	add(2, "acme/shop/storefront", "web", "topic", gone, undatable, manifest.KindAttestedImage, "")
 	add(3, "acme/platform/charts", "web.cache", "main", gone, undatable, manifest.KindCacheIndex, "")
-	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web", "lost", gone, undatable, manifest.KindMissingManifest, "")
+	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web.cache", "spike_", gone, undatable, manifest.KindMissingManifest, "")
 	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, manifest.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
 	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, manifest.KindAttestedImage, "403 Forbidden")
 	add(1, "acme/platform/charts", "web", "unseen", gone, undatable, "", "")
@@ -144,6 +146,7 @@ var hostileNames = []string{
 	`\u003cscript\u003ewindow.attacked=1\u003c/script\u003e`,
 	`&lt;img src=x onerror=window.attacked=1&gt;`,
 	`https://attacker.example/x?<b>`,
+	`=HYPERLINK("https://attacker.example/","click")`,
 }
 
 // hostileRun has n decisions, and in every place that the server fills one of the

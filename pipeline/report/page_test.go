@@ -2,14 +2,16 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
 	"gitlab.com/registry-gc/registry-gc/internal/printable"
@@ -37,41 +39,73 @@ func attribute(node *html.Node, name string) string {
 	return ""
 }
 
-// TestPageNamesStayText: a page full of hostile names is made of the same elements and
-// attributes as one without them, and says every name in full.
-func TestPageNamesStayText(t *testing.T) {
-	shapeOf := func(page []byte) (shape []string, text string) {
-		var words strings.Builder
-		walkPage(t, page, func(node *html.Node) {
-			switch node.Type {
-			case html.CommentNode:
-				shape = append(shape, "comment")
-			case html.TextNode:
-				words.WriteString(node.Data)
-			case html.ElementNode:
-				for _, a := range node.Attr {
-					shape = append(shape, node.Data+" "+a.Key)
-				}
-				shape = append(shape, node.Data)
+// shapeOf returns which elements and attributes a page is made of, how often, and all of its text.
+func shapeOf(t testing.TB, page []byte) (shape map[string]int, text string) {
+	t.Helper()
+	shape = make(map[string]int)
+	var words strings.Builder
+	walkPage(t, page, func(node *html.Node) {
+		switch node.Type {
+		case html.CommentNode:
+			shape["comment"]++
+		case html.TextNode:
+			words.WriteString(node.Data)
+		case html.ElementNode:
+			for _, a := range node.Attr {
+				shape[node.Data+" "+a.Key]++
 			}
-		})
-		slices.Sort(shape)
-		return slices.Compact(shape), words.String()
-	}
-	friendly := smallRun(t, true)
-	friendly.Error = "stopped"
-	want, _ := shapeOf(friendly.page(t))
-	got, text := shapeOf(hostileRun(t, 200).page(t))
-	for _, element := range got {
-		if !slices.Contains(want, element) {
-			t.Errorf("the page has a %q that a name brought in", element)
+			shape[node.Data]++
 		}
+	})
+	return shape, words.String()
+}
+
+// TestPageNamesStayText: a page full of hostile names is made of the same elements and
+// attributes as one without them, and has every name in full, with nothing in it that hides.
+func TestPageNamesStayText(t *testing.T) {
+	want, _ := shapeOf(t, smallRun(t, false).page(t))
+	page := hostileRun(t, 200).page(t)
+	got, text := shapeOf(t, page)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("names brought in or took away (-want +got):\n%s", diff)
 	}
+	rows := unpacked(t, page, "rows")
 	for _, name := range hostileNames {
-		if !strings.Contains(text, printable.Escape(name)) {
-			t.Errorf("the page does not show %q", name)
+		encoded, err := json.Marshal(shown(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inner := string(encoded[1 : len(encoded)-1]); !strings.Contains(text, inner) || !strings.Contains(rows, inner) {
+			t.Errorf("the page does not have %q", name)
 		}
 	}
+	for what, text := range map[string]string{"page": text, "rows": rows} {
+		if at := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && printable.Hidden(r) }); at >= 0 {
+			t.Errorf("the %s has a hidden character: %q", what, text[max(0, at-30):at+10])
+		}
+	}
+}
+
+// FuzzPage: whatever a summary and a decision say, the page has the same elements.
+func FuzzPage(f *testing.F) {
+	page := func(t testing.TB, name string) (map[string]int, string) {
+		run := newPageRun(true)
+		run.Error, run.User, run.GitLabURL, run.Settings = name, name, name, map[string]string{name: name}
+		run.Journals, run.Plans, run.NamingDiffers, run.JobURL = []string{name}, []string{name}, []string{name}, name
+		run.tell(t, Decision{Project: name, Repository: name, RepositoryID: 1, Tag: "t" + name, Kind: name, Reason: policy.Reason(name), Detail: name, Outcome: Marked, Action: policy.Delete},
+			Decision{Project: name, Repository: name, Tag: "t" + name, Kind: name, Reason: policy.Reason(name + "x"), Outcome: Kept},
+			ImageStays{Image: Image{Project: name, Repository: name, Tag: name, Kind: name}})
+		return shapeOf(t, run.page(t))
+	}
+	want, _ := page(f, "a")
+	for _, name := range hostileNames {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if got, _ := page(t, name); !maps.Equal(got, want) {
+			t.Errorf("%q makes another page: %s", name, cmp.Diff(want, got))
+		}
+	})
 }
 
 // TestPageAllowsItselfOnly: the page's own policy names its style and script by what is
@@ -98,51 +132,109 @@ func TestPageAllowsItselfOnly(t *testing.T) {
 	}
 }
 
+// dataOf returns what the page's script draws.
+func dataOf(t testing.TB, page []byte) (data pageData) {
+	t.Helper()
+	walkPage(t, page, func(node *html.Node) {
+		if attribute(node, "id") == "data" {
+			if err := json.Unmarshal([]byte(node.FirstChild.Data), &data); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	return data
+}
+
 // TestPageSaysHowTheRunWent: what has to be known before any figure is believed.
 func TestPageSaysHowTheRunWent(t *testing.T) {
-	const dry, interrupted, stopped = "<strong>Dry run.", "<strong>Interrupted.", "<strong>Stopped by an error."
-	const guard, unreadable, missing = "<strong>A guard stopped deletions.", "<strong>Not everything could be read.", "<strong>Some decisions are missing here."
 	for name, c := range map[string]struct {
 		change func(*pageRun)
 		want   []string
 	}{
-		"done":        {func(*pageRun) {}, nil},
-		"dry":         {func(r *pageRun) { r.DryRun = true }, []string{dry}},
-		"interrupted": {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{interrupted, "before its time (signal): figures"}},
-		"error":       {func(r *pageRun) { r.Error = "broken" }, []string{stopped, "broken"}},
-		"outage":      {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 3 }, []string{guard, "3 tags"}},
-		"unreadable":  {func(r *pageRun) { r.Unreadable = 2 }, []string{unreadable}},
-		"cut off":     {func(r *pageRun) { r.decisions.WriteString(`{"project":"g/p","tag":"x`) }, []string{missing}},
+		"done":          {func(*pageRun) {}, nil},
+		"dry":           {func(r *pageRun) { r.DryRun = true }, []string{"info: Nothing was changed. This is a plan."}},
+		"interrupted":   {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{"stop: The run was interrupted. What is here is what it knew by then: signal", "warn: The list is incomplete"}},
+		"error":         {func(r *pageRun) { r.Error = "broken" }, []string{"stop: The run was stopped by an error. broken", "warn: The list is incomplete"}},
+		"outage":        {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 3 }, []string{"stop: A guard stopped the deletions. 3 tags", "warn: Look at the registry"}},
+		"refused":       {func(r *pageRun) { r.Refused = "read-only" }, []string{"stop: Every deletion was refused. read-only", "warn: Every deletion was refused with the same words"}},
+		"MAX_DELETIONS": {func(r *pageRun) { r.MaxDeletions = 5 }, []string{"stop: Nothing was deleted.", "warn: 0 tags would be deleted, and MAX_DELETIONS allows 5"}},
+		"unreadable":    {func(r *pageRun) { r.Unreadable = 2 }, []string{"warn: Not everything could be read. Groups, projects and repositories of whose tags nothing is known: 2."}},
+		"cut off":       {func(r *pageRun) { r.decisions.WriteString(`{"project":"g/p","tag":"x`) }, []string{"warn: Some tags are missing here. Lines of decisions.jsonl that could not be read: 1."}},
+		"names":         {func(r *pageRun) { r.NamingDiffers = []string{"g/p/a.cache"} }, []string{"info: Caches named by another convention than the images. Nothing is deleted there for a missing image: g/p/a.cache."}},
+		"shard":         {func(r *pageRun) { r.Shard = &Shard{1, 3} }, []string{"info: A part of the run. This is shard 1 of 3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := newPageRun(false)
 			c.change(run)
-			page := string(run.page(t))
-			for _, want := range c.want {
-				if !strings.Contains(page, want) {
-					t.Errorf("the page does not say %q", want)
-				}
+			notices := dataOf(t, run.page(t)).Notices
+			if len(notices) != len(c.want) {
+				t.Fatalf("%d notices: %q; want %q", len(notices), notices, c.want)
 			}
-			for _, notice := range []string{dry, interrupted, stopped, guard, unreadable, missing} {
-				if strings.Contains(page, notice) && !slices.Contains(c.want, notice) {
-					t.Errorf("the page says %q", notice)
+			for i, n := range notices {
+				text := n.Level + ": " + strings.TrimSpace(string(n.Title+" "+n.Text))
+				if !strings.HasPrefix(text, c.want[i]) {
+					t.Errorf("notice %d is %q, want %q", i, text, c.want[i])
 				}
 			}
 		})
 	}
 }
 
-// TestPageFigures: what did not happen has no colour, and what was skipped one line.
-func TestPageFigures(t *testing.T) {
-	run := newPageRun(false)
-	run.tell(t, Skipped{"g/a", ProjectArchived, false}, Skipped{"g/b", RegistryDisabled, false}, dead("a", "", 0, Failed))
-	page := string(run.page(t))
-	for _, want := range []string{
-		`<div class=""><dt>undecided</dt><dd>0</dd>`, `<div class="failed"><dt>failed</dt><dd>1</dd>`,
-		`<dt>Passed over</dt><dd><bdi>1 archived project, 1 project without a container registry</bdi></dd>`,
+// TestPageHasWhatTheSummaryHas: figures by reason are the summary's, rows the decisions', and without scripts
+// the summary can be read as on a terminal.
+func TestPageHasWhatTheSummaryHas(t *testing.T) {
+	run := smallRun(t, true)
+	run.GitLabURL, run.User, run.Settings = "https://gitlab.example.com/", "root", map[string]string{"MIN_AGE": "2d"}
+	run.Rules = &Rules{Name: "default", Hash: "sha256:0123456789abcdef", Rules: []Explanation{{counterpartTagMissing, Deleted, "Build cache whose image is gone. Really."}}}
+	run.JobURL, run.PipelineURL = "javascript:alert(1)", "https://gitlab.example.com/p/-/pipelines/2"
+	page := run.page(t)
+	data := dataOf(t, page)
+	reasons := make(map[policy.Reason]int)
+	for _, reason := range data.Reasons {
+		reasons[policy.Reason(reason.Reason)] = reason.Tags
+		if reason.Outcome == Kept && len(reason.Examples) == 0 {
+			t.Errorf("%s has no example", reason.Reason)
+		}
+		if reason.Reason == "counterpart-tag-missing" && (reason.Words != "build cache whose image is gone" || reason.Outcome != Deleted) {
+			t.Errorf("in words: %+v", reason)
+		}
+	}
+	if diff := cmp.Diff(run.Reasons, reasons); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	want := []shown{"https://gitlab.example.com/", "all projects", "rules default 0123456789ab", "as @root", "1 Mar 2026, 02:30 UTC", "took 1m33.2s", "verified by the registry", "registry without metadata database", "registry-gc"}
+	if diff := cmp.Diff(want, data.Facts); diff != "" {
+		t.Errorf("facts (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]pageLink{{"Pipeline", run.PipelineURL}}, data.Links); diff != "" {
+		t.Errorf("links (-want +got):\n%s", diff)
+	}
+	if data.GitLab != "https://gitlab.example.com" || data.Settings[0] != [2]shown{"MIN_AGE", "2d"} {
+		t.Errorf("instance %q, settings %q", data.GitLab, data.Settings)
+	}
+	rows := decodeRows(t, unpacked(t, page, "rows"))
+	if n := run.Deleted + run.Undecided + run.Failed; len(rows) != n {
+		t.Errorf("%d rows of %d decisions", len(rows), n)
+	}
+	var text strings.Builder
+	if err := run.WriteText(&text, Text{Width: 100}); err != nil {
+		t.Fatal(err)
+	}
+	walkPage(t, page, func(node *html.Node) {
+		if attribute(node, "id") == "text" && strings.TrimSpace(node.FirstChild.Data) != strings.TrimSpace(text.String()) {
+			t.Errorf("without scripts there is %s", node.FirstChild.Data)
+		}
+	})
+}
+
+// TestWebAddress: only what leads to a page may become a link.
+func TestWebAddress(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://gitlab.example.com/a/-/jobs/1": "https://gitlab.example.com/a/-/jobs/1", "http://127.0.0.1:80": "http://127.0.0.1:80",
+		"": "", "javascript:alert(1)": "", "data:text/html,x": "", "//example.com": "", "https://": "", "https://a:b@example.com": "", "gitlab.example.com": "", "https://a b": "",
 	} {
-		if !strings.Contains(page, want) {
-			t.Errorf("the page has no %s", want)
+		if got := WebAddress(text); got != want {
+			t.Errorf("WebAddress(%q) = %q, want %q", text, got, want)
 		}
 	}
 }

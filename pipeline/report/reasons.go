@@ -121,16 +121,6 @@ func (r *Rules) merge(o *Rules) {
 	}
 }
 
-// explain says what a reason means. One that nothing explains counts as undecided.
-func (s *Summary) explain(reason policy.Reason) (words string, outcome Outcome) {
-	for _, e := range s.Explanations() {
-		if e.Reason == reason && e.Outcome != "" {
-			return e.Text, e.Outcome
-		}
-	}
-	return "", Undecided
-}
-
 // found returns the reasons that tags of an outcome have, the most frequent first. A reason that nothing
 // explains is that of deletions where there are such, and else counts as undecided.
 func (s *Summary) found(outcome Outcome) []Explanation {

@@ -19,6 +19,9 @@ type Summary struct {
 	Started   time.Time `json:"started,omitzero"`
 	GitLabURL string    `json:"gitlab_url,omitempty"`
 	User      string    `json:"user,omitempty"` // of the token
+	// JobURL and PipelineURL are the pages in GitLab of the CI job that ran this, if one did.
+	JobURL      string `json:"job_url,omitempty"`
+	PipelineURL string `json:"pipeline_url,omitempty"`
 	// Settings are those that were given, by variable, without secrets.
 	Settings map[string]string `json:"settings,omitempty"`
 	// Applied is the plan that was applied, Plans the ones that were made, and Journals what undo
