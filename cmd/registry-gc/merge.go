@@ -94,6 +94,7 @@ func (j *job) merge(ctx context.Context, sources []report.Source) int {
 	ended := &metrics.Run{Version: version, Ended: time.Now()}
 	var handlers report.Handlers
 	if files != nil {
+		files.Everything = true // what the shards have written
 		handlers = append(handlers, files)
 	}
 	ended.Summary, err = report.Merge(ctx, sources, handlers, j.log)

@@ -49,7 +49,7 @@ var otherTools = map[string]string{
 // narrow what goes, so that a mistyped one deletes more than was meant.
 var narrowNothing = []string{"GITLAB_URL", "GITLAB_TOKEN", "API_TOKEN", "GITLAB_TOKEN_FILE", "REGISTRY_URL",
 	"SHARD_INDEX", "SHARD_COUNT", "CONCURRENCY", "RATE_LIMIT", "RATE_BURST", "REQUEST_TIMEOUT", "MAX_RETRIES",
-	"MAX_RUNTIME", "LOG_FORMAT", "LOG_LEVEL", "REPORT_DIR", "MERGE_REQUEST_NOTE", "PUSHGATEWAY_URL", "INCOMPLETE_EXIT_CODE"}
+	"MAX_RUNTIME", "LOG_FORMAT", "LOG_LEVEL", "REPORT_DIR", "REPORT_KEPT", "MERGE_REQUEST_NOTE", "PUSHGATEWAY_URL", "INCOMPLETE_EXIT_CODE"}
 
 // mistypings returns the names that look like variables which are not set themselves: where
 // the right one is set, it was not forgotten. DRY_RUN is always looked for.

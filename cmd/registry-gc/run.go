@@ -159,12 +159,15 @@ type job struct {
 	asked     bool              // somebody at a terminal has been asked
 	asks      bool              // who reads the summary is asked after it
 	passing   bool              // the plan is gone when the program ends
+	// jobURL and pipelineURL are the pages of the CI job that this is, "" outside of GitLab.
+	jobURL, pipelineURL string
 }
 
 // newJob returns a job whose log goes to standard error.
 func (p *program) newJob(config *Config) *job {
 	j := &job{config: config, redactor: redact.New(config.Token.Reveal()), stdout: p.stdout, json: p.json, ci: ciJobOf(p.environment)}
 	j.format = formatFor(p.stderr, config, p.environment)
+	j.jobURL, j.pipelineURL = webAddressIn(p.environment, "CI_JOB_URL"), webAddressIn(p.environment, "CI_PIPELINE_URL")
 	j.colours = !j.format.json && wantsColours(p.environment)
 	if p.quiet {
 		j.format.level, j.format.display = max(j.format.level, slog.LevelWarn), false
@@ -175,6 +178,12 @@ func (p *program) newJob(config *Config) *job {
 		j.log = j.log.With("shard", shard.Index, "shards", shard.Count)
 	}
 	return j
+}
+
+// webAddressIn returns the address that a variable holds, "" for what is none that a browser may be led to.
+func webAddressIn(environment envconfig.Lookuper, name string) string {
+	value, _ := environment.Lookup(name)
+	return report.WebAddress(value)
 }
 
 // mostLines is how many tags of a repository that go have a line in a log for people.
@@ -261,6 +270,7 @@ func (j *job) summary() *report.Summary {
 	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
 	summary.Rules = report.NewRules(j.rules)
 	summary.Settings, summary.Applied = j.given, j.applied
+	summary.JobURL, summary.PipelineURL = j.jobURL, j.pipelineURL
 	if pipeline.Verify(j.config.Verify) == pipeline.VerifyAPI {
 		summary.Verify = report.ByAPI
 	}
@@ -281,7 +291,7 @@ func (j *job) openFiles() (*report.Files, error) {
 	if err != nil {
 		return nil, &problem{"REPORT_DIR", "must be a folder that can be written: " + err.Error()}
 	}
-	files.Redactor, files.Everything = j.redactor, j.plan != nil
+	files.Redactor, files.Everything = j.redactor, j.plan != nil || j.config.ReportKept // those of a plan have been named before
 	return files, nil
 }
 
@@ -403,7 +413,7 @@ func (j *job) text(files *report.Files) report.Text {
 }
 
 // maxPageDecisions is how many decisions a page is still made of after a signal: that
-// takes some three seconds. The lines of a plan, of which tags can be selected, take as long again.
+// takes some four seconds. The lines of a plan, of which tags can be selected, take as long again.
 const maxPageDecisions = 200_000
 
 // skipSlowPage leaves out the page of a run that a signal ended if making it would take

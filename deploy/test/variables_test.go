@@ -54,6 +54,7 @@ var settings = map[string]setting{
 	"LOG_LEVEL":            {`config: {LOG_LEVEL: debug}`, "debug"},
 	"INCOMPLETE_EXIT_CODE": {`config: {INCOMPLETE_EXIT_CODE: 3}`, "3"},
 	"REPORT_DIR":           {`reports: {persistent: true, path: /var/reports}`, "/var/reports"},
+	"REPORT_KEPT":          {`config: {REPORT_KEPT: true}`, "true"},
 	"SHARD_COUNT":          {`shards: 3`, "3"},
 	"PUSHGATEWAY_URL":      {`pushgateway: {url: "http://push.example.com:9091"}`, "http://push.example.com:9091"},
 }
