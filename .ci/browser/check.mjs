@@ -157,8 +157,8 @@ async function fits(page, where) {
 					if (style.overflowY !== "visible" && !clamped && part.scrollHeight > part.clientHeight) wrong.push(`${name}: ${part.scrollHeight} px of ${part.localName} in ${part.clientHeight}`);
 					if (parseFloat(style.lineHeight) < 1.3 * parseFloat(style.fontSize)) wrong.push(`${name}: a line is ${style.lineHeight} high`);
 				}
-				const end = td.querySelector(".ended span:last-child")?.getBoundingClientRect();
-				if (end && end.right > cell.right + near) wrong.push(`the end of ${name} cannot be seen`);
+				const end = td.querySelector(".ended span:last-child");
+				if (td.matches(".tag, .repository") && !(end?.getBoundingClientRect().right <= cell.right + near && end.scrollWidth <= end.clientWidth + 1)) wrong.push(`the end of ${name} cannot be seen`);
 				if (td.matches(".size, .outcome, .age") && td.scrollWidth > td.clientWidth + 1) wrong.push(`${name}: ${td.scrollWidth} px in ${td.clientWidth}`);
 				for (const other of cells) {
 					const box = other.getBoundingClientRect();
@@ -451,12 +451,20 @@ async function withoutScript() {
 	});
 }
 
-// takePicture writes the upper part of a report as the README shows it.
+// takePicture writes the upper part of a report as the README shows it, with names that mean something to
+// its readers in the place of the demo's, and without what is folded or said of a single repository.
 async function takePicture() {
 	const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
 	await page.goto(pathToFileURL(resolve(positionals[0])).href);
 	await firstRow(page);
-	await page.screenshot({ path: values.picture, fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1250 } });
+	await page.evaluate(() => {
+		const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+		for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+			text.data = text.data.replace(/http:\/\/127[^ ]*/, "https://gitlab.example.com").replace(/\/\S*\/plan\//, "reports/").replace("@registry-gc", "@root").replace("registry-gc dev", "registry-gc 0.1.0");
+		}
+	});
+	await page.evaluate(() => document.querySelectorAll("#settings, #notices > :nth-child(n+2)").forEach((one) => { one.hidden = true; }));
+	await page.screenshot({ path: values.picture, fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 948 } });
 }
 
 function frames(page) {
