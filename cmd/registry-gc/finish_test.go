@@ -23,11 +23,13 @@ func TestSlowPage(t *testing.T) {
 		undecided int
 		page      bool
 		plan      bool
+		kept      bool // they are kept, and written
 	}{
-		"a signal, and many decisions": {signal, maxPageDecisions, false, false},
-		"a signal, and fewer":          {signal, maxPageDecisions - 1, true, false},
-		"a signal, and half as many":   {signal, maxPageDecisions/2 - 1, true, true},
-		"time is over":                 {errMaxRuntime, maxPageDecisions, true, true},
+		"a signal, and many decisions": {signal, maxPageDecisions, false, false, false},
+		"a signal, and fewer":          {signal, maxPageDecisions - 1, true, false, false},
+		"a signal, and half as many":   {signal, maxPageDecisions/2 - 1, true, true, false},
+		"a signal, and many kept":      {signal, maxPageDecisions, false, false, true},
+		"time is over":                 {errMaxRuntime, maxPageDecisions, true, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -40,6 +42,9 @@ func TestSlowPage(t *testing.T) {
 			j := &job{stdout: &out, logOutput: output, log: slog.New(slog.NewTextHandler(output.redacted, nil))}
 			ended := &metrics.Run{Summary: report.NewSummary(false)}
 			ended.Summary.Deleted, ended.Summary.Undecided = 1, test.undecided
+			if test.kept {
+				files.Everything, ended.Summary.Kept, ended.Summary.Undecided = true, test.undecided, 0
+			}
 			files.Plan = writtenPlan(t)
 			code := j.finish(t.Context(), ended, files, test.err)
 			if plan := files.Plan != ""; plan != test.plan {

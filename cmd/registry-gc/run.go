@@ -421,6 +421,9 @@ const maxPageDecisions = 200_000
 func (j *job) skipSlowPage(summary *report.Summary, files *report.Files, err error) {
 	_, interrupted := errors.AsType[*signalError](err)
 	decisions := summary.Deleted + summary.Undecided + summary.Failed
+	if files != nil && files.Everything {
+		decisions += summary.Kept
+	}
 	if files != nil && interrupted && decisions > maxPageDecisions/2 {
 		files.Plan = ""
 	}
