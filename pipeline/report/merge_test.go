@@ -31,7 +31,7 @@ var sameFigures = cmp.Options{cmpopts.IgnoreFields(Summary{}, "Deletions", "Pull
 // fullSummary is a summary in which nothing is zero, of one deleted tag.
 func fullSummary() *Summary {
 	return &Summary{
-		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Refused: "403: read-only", Regime: "legacy", Verify: ByAPI,
+		Schema: 1, Shard: &Shard{0, 1}, Started: firstStart, GitLabURL: "https://gitlab.example.com", JobURL: "https://gitlab.example.com/-/jobs/1", PipelineURL: "https://gitlab.example.com/-/pipelines/2", Version: "1.2.3", DryRun: true, Interrupted: true, Error: "interrupted by SIGTERM", ScopeMissing: true, MaxDeletions: 5, Refused: "403: read-only", Regime: "legacy", Verify: ByAPI,
 		Projects: 2, Repositories: 3, Tags: 16, Kept: 4, Deleted: 1, Undecided: 5, Failed: 6,
 		Rules:   &Rules{Name: "mine.yaml", Hash: "sha256:1", Rules: []Explanation{{"too-old", Deleted, "It is old."}}, AskDetails: true, AskKinds: true},
 		Reasons: map[policy.Reason]int{policy.NoRule: 4}, NamingDiffers: []string{"g/p/app.cache"}, UndatableImages: 13,
@@ -134,7 +134,7 @@ func TestMergeSums(t *testing.T) {
 		t.Errorf("error %v, decisions %v", err, names)
 	}
 	want := fullSummary()
-	want.Shard, want.Interrupted, want.Error = nil, false, ""
+	want.Shard, want.Interrupted, want.Error, want.JobURL = nil, false, "", ""
 	want.Projects, want.Repositories, want.Tags, want.Kept, want.Deleted, want.Undecided, want.Failed = 6, 9, 48, 12, 3, 15, 18
 	want.Reasons[policy.NoRule], want.Skipped[ProjectArchived], want.Unreadable = 12, 21, 24
 	want.UndatableImages, want.InUse.Seen, want.WithoutDigest = 39, 9, 42

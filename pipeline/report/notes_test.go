@@ -175,8 +175,8 @@ func TestNotesAskForSettingsInForce(t *testing.T) {
 	}
 }
 
-// TestBeware: what cannot be known of what goes stands before the figures, in the summary and on the page.
-func TestBeware(t *testing.T) {
+// TestWarning: what cannot be known of what is deleted stands before the figures.
+func TestWarning(t *testing.T) {
 	blind := dead("a", "", 0, Marked)
 	blind.Reason = detailsMissing
 	for name, test := range map[string]struct {
@@ -205,26 +205,5 @@ func TestBeware(t *testing.T) {
 		if !found || !strings.Contains(after, "images that can be pulled") || !strings.Contains(after, " deleted (100 %)") {
 			t.Errorf("%s:\n%s", name, text)
 		}
-		if all := notices(summary, 0); all[0].Title != "Beware" || !strings.HasPrefix(all[0].Text, test.want) {
-			t.Errorf("%s: the page says %v", name, all)
-		}
-	}
-}
-
-// TestNoticesKnowAllEvents: what the summary was told of a run as a whole stands on its page, too.
-func TestNoticesKnowAllEvents(t *testing.T) {
-	for event, want := range map[Event]string{
-		AdminModeLacking{}: "The token lacks scope admin_mode", TooManyDeletions{Limit: 3}: "More than MAX_DELETIONS",
-		DeletionsRefused{Err: errors.New("read-only")}: "Deletions were refused",
-		InUseCounted{References: 3}:                    "IN_USE names nothing that is here",
-	} {
-		summary := countEvents(t, false, event)
-		if all := notices(summary, 0); len(all) != 1 || all[0].Title != want {
-			t.Errorf("%T: %v", event, all)
-		}
-	}
-	summary := countEvents(t, false, ExcludeUnmatched{Patterns: []string{"acme/x"}})
-	if all := notices(summary, 0); len(all) != 1 || !strings.Contains(all[0].Text, "acme/x") {
-		t.Error(all)
 	}
 }

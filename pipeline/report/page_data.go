@@ -186,9 +186,6 @@ func (p *page) notices(unread int) (all []pageNotice) {
 	if n := p.Reasons[policy.OutageSuspected]; n > 0 {
 		add("stop", "A guard stopped the deletions.", tags(n)+" look dead, but so do tags that are not, or there was none to compare.")
 	}
-	if p.Refused != "" {
-		add("stop", "Every deletion was refused.", p.Refused)
-	}
 	switch {
 	case p.DryRun && p.Applied != "":
 		add("info", "Nothing was changed.", "This is a dry run of a plan.")

@@ -156,7 +156,7 @@ func TestPageSaysHowTheRunWent(t *testing.T) {
 		"interrupted":   {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{"stop: The run was interrupted. What is here is what it knew by then: signal", "warn: The list is incomplete"}},
 		"error":         {func(r *pageRun) { r.Error = "broken" }, []string{"stop: The run was stopped by an error. broken", "warn: The list is incomplete"}},
 		"outage":        {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 3 }, []string{"stop: A guard stopped the deletions. 3 tags", "warn: Look at the registry"}},
-		"refused":       {func(r *pageRun) { r.Refused = "read-only" }, []string{"stop: Every deletion was refused. read-only", "warn: Every deletion was refused with the same words"}},
+		"refused":       {func(r *pageRun) { r.Refused = "read-only" }, []string{"warn: Every deletion was refused alike"}},
 		"MAX_DELETIONS": {func(r *pageRun) { r.MaxDeletions = 5 }, []string{"stop: Nothing was deleted.", "warn: 0 tags would be deleted, and MAX_DELETIONS allows 5"}},
 		"unreadable":    {func(r *pageRun) { r.Unreadable = 2 }, []string{"warn: Not everything could be read. Groups, projects and repositories of whose tags nothing is known: 2."}},
 		"cut off":       {func(r *pageRun) { r.decisions.WriteString(`{"project":"g/p","tag":"x`) }, []string{"warn: Some tags are missing here. Lines of decisions.jsonl that could not be read: 1."}},
