@@ -80,7 +80,7 @@ func (l listing[T]) pages(ctx context.Context) iter.Seq2[page[T], error] {
 	}
 }
 
-var errBlankEntry = &throttle.FormatError{Problem: "the listing has an entry that is none"}
+var errBlankEntry = &throttle.FormatError{Problem: "the listing has an empty entry"}
 
 // isBlank reports whether an item is null, or without what identifies it.
 func (l listing[T]) isBlank(item T) bool {
@@ -107,7 +107,7 @@ func (l listing[T]) nextPage(resp *gitlab.Response, items []T, number int64) (gi
 	case numbered && resp.Header.Get("X-Next-Page") == "":
 		return nil, nil
 	case numbered && resp.NextPage != number+1:
-		return nil, l.problem("page %d does not name the one after it as its next", number)
+		return nil, l.problem("page %d names another page than the one after it as the next", number)
 	case numbered:
 		return gitlab.WithOffsetPaginationParameters(resp.NextPage), nil
 	case linked || len(items) < pageSize:
@@ -146,7 +146,7 @@ func collect[S comparable, T any](ctx context.Context, list listing[S], convert 
 		if stated < 0 || stated == int64(len(items)) {
 			return items, nil
 		}
-		err = list.problem("the listing has %d entries where it states %d", len(items), stated)
+		err = list.problem("the listing has %d entries, but says that it has %d", len(items), stated)
 	}
 	return items, err
 }

@@ -28,7 +28,7 @@ var (
 )
 
 // errProtectionUnread is why the zero Protection is not known.
-var errProtectionUnread = errors.New("which tags are protected was not asked")
+var errProtectionUnread = errors.New("GitLab was not asked which tags are protected")
 
 // A Protection is which tags a project protects by its rules. GitLab holds nobody to them who
 // may administer the instance; here every rule counts, whoever the token is.

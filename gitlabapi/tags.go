@@ -138,7 +138,7 @@ func (c *Client) Regime(ctx context.Context, repository Repository) (registry.Re
 	}
 	switch {
 	case err != nil:
-		return registry.RegimeUnknown, fmt.Errorf("finding out the regime: %w", err)
+		return registry.RegimeUnknown, fmt.Errorf("asking GitLab whether the registry has a metadata database: %w", err)
 	case resp.Header.Get("X-Page") != "":
 		return registry.Database, nil
 	default:

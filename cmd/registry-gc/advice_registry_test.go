@@ -22,20 +22,20 @@ func TestAdviceOnTheRegistry(t *testing.T) {
 	}
 	const host = "registry.example.com:5050"
 	for want, failure := range map[string]*pipeline.NoRegistryError{
-		"REGISTRY_URL is to be http://" + host:          {Address: host, Err: at(tls.RecordHeaderError{Msg: "x"})},
-		"GITLAB_URL is to be that address":              {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
-		"if https://gitlab.internal is the same":        {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
-		"GITLAB_URL, or the registry's own setting":     {Address: host, Err: at(&registry.RealmError{Realm: "http://gitlab.example/jwt/auth", Own: "https://gitlab.example/jwt/auth"})},
-		"REGISTRY_URL is to name a registry of this":    {Address: host, Err: at(&registry.RealmError{Realm: "https://auth.docker.io/token", Own: "x"})},
-		"needs scope read_registry":                     {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden, registry.ErrMayNotPull)},
-		"firewall before GitLab has to let /jwt/auth":   {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden)},
-		"lists are below /gitlab/v1/":                   {Address: host, Err: status(403, "/gitlab/v1/", throttle.ErrForbidden)},
-		"run again when it is well":                     {Address: host, Err: status(503, "/v2/")},
-		"this name is not known here: REGISTRY_URL":     {Address: host, Err: at(&net.DNSError{IsNotFound: true})},
-		"another address from here, REGISTRY_URL":       {Address: host, Err: at(errors.New("connection refused"))},
-		"GitLab does not say where its registry is":     {Err: &registry.AddressError{Err: errors.New("x")}},
-		"such as https://registry.example.com":          {Address: "x/y", Err: &registry.AddressError{Address: "x/y", Err: errors.New("x")}},
-		"REGISTRY_URL is to be the address of GitLab's": {Address: host, Err: at(&throttle.FormatError{Problem: "HTML"})},
+		"set REGISTRY_URL to http://" + host:             {Address: host, Err: at(tls.RecordHeaderError{Msg: "x"})},
+		"set GITLAB_URL to that address":                 {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
+		"if https://gitlab.internal is the same":         {Address: host, Err: at(&registry.RealmError{Realm: "https://gitlab.internal/jwt/auth", Own: "x"})},
+		"correct GITLAB_URL, or the token realm":         {Address: host, Err: at(&registry.RealmError{Realm: "http://gitlab.example/jwt/auth", Own: "https://gitlab.example/jwt/auth"})},
+		"set REGISTRY_URL to a registry of this":         {Address: host, Err: at(&registry.RealmError{Realm: "https://auth.docker.io/token", Own: "x"})},
+		"needs the scope read_registry":                  {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden, registry.ErrMayNotPull)},
+		"firewall in front of GitLab must let /jwt/auth": {Address: host, Err: status(403, "/jwt/auth", throttle.ErrForbidden)},
+		"lists are below /gitlab/v1/":                    {Address: host, Err: status(403, "/gitlab/v1/", throttle.ErrForbidden)},
+		"run again when it has recovered":                {Address: host, Err: status(503, "/v2/")},
+		"cannot resolve the name: set REGISTRY_URL":      {Address: host, Err: at(&net.DNSError{IsNotFound: true})},
+		"another address from here, set REGISTRY_URL":    {Address: host, Err: at(errors.New("connection refused"))},
+		"GitLab does not say where its registry is":      {Err: &registry.AddressError{Err: errors.New("x")}},
+		"such as https://registry.example.com":           {Address: "x/y", Err: &registry.AddressError{Address: "x/y", Err: errors.New("x")}},
+		"set REGISTRY_URL to the address of GitLab's":    {Address: host, Err: at(&throttle.FormatError{Problem: "HTML"})},
 	} {
 		got := advice(fmt.Errorf("run: %w", failure))
 		if !strings.Contains(got, want) || !strings.HasPrefix(got, "the registry cannot be asked") {

@@ -23,7 +23,7 @@ import (
 type asker struct{ in, out *os.File }
 
 // errNobodyToAsk says that the program is on a terminal on which nobody can be asked.
-var errNobodyToAsk = errors.New("nobody can be asked on this terminal whether to delete: --yes deletes without asking, and registry-gc plan shows what would go")
+var errNobodyToAsk = errors.New("cannot ask on this terminal whether to delete: --yes deletes without asking, and registry-gc plan shows what would be deleted")
 
 // newAsker returns who is asked before anything is deleted: whoever sits at the terminal, if any of the
 // program's streams is on one. It is nil where none is.

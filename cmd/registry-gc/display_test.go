@@ -143,7 +143,7 @@ func TestOnTerminal(t *testing.T) {
 }
 
 // marked returns how many lines of the log say that a tag is marked.
-func (s *session) marked() int { return strings.Count(s.String(), "tag marked") }
+func (s *session) marked() int { return strings.Count(s.String(), "tag would be deleted") }
 
 // checkLog checks that every decision that was recorded has a line, in the same order, but for those of a
 // repository that has many.
@@ -163,7 +163,7 @@ func (s *session) checkLog() {
 		if told[d.Repository]++; told[d.Repository] > mostLines {
 			continue
 		}
-		want := "tag marked repository=" + d.Repository + " tag=" + d.Tag + " reason=" + string(d.Reason)
+		want := "tag would be deleted repository=" + d.Repository + " tag=" + d.Tag + " reason=" + string(d.Reason)
 		_, after, found := strings.Cut(rest, want)
 		if !found {
 			s.t.Fatalf("no line %q where it should be:\n%s", want, s)

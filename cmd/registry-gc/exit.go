@@ -62,16 +62,16 @@ func outcomeText(code int, summary *report.Summary) string {
 	case summary.Error != "":
 		return summary.Error
 	case code == exitGuard && summary.MaxDeletions > 0:
-		return fmt.Sprintf("%d tags would be deleted, and MAX_DELETIONS allows %d: none was; look at them, then raise the limit or run again without it",
+		return fmt.Sprintf("%d tags would be deleted, and MAX_DELETIONS allows %d: nothing was deleted; look at them, then raise the limit or run again without it",
 			summary.Deleted, summary.MaxDeletions)
 	case code == exitGuard && summary.Refused != "":
-		return fmt.Sprintf("a guard stopped deletions: every one was refused alike (%s), and %d tags were not tried; run again when that is over",
+		return fmt.Sprintf("a guard stopped deletions: every one was refused with the same answer (%s), and %d tags were not tried; run again when that is over",
 			summary.Refused, summary.Reasons[report.DeletionsStopped])
 	case code == exitGuard:
-		return fmt.Sprintf("a guard stopped deletions: %d tags look dead, but so do tags that are not, or there was none to compare; look at the registry behind GitLab, then run again",
+		return fmt.Sprintf("a guard stopped deletions: %d tags look dead, but so do healthy ones, or there was no healthy one to compare with; check the registry behind GitLab, then run again",
 			summary.Reasons[policy.OutageSuspected])
 	case code == exitIncomplete:
-		return fmt.Sprintf("done, but for %d tags undecided, %d that could not be deleted, and %d groups, projects or repositories that could not be read; the warnings above say why",
+		return fmt.Sprintf("done, but %d tags are undecided, %d could not be deleted, and %d groups, projects or repositories could not be read; the warnings above say why",
 			summary.Undecided, summary.Failed, summary.Unreadable)
 	default:
 		return ""
@@ -113,15 +113,15 @@ func advice(err error) string {
 	case errors.Is(err, throttle.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
 		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
 	case errors.Is(err, throttle.ErrInsufficientScope):
-		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete; for a dry run read_api and read_registry will do"
+		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete; for a dry run read_api and read_registry are enough"
 	case noTLS || errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Sprintf("GitLab answers without TLS there: if the way to it is safe, GITLAB_URL must begin with http:// and not https://: %v", err)
 	case untrusted:
 		return fmt.Sprintf("cannot trust GitLab's certificate: %v", request)
 	case answered && answer.Status >= http.StatusInternalServerError:
-		return fmt.Sprintf("GitLab or a proxy before it is failing, which says nothing about token or settings; run again when it is well: %v", err)
+		return fmt.Sprintf("GitLab or a proxy in front of it is failing; token and settings may be right; run again when it has recovered: %v", err)
 	case errors.Is(err, throttle.ErrForbidden):
-		return fmt.Sprintf("GitLab refuses this to the token's user: are its scopes and its user's rights enough, and may this machine's IP address use the API? %v", err)
+		return fmt.Sprintf("GitLab does not allow this: has the token the scopes, and its user the role, and may this machine's IP address use the API? %v", err)
 	case errors.Is(err, throttle.ErrNotFound):
 		return fmt.Sprintf("is GITLAB_URL right, with its path if the instance has one? %v", err)
 	case isRequest && !isFormat(err):
@@ -133,7 +133,7 @@ func advice(err error) string {
 
 // registryAdvice says why the registry cannot be asked, and which setting mends it.
 func registryAdvice(failure *pipeline.NoRegistryError) string {
-	return fmt.Sprintf("the registry cannot be asked, and without its word nothing is deleted (VERIFY=api would do with GitLab's): %s: %v", registryMend(failure), failure.Err)
+	return fmt.Sprintf("the registry cannot be asked, and nothing is deleted without its answer (with VERIFY=api GitLab's is enough): %s: %v", registryMend(failure), failure.Err)
 }
 
 // registryMend says which setting mends that the registry cannot be asked.
@@ -145,34 +145,34 @@ func registryMend(failure *pipeline.NoRegistryError) string {
 	dns, named := errors.AsType[*net.DNSError](failure)
 	answer, answered := errors.AsType[*throttle.StatusError](failure)
 	_, redirected := errors.AsType[*throttle.RedirectError](failure)
-	mend := "can this machine reach the registry there? If it has another address from here, REGISTRY_URL is to name it"
+	mend := "can this machine reach the registry there? If it has another address from here, set REGISTRY_URL to it"
 	switch {
 	case address && failure.Address == "":
-		mend = "GitLab does not say where its registry is: REGISTRY_URL is to name it"
+		mend = "GitLab does not say where its registry is: set REGISTRY_URL to its address"
 	case address:
-		mend = "REGISTRY_URL is to name the registry's address, such as https://registry.example.com"
+		mend = "set REGISTRY_URL to the registry's address, such as https://registry.example.com"
 	case errors.Is(failure, registry.ErrMayNotPull):
-		mend = "GITLAB_TOKEN may not pull: beside read_api it needs scope read_registry, or scope api alone; a fine-grained token needs Container Repository: Read"
+		mend = "GITLAB_TOKEN may not pull: it needs the scope read_registry besides read_api, or the scope api alone; a fine-grained token needs Container Repository: Read"
 	case otherRealm && realm.OnlySchemeDiffers():
-		mend = "GitLab is asked by another scheme than the registry knows it by: GITLAB_URL, or the registry's own setting of its token realm, is to be mended"
+		mend = "GITLAB_URL and the registry name GitLab with different schemes (http, https): correct GITLAB_URL, or the token realm in the registry's configuration"
 	case otherRealm && realm.Instance() != "":
-		mend = "the token is shown to GITLAB_URL alone: if " + realm.Instance() + " is the same GitLab, GITLAB_URL is to be that address; or REGISTRY_URL is to name a registry of this GitLab's"
+		mend = "the token is sent to GITLAB_URL only: if " + realm.Instance() + " is the same GitLab, set GITLAB_URL to that address; else set REGISTRY_URL to a registry of this GitLab"
 	case otherRealm:
-		mend = "REGISTRY_URL is to name a registry of this GitLab's"
+		mend = "set REGISTRY_URL to a registry of this GitLab"
 	case noTLS:
-		mend = "it speaks HTTP without TLS there: if the way to it is safe, REGISTRY_URL is to be http://" + hostOf(failure.Address)
+		mend = "it speaks HTTP without TLS there: if the network to it is safe, set REGISTRY_URL to http://" + hostOf(failure.Address)
 	case untrusted:
-		mend = "the registry's certificate is of an authority that is not known here"
+		mend = "the registry's certificate is signed by an authority that this machine does not know (SSL_CERT_FILE)"
 	case named && dns.IsNotFound:
-		mend = "this name is not known here: REGISTRY_URL is to name the address that the registry has from this machine"
+		mend = "this machine cannot resolve the name: set REGISTRY_URL to the address that the registry has from here"
 	case answered && strings.HasPrefix(answer.Path, registry.OwnAPI):
-		mend = "the registry has a metadata database, whose lists are below " + registry.OwnAPI + ": a proxy before it has to let that through, or REGISTRY_URL is to name an address that does"
+		mend = "the registry has a metadata database, whose lists are below " + registry.OwnAPI + ": a proxy in front of it must let that through, or set REGISTRY_URL to an address that does"
 	case answered && strings.HasSuffix(answer.Path, "/jwt/auth"):
-		mend = "a proxy or firewall before GitLab has to let " + answer.Path + " through, by which the registry's tokens are given"
+		mend = "a proxy or firewall in front of GitLab must let " + answer.Path + " through, which issues the registry's tokens"
 	case answered && answer.Status >= http.StatusInternalServerError:
-		mend = "the registry, or a proxy before it, is failing: run again when it is well"
+		mend = "the registry, or a proxy in front of it, is failing: run again when it has recovered"
 	case redirected || isFormat(failure):
-		mend = "REGISTRY_URL is to be the address of GitLab's registry itself"
+		mend = "set REGISTRY_URL to the address of GitLab's registry itself"
 	}
 	return mend
 }
@@ -189,7 +189,7 @@ func hostOf(address string) string {
 func scopeHint(scope *pipeline.ScopeError) string {
 	switch {
 	case strings.Contains(scope.Name, "://"):
-		return "; want a full path, such as acme/shop, or an id, and no address"
+		return "; give a full path, such as acme/shop, or an id, not an address"
 	case strings.HasPrefix(scope.Name, "/"), strings.HasSuffix(scope.Name, "/"):
 		return "; a full path neither begins nor ends with /"
 	case strings.HasSuffix(scope.Name, ".git"):

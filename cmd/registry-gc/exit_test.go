@@ -18,8 +18,8 @@ import (
 // TestAdviceOnScope: what is likely to be wrong with a name is said behind it.
 func TestAdviceOnScope(t *testing.T) {
 	for _, test := range []struct{ kind, name, want string }{
-		{"group", "https://gitlab.example.com/acme", "and no address"},
-		{"project", "https://gitlab.example.com/acme/shop", "and no address"},
+		{"group", "https://gitlab.example.com/acme", "not an address"},
+		{"project", "https://gitlab.example.com/acme/shop", "not an address"},
 		{"group", "acme/shop/", "neither begins nor ends with /"},
 		{"project", "/acme/shop", "neither begins nor ends with /"},
 		{"project", "acme/shop.git", "does not end in .git"},

@@ -134,7 +134,7 @@ func (d *descriptor) check() error {
 	if text, ok := d.Annotations[annotationCreated]; ok {
 		var err error
 		if d.created, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return errors.New("a date of making cannot be read")
+			return errors.New("a creation date cannot be read")
 		}
 		if d.created.IsZero() {
 			d.created = time.Unix(0, 0).UTC() // says as little of an age, and is not taken for none

@@ -115,11 +115,11 @@ func classify(contentType string, body []byte) (Manifest, error) {
 		m.Kind = KindArtifact
 		return m, nil
 	case !IsType(kind):
-		return m, errors.New("its media type is none of a manifest or an index")
+		return m, errors.New("its media type is neither that of a manifest nor that of an index")
 	case d.SchemaVersion != 2:
 		return m, errors.New("its schema version is not 2")
 	case d.MediaType != nil && *d.MediaType != kind, d.MediaType == nil && isDocker:
-		return m, errors.New("its media type is not the one that it came with")
+		return m, errors.New("its media type differs from the one in the answer's header")
 	case m.IsIndex():
 		return classifyIndex(m, d)
 	default:
@@ -173,7 +173,7 @@ func IsSchema1(kind string) bool { return kind == typeSchema1 || kind == typeSig
 func classifyManifest(m Manifest, d document) (Manifest, error) {
 	switch {
 	case d.Manifests != nil:
-		return m, errors.New("it is a manifest with children")
+		return m, errors.New("it is a manifest but has children")
 	case d.Config == nil:
 		return m, errors.New("it has no config")
 	}

@@ -119,7 +119,7 @@ func read(q request, resp *http.Response) (m manifest.Manifest, err error) {
 	known := err == nil && (manifest.IsType(kind) || manifest.IsSchema1(kind))
 	switch {
 	case !known:
-		return manifest.Manifest{MediaType: kind, Digest: digest}, q.failed(&manifest.Error{Problem: "its media type is none of a manifest or an index"})
+		return manifest.Manifest{MediaType: kind, Digest: digest}, q.failed(&manifest.Error{Problem: "its media type is neither that of a manifest nor that of an index"})
 	case !manifest.IsSchema1(kind) && !hasDigest(digest, body), !manifest.IsDigest(digest):
 		return m, q.failed(&throttle.FormatError{Problem: "the manifest does not have the digest that the registry says"})
 	}
@@ -193,11 +193,11 @@ func (r *reading) bytes() int64 { return max(r.sum, 0) }
 func (r *Registry) created(ctx context.Context, path string, m manifest.Manifest, index *reading) (created time.Time, dated bool, err error) {
 	switch {
 	case m.Kind == manifest.KindUnknown || m.Kind == manifest.KindMissingManifest:
-		return created, false, errors.New("the age of a manifest that was not read is not known")
+		return created, false, errors.New("a manifest that was not read has no known age")
 	case m.IsCache():
 		return m.Newest, !m.Newest.IsZero(), nil
 	case manifest.IsSchema1(m.MediaType):
-		return created, false, errors.New("the date in Docker's first schema is not read")
+		return created, false, errors.New("the date in a manifest of Docker's first schema is not read")
 	case !m.IsIndex():
 		return r.ConfigCreated(ctx, path, m.ConfigDigest)
 	case len(m.Children) > index.left:

@@ -199,9 +199,9 @@ func decodeTagList(path string, body []byte) ([]string, error) {
 	}
 	switch {
 	case json.Unmarshal(body, &answer) != nil || !answer.Tags.present:
-		return nil, errors.New("the answer is no list of tags")
+		return nil, errors.New("the answer is not a list of tags")
 	case answer.Name != path:
-		return nil, errors.New("the answer is the list of another repository")
+		return nil, errors.New("the answer lists another repository")
 	}
 	return answer.Tags.names, nil
 }
@@ -239,7 +239,7 @@ func decodeTagRows(mediaTypes map[string]string, body []byte) ([]TagRow, error) 
 		PublishedAt time.Time `json:"published_at"`
 	}
 	if err := json.Unmarshal(body, &sources); err != nil || sources == nil {
-		return nil, errors.New("the answer is no list of tags")
+		return nil, errors.New("the answer is not a list of tags")
 	}
 	rows := make([]TagRow, len(sources))
 	for i, source := range sources {

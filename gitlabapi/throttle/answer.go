@@ -100,7 +100,7 @@ func isHTML(mediaType string) bool {
 func (c *Client) check(req *http.Request, r Request, resp *http.Response) error {
 	read := (req.Method == http.MethodGet || req.Method == http.MethodHead) && !isRepeatable(req, resp)
 	if age, err := strconv.Atoi(resp.Header.Get("Age")); read && !r.Immutable && err == nil && age > 0 {
-		return &FormatError{fmt.Sprintf("a cache between here and the server answered, with what it was told %d seconds ago: "+
+		return &FormatError{fmt.Sprintf("a cache between here and the server answered, with a copy that is %d seconds old: "+
 			"it must let requests with Cache-Control: no-cache pass", age)}
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {

@@ -33,7 +33,7 @@ func (c *Client) NextPage(resp *http.Response) (next *url.URL, linked bool, err 
 		err = errors.New("the link to the next page is not a URL")
 	case !strings.EqualFold(next.Hostname(), from.Hostname()):
 		variable, whose := requestOf(resp.Request.Context()).Server.setting()
-		err = fmt.Errorf("refused a link to the next page on another host, %s: %s must be the address by which %s knows itself",
+		err = fmt.Errorf("refused a link to the next page on another host, %s: %s must be the address that %s has in its own configuration",
 			next.Scheme+"://"+next.Host, variable, whose)
 	case next.Path != from.Path:
 		err = fmt.Errorf("refused a link to the next page that leads to another list, %s", next.EscapedPath())

@@ -61,10 +61,10 @@ func (r *Rules) All() []Rule {
 var constants = map[Reason]string{
 	NoRule:             "No rule deletes it.",
 	NoTagName:          "No tag can have this name. It is a stray entry of the registry's storage.",
-	DetailsUnknown:     "What it is could not be found out.",
-	CounterpartUnknown: "Whether its image is there could not be found out.",
-	BranchUnknown:      "Whether its branch is there could not be found out.",
-	ListingIncomplete:  "The list of its repository's tags broke off.",
+	DetailsUnknown:     "Tag whose details could not be read.",
+	CounterpartUnknown: "Build cache whose image could not be looked up.",
+	BranchUnknown:      "Tag whose branch could not be looked up.",
+	ListingIncomplete:  "In a repository whose list of tags is incomplete.",
 	EvidenceDisagrees:  "Two answers about it contradict each other.",
 	OutageSuspected:    "The registry behind GitLab seems to be failing.",
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
 
@@ -22,7 +23,7 @@ type Log struct {
 	Links   Links
 	Rules   *Rules
 	Stopped func() bool // whether the run has been asked to end; nil if it never is
-	// Most is how many tags of a repository that go have a line; 0 for all. The log of a GitLab job ends
+	// Most is how many deleted tags of a repository have a line; 0 for all. The log of a GitLab job ends
 	// after some megabytes, and with it the summary behind it.
 	Most int
 
@@ -31,12 +32,12 @@ type Log struct {
 	branches  map[[2]string]bool // projects and why their branches are not known, of which a line told
 }
 
-// End says how many tags had no line, if any: of repositories with many that go, and those that a stop has
-// left undecided.
+// End says how many tags had no line, if any: of repositories in which many are deleted, and those that a
+// stop has left undecided.
 func (l *Log) End() {
 	for _, repository := range slices.Sorted(maps.Keys(l.gone)) {
 		if n := l.gone[repository] - l.Most; n > 0 {
-			l.Info("further tags of the repository go, and have no line", "repository", repository, "tags", n)
+			l.Info("more such tags in the repository, not logged one by one", "repository", repository, "tags", n)
 		}
 	}
 	if l.undecided > 0 {
@@ -48,17 +49,17 @@ func (l *Log) End() {
 func (l *Log) Handle(e Event) error {
 	switch e := e.(type) {
 	case RegimeFound:
-		l.Info("regime found", "regime", e.Regime.String())
+		l.logRegime(e.Regime)
 	case RegimeUnclear:
-		l.Warn("signs of the regime contradict each other, taking the stricter reading", "api", e.API, "header", e.Header, "v1", e.V1)
+		l.Warn("it is not clear whether the registry has a metadata database: what counts as dead only with one, or only without one, is kept", "api", e.API, "header", e.Header, "v1", e.V1)
 	case NamingDiffers:
-		l.Info("no tag of the cache repository has its name in the image repository: they are named by another convention, and kept", "repository", e.Repository, "tags", e.Tags)
+		l.Info("no tag of the cache repository has the name of an image's tag: the tags are named by another convention, and are kept", "repository", e.Repository, "tags", e.Tags)
 	case TooManyDeletions:
-		l.Error("more tags would be deleted than MAX_DELETIONS allows: none is, and the run goes on as a dry run", "max_deletions", e.Limit)
+		l.Error("more tags would be deleted than MAX_DELETIONS allows: nothing is deleted, and the run goes on as a dry run", "max_deletions", e.Limit)
 	case ProtectionUnknown:
-		l.Info("GitLab's own rules for protected tags are not known", "why", e.Err)
+		l.Info("the project rules that protect tags in GitLab could not be read", "why", e.Err)
 	case AdminModeLacking:
-		l.Info("the token is an administrator's without scope admin_mode: where Admin Mode is on it sees only projects that its user is a member of, and public ones")
+		l.Info("the token is an administrator's but lacks the scope admin_mode: where Admin Mode is on, it sees only public projects and those that its user is a member of")
 	case RepositoryScanned:
 		l.Debug("repository scanned", "repository", e.Repository, "tags", e.Tags)
 	case Skipped:
@@ -68,7 +69,7 @@ func (l *Log) Handle(e Event) error {
 		}
 		l.Log(context.Background(), level, "skipped", "name", e.Name, "why", string(e.Why))
 	case ExcludeUnmatched:
-		l.Warn("EXCLUDE names what matched nothing, and leaves nothing alone by that"+partWords(e.Part), "patterns", e.Patterns)
+		l.Warn("EXCLUDE has patterns that matched nothing"+partWords(e.Part), "patterns", e.Patterns)
 	case InUseCounted:
 		l.logInUse(e)
 	case Unreadable:
@@ -78,11 +79,23 @@ func (l *Log) Handle(e Event) error {
 		if e.Project != "" {
 			where = e.Project
 		}
-		l.Warn("deletions are refused, all alike: no more are sent", "in", where, "said", e.Err)
+		l.Warn("every deletion is refused with the same answer: no more are sent", "in", where, "said", e.Err)
 	case Decision:
 		l.logDecision(e)
 	}
 	return nil
+}
+
+// logRegime says which kind of registry was found.
+func (l *Log) logRegime(regime registry.Regime) {
+	text := "the registry has no metadata database"
+	switch regime {
+	case registry.Database:
+		text = "the registry has a metadata database"
+	case registry.RegimeUnknown:
+		text = "it is not known whether the registry has a metadata database"
+	}
+	l.Info(text, "regime", regime.String())
 }
 
 // logInUse says how many references of images in use were found: where that is none, the list may be
@@ -94,7 +107,7 @@ func (l *Log) logInUse(e InUseCounted) {
 		level, text = slog.LevelWarn, text+partWords(e.Part)
 	}
 	if e.ByDigest > 0 {
-		text += fmt.Sprintf("; %d name a digest alone, which is compared where a tag would go", e.ByDigest)
+		text += fmt.Sprintf("; %d name only a digest, which is compared before a tag is deleted", e.ByDigest)
 	}
 	l.Log(context.Background(), level, text)
 }
@@ -102,7 +115,7 @@ func (l *Log) logInUse(e InUseCounted) {
 // partWords says why what was not found may be right.
 func partWords(part bool) string {
 	if part {
-		return "; that may be right, as this run walks a part of the instance only"
+		return "; that may be right, as this run covers only a part of the instance"
 	}
 	return ""
 }
@@ -119,7 +132,7 @@ func (l *Log) logBranches(d Decision, attrs []any) {
 		l.branches = make(map[[2]string]bool)
 	}
 	l.branches[cause] = true
-	l.Warn("branches could not be listed, so that tags of the project are undecided; of further ones there is no line",
+	l.Warn("branches could not be listed, so tags of the project are undecided; only the first is logged",
 		append([]any{"project", d.Project, "tag", d.Tag, "reason", string(d.Reason), "detail", d.Detail}, l.Links.attrs(d.Project, 0)...)...)
 }
 
@@ -136,7 +149,7 @@ func (l *Log) logDecision(d Decision) {
 		l.Debug("tag kept", attrs...)
 	case (d.Outcome == Marked || d.Outcome == Deleted) && !l.hasLine(d.Repository):
 	case d.Outcome == Marked:
-		l.Info("tag marked", attrs...)
+		l.Info("tag would be deleted", attrs...)
 	case d.Outcome == Deleted:
 		l.Info("tag deleted", attrs...)
 	case d.Reason == DeletionsStopped:
@@ -152,7 +165,7 @@ func (l *Log) logDecision(d Decision) {
 	}
 }
 
-// hasLine counts a tag of a repository that goes, and reports whether it is told.
+// hasLine counts a deleted tag of a repository, and reports whether it has a line.
 func (l *Log) hasLine(repository string) bool {
 	if l.Most == 0 {
 		return true

@@ -72,11 +72,11 @@ func TestLogBranches(t *testing.T) {
 // TestLogUnmatched: what names nothing is a warning, which says where that may be right.
 func TestLogUnmatched(t *testing.T) {
 	for want, event := range map[string]Event{
-		`level=WARN msg="EXCLUDE names what matched nothing, and leaves nothing alone by that" patterns=[a/b]`: ExcludeUnmatched{Patterns: []string{"a/b"}},
-		`that may be right, as this run walks a part of the instance only" patterns=[a/b]`:                     ExcludeUnmatched{Patterns: []string{"a/b"}, Part: true},
-		`level=INFO msg="IN_USE: 2 of 12 references are tags here"`:                                            InUseCounted{References: 12, Seen: 2, Part: true},
-		`level=WARN msg="IN_USE: 0 of 12 references are tags here; that may be right, as`:                      InUseCounted{References: 12, Part: true},
-		`tags here; 3 name a digest alone, which is compared where a tag would go"`:                            InUseCounted{References: 12, ByDigest: 3},
+		`level=WARN msg="EXCLUDE has patterns that matched nothing" patterns=[a/b]`:         ExcludeUnmatched{Patterns: []string{"a/b"}},
+		`that may be right, as this run covers only a part of the instance" patterns=[a/b]`: ExcludeUnmatched{Patterns: []string{"a/b"}, Part: true},
+		`level=INFO msg="IN_USE: 2 of 12 references are tags here"`:                         InUseCounted{References: 12, Seen: 2, Part: true},
+		`level=WARN msg="IN_USE: 0 of 12 references are tags here; that may be right, as`:   InUseCounted{References: 12, Part: true},
+		`tags here; 3 name only a digest, which is compared before a tag is deleted"`:       InUseCounted{References: 12, ByDigest: 3},
 	} {
 		if text := logged(t, []Event{event}); !strings.Contains(text, want) {
 			t.Errorf("%s, want %s", text, want)
@@ -100,7 +100,7 @@ func TestLogOfManyTags(t *testing.T) {
 		}
 		log.End()
 		text := out.String()
-		if got := strings.Count(text, `"tag deleted"`) + strings.Count(text, `"tag marked"`); got != want || strings.Count(text, `"tag not deleted"`) != 1 {
+		if got := strings.Count(text, `"tag deleted"`) + strings.Count(text, `"tag would be deleted"`); got != want || strings.Count(text, `"tag not deleted"`) != 1 {
 			t.Errorf("%d at most: %d lines of tags that go, want %d:\n%s", most, got, want, text)
 		}
 		if counts := strings.Contains(text, "repository=g/p tags=3"); counts != (most == 2) || strings.Contains(text, "repository=g/q tags") {

@@ -46,7 +46,7 @@ Plan for https://gitlab.example.com · all projects · as \@root\_1 · nothing w
 </details>
 
 - 1 kept: no rule deletes it
-- 1 undecided: what it is could not be found out
+- 1 undecided: tag whose details could not be read
 - 1 failed: GitLab does not let the token's user delete it
 - 1 could not be read (groups, projects or repositories): nothing is known of their tags, and the log names them
 

@@ -57,19 +57,19 @@ const (
 var explanations = []Explanation{
 	{policy.NoRule, Kept, policy.Words(policy.NoRule)},
 	{policy.NoTagName, Kept, policy.Words(policy.NoTagName)},
-	{Changed, Kept, "Changed since the plan was made. The tag is not what it was, or another rule decides on it."},
+	{Changed, Kept, "Changed since the plan was made. The tag points to something else, or another rule decides."},
 	{GoneAlready, Kept, "Gone before the plan was applied."},
-	{WithoutDigest, Kept, "No digest in the plan. So nobody can tell whether the tag is still what it was."},
-	{LeftAlone, Kept, "In a repository that is excluded by now, or that GitLab is deleting."},
+	{WithoutDigest, Kept, "No digest in the plan. So it cannot be told whether the tag is still the same."},
+	{LeftAlone, Kept, "In a repository that is excluded now, or that GitLab is deleting."},
 	{policy.DetailsUnknown, Undecided, policy.Words(policy.DetailsUnknown)},
 	{policy.CounterpartUnknown, Undecided, policy.Words(policy.CounterpartUnknown)},
 	{policy.BranchUnknown, Undecided, policy.Words(policy.BranchUnknown)},
 	{policy.ListingIncomplete, Undecided, policy.Words(policy.ListingIncomplete)},
 	{policy.EvidenceDisagrees, Undecided, policy.Words(policy.EvidenceDisagrees)},
 	{policy.OutageSuspected, Undecided, policy.Words(policy.OutageSuspected)},
-	{DeletionsStopped, Undecided, "Not sent, as other deletions were refused."},
+	{DeletionsStopped, Undecided, "Not tried, as all deletions before it were refused."},
 	{DeleteForbidden, Failed, "GitLab does not let the token's user delete it."},
-	{DeleteFailed, Failed, "Its deletion was refused with an error, or not answered."},
+	{DeleteFailed, Failed, "Its deletion failed with an error, or was not answered."},
 }
 
 // Explanations returns all reason codes of a run, those of its rules first, with what they mean.

@@ -61,7 +61,7 @@ func TestWriteText(t *testing.T) {
   g/p/app           2          –         –
 
   1 kept: no rule deletes it
-  1 undecided: mine (2), what it is could not be found out (1)
+  1 undecided: mine (2), tag whose details could not be read (1)
   1 failed: GitLab does not let the token's user delete it
   1 could not be read (groups, projects or repositories): nothing is known of
     their tags, and the log names them
