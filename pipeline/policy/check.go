@@ -228,7 +228,7 @@ func (k *check) expression(e ast.Expr) {
 	case ast.ComprehensionKind:
 		for _, name := range []string{e.AsComprehension().IterVar(), e.AsComprehension().IterVar2()} {
 			if slices.Contains(topNames(), name) {
-				k.atExpression(e, fmt.Sprintf("%s is the name of a fact", name), "take another for what goes through the list")
+				k.atExpression(e, fmt.Sprintf("%s is the name of a fact", name), "use another name for the elements of the list")
 			}
 		}
 	case ast.IdentKind:
@@ -250,7 +250,7 @@ func (k *check) expression(e ast.Expr) {
 func (k *check) bareObjects() {
 	for _, e := range k.bare {
 		object := e.AsIdent()
-		k.atExpression(e, object+" is no value of its own", "its fields are "+strings.Join(fieldsOf(object), ", "))
+		k.atExpression(e, object+" is not a value", "its fields are "+strings.Join(fieldsOf(object), ", "))
 	}
 }
 

@@ -126,7 +126,7 @@ func (p *parser) list() *yaml.Node {
 		return nil
 	}
 	if err := decoder.Decode(&another); err == nil {
-		p.mistake(&another, "a second document begins here", "a file of rules has one")
+		p.mistake(&another, "a second document begins here", "a rules file has only one")
 	} else if !errors.Is(err, io.EOF) {
 		p.syntax(err)
 	}
@@ -143,7 +143,7 @@ func (p *parser) entries(root *yaml.Node) (list *yaml.Node) {
 	for key, value := range pairs(root) {
 		switch {
 		case key.Value != "rules":
-			p.mistake(key, fmt.Sprintf("%q is no key of a file of rules", key.Value), didYouMean(key.Value, []string{"rules"}, "its only key is"))
+			p.mistake(key, fmt.Sprintf("%q is not a key of a rules file", key.Value), didYouMean(key.Value, []string{"rules"}, "its only key is"))
 		case list != nil:
 			p.mistake(key, `"rules" is there twice`, "")
 		case value.Kind != yaml.SequenceNode:
@@ -175,7 +175,7 @@ func (p *parser) syntax(err error) {
 	case strings.HasSuffix(text, "unknown escape character"):
 		hint = `in "…" YAML has escapes of its own: put the condition on the line below >-`
 	}
-	p.mistake(&yaml.Node{Line: line}, "no valid YAML: "+text, hint)
+	p.mistake(&yaml.Node{Line: line}, "not valid YAML: "+text, hint)
 }
 
 // rule reads one rule. It is left out of the file when something is wrong with it.
@@ -218,7 +218,7 @@ func (p *parser) rule(node *yaml.Node) {
 // key reads one key of a rule.
 func (p *parser) key(rule *written, key, value *yaml.Node) {
 	if !slices.Contains(ruleKeys, key.Value) {
-		p.mistake(key, fmt.Sprintf("%q is no key of a rule", key.Value), didYouMean(key.Value, ruleKeys, "its keys are"))
+		p.mistake(key, fmt.Sprintf("%q is not a key of a rule", key.Value), didYouMean(key.Value, ruleKeys, "its keys are"))
 		return
 	}
 	for value.Kind == yaml.AliasNode {
@@ -256,10 +256,10 @@ func (p *parser) key(rule *written, key, value *yaml.Node) {
 func (p *parser) name(node *yaml.Node) {
 	name := Reason(node.Value)
 	if !ruleName.MatchString(node.Value) {
-		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "small letters and digits, with single dashes between them, can")
+		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "use small letters and digits, with single dashes between them")
 	}
 	if slices.Contains(reserved, name) {
-		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "it is a reason of the program's own")
+		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "the program uses it as a reason of its own")
 	}
 	if slices.ContainsFunc(p.above, func(rule written) bool { return rule.Name == name }) {
 		p.mistake(node, fmt.Sprintf("%q cannot be a rule's name", name), "it is the name of a rule that stands above any file")

@@ -126,7 +126,7 @@ func globHint(text string) string {
 	if strings.Contains(pattern, `\`) {
 		quote = "r'"
 	}
-	return "this is a regular expression, no glob: write " + quote + pattern + "'"
+	return "this is a regular expression, not a glob: write " + quote + pattern + "'"
 }
 
 // inDays is a duration as settings write it, which conditions do not.
@@ -146,5 +146,5 @@ func (k *check) duration(e ast.Expr) {
 	case !types.IsError(types.String(found[2]).ConvertToType(types.DurationType)):
 		hint = "write days(" + found[1] + ") + duration('" + found[2] + "')"
 	}
-	k.atExpression(e, fmt.Sprintf("'%s' is no duration here", text), hint)
+	k.atExpression(e, fmt.Sprintf("'%s' is not a duration here", text), hint)
 }

@@ -78,7 +78,7 @@ func (p *parser) quotesOf(i, start int, inBraces bool) {
 		end = endOfQuotes(text)
 	}
 	if end < 0 {
-		p.mistakeAt(i, start, "no valid YAML: the quotes that begin here do not end", "")
+		p.mistakeAt(i, start, "not valid YAML: the quotes that begin here do not end", "")
 		return
 	}
 	rest, _, _ := strings.Cut(text[end:], "\n")
@@ -90,7 +90,7 @@ func (p *parser) quotesOf(i, start int, inBraces bool) {
 	if lines := strings.Count(text[:end], "\n"); lines > 0 {
 		i, column = i+lines, end-1-strings.LastIndex(text[:end], "\n")-1
 	}
-	p.mistakeAt(i, column, "no valid YAML: the quotes end here, and the condition goes on", "put the whole condition in quotes of the other kind, or on the line below >-")
+	p.mistakeAt(i, column, "not valid YAML: the quotes end here, and the condition goes on", "put the whole condition in quotes of the other kind, or on the line below >-")
 }
 
 // endOfQuotes returns where the quotes end with which a text begins, or -1.
