@@ -224,28 +224,40 @@ func exitConstants(t *testing.T) (codes []string) {
 	return codes
 }
 
-// TestDocumentedReasons: the table whose first column is headed "reason" says of each code
-// what the summary says becomes of its tags, by the rules by default and the original ones.
+// TestDocumentedReasons: the table whose first column is headed "reason" says of each code the words that
+// reports have for it, and what becomes of its tags, by the default rules and, for what these do not have,
+// by the original ones.
 func TestDocumentedReasons(t *testing.T) {
-	becomes := map[string]report.Outcome{
-		"stays": report.Kept, "goes": report.Deleted, "undecided": report.Undecided, "failed": report.Failed,
+	type meaning struct {
+		words   string
+		outcome report.Outcome
 	}
-	got, want := make(map[string]report.Outcome), make(map[string]report.Outcome)
+	outcomes := map[string]report.Outcome{
+		"kept": report.Kept, "deleted": report.Deleted, "undecided": report.Undecided, "failed": report.Failed,
+	}
+	got, want := make(map[string]meaning), make(map[string]meaning)
 	for _, row := range documentedTable(t, "reason") {
-		word := regexp.MustCompile(`^\w+`).FindString(row[1])
-		got[strings.Join(codeSpans(row[0]), " ")] = becomes[word]
+		result := regexp.MustCompile(`^\w+`).FindString(row[2])
+		got[strings.Join(codeSpans(row[0]), " ")] = meaning{row[1], outcomes[result]}
 	}
-	for _, file := range []*policy.File{policy.Default(), policy.Original()} {
+	for _, file := range []*policy.File{policy.Original(), policy.Default()} {
 		rules, err := policy.Compile(file, policy.Settings{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, e := range (&report.Summary{Rules: report.NewRules(rules)}).Explanations() {
-			want[string(e.Reason)] = e.Outcome
+			words, _, _ := strings.Cut(e.Text, ". ")
+			want[string(e.Reason)] = meaning{strings.TrimSuffix(words, "."), e.Outcome}
 		}
 	}
-	if !maps.Equal(got, want) {
-		t.Errorf("the documents say %v; want %v", got, want)
+	for _, reason := range slices.Sorted(maps.Keys(want)) {
+		if got[reason] != want[reason] {
+			t.Errorf("the documents say of %s %q; want %q", reason, got[reason], want[reason])
+		}
+		delete(got, reason)
+	}
+	for reason := range got {
+		t.Errorf("the documents have the reason %s, which there is not", reason)
 	}
 }
 

@@ -52,8 +52,8 @@ func TestDocumentedSettings(t *testing.T) {
 // further is what the documents say of a setting beyond help.
 var further = map[string]string{
 	"RULES":           "see [Rules](rules.md)",
-	"DELETE_KINDS":    "see [What goes](what-goes.md)",
-	"IN_USE":          "see [Images in use](what-goes.md#images-in-use)",
+	"DELETE_KINDS":    "see [What is deleted](what-is-deleted.md)",
+	"IN_USE":          "see [Images in use](what-is-deleted.md#images-in-use)",
 	"SHARD_INDEX":     "see [Several machines](several-machines.md)",
 	"PUSHGATEWAY_URL": "see [Metrics](reports.md#metrics)",
 }
