@@ -58,9 +58,11 @@ func headline(x *pipeline.Explanation) string {
 	}
 }
 
-// verdictWords says what becomes of a tag, by which reason, and what that means.
+// verdictWords says what becomes of a tag, why, and by which rule.
 func verdictWords(verdict policy.Verdict, description string) string {
-	return fmt.Sprintf("%s: %s. %s", outcomeWords(verdict), verdict.Reason, description)
+	words := report.Explanation{Reason: verdict.Reason, Text: description}.Words()
+	_, more, _ := strings.Cut(description, ". ")
+	return strings.TrimSpace(fmt.Sprintf("%s: %s (%s). %s", outcomeWords(verdict), words, verdict.Reason, more))
 }
 
 func outcomeWords(verdict policy.Verdict) string {

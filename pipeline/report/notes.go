@@ -66,7 +66,7 @@ func (s *Summary) notes(links Links) (all []note) {
 	}
 	// What was to be kept and is not there is mistyped, or of another instance.
 	if n := len(s.ExcludeUnmatched); n > 0 {
-		lines := []string{"EXCLUDE names what matched nothing, and leaves nothing alone by that. Is it mistyped?"}
+		lines := []string{"EXCLUDE has patterns that matched nothing. Are they mistyped?"}
 		for _, pattern := range s.ExcludeUnmatched[:min(n, namedProjects)] {
 			lines = append(lines, "  "+shortPath(pattern))
 		}
@@ -270,7 +270,11 @@ func quotedAll(words []string) string {
 // blind reports whether tags go for lacking GitLab's details, and nothing tells what stands behind
 // them: the registry was not asked, and GitLab has no details of images that can be pulled.
 func (s *Summary) blind() bool {
-	return s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && s.Deleted+s.Failed > 0
+	without := s.Deleted + s.Failed
+	if s.Rules.has(detailsMissing) {
+		without = s.Reasons[detailsMissing]
+	}
+	return s.Verify == ByAPI && s.Regime != registry.Database.String() && s.Rules.asksDetails() && without > 0
 }
 
 // warning returns the lines of what has to be known before the figures are believed, nil if there is

@@ -50,7 +50,7 @@ func TestNotes(t *testing.T) {
 		blind           = "Let the registry be asked before more is deleted"
 		all             = "Every deletion was refused alike"
 		limit           = "1 tag would be deleted, and MAX_DELETIONS allows 5: a run deletes none of them."
-		exclude         = "EXCLUDE names what matched nothing"
+		exclude         = "EXCLUDE has patterns that matched nothing"
 		used            = "IN_USE: 0 of 12 references are tags here."
 		branches        = "Tags that are undecided as the branches of their projects could not be listed: 2."
 		adminMode       = "The token is an administrator's without scope admin_mode"

@@ -115,7 +115,7 @@ func (p *page) data(found findings, unread int) pageData {
 	}
 	for _, outcome := range []Outcome{Deleted, Failed, Undecided, Kept} {
 		for _, e := range p.found(outcome) {
-			data.Reasons = append(data.Reasons, pageReason{shown(e.Reason), outcome, shown(e.words()), shown(e.Text), p.Reasons[e.Reason], allShown(p.Examples[e.Reason])})
+			data.Reasons = append(data.Reasons, pageReason{shown(e.Reason), outcome, shown(e.Words()), shown(e.Text), p.Reasons[e.Reason], allShown(p.Examples[e.Reason])})
 		}
 	}
 	for _, s := range p.next(nil) {

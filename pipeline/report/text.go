@@ -192,7 +192,7 @@ func (s *Summary) tables(links Links) []table {
 	}
 	for _, e := range s.found(Deleted) {
 		if m := s.Deletions.ByReason[e.Reason]; m != nil {
-			row(&all[0], e.words(), *m)
+			row(&all[0], e.Words(), *m)
 		}
 	}
 	var rest Measure
@@ -239,7 +239,7 @@ func (s *Summary) outcomes() (lines []string) {
 		var reasons []string
 		found := s.found(o.outcome)
 		for _, e := range found {
-			words := e.words()
+			words := e.Words()
 			if len(found) > 1 {
 				words += " (" + number(s.Reasons[e.Reason]) + ")"
 			}
@@ -286,9 +286,9 @@ func (s *Summary) skippedTotal() int {
 	return sum
 }
 
-// words say in a few words what the reason means, to go on with in a sentence; its code where nothing is
+// Words say in a few words what the reason means, to go on with in a sentence; its code where nothing is
 // known of it.
-func (e Explanation) words() string {
+func (e Explanation) Words() string {
 	text := firstSentence(printable.Replace(e.Text, '?'))
 	if text == "" {
 		return shortPath(string(e.Reason))
