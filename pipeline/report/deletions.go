@@ -10,7 +10,8 @@ import (
 )
 
 // Deletions measure the tags that a run has deleted or, where it marks, would delete: in all, by reason,
-// by repository and by group. Images that could be pulled are among them.
+// by group and by repository. In each of these a manifest counts once, whatever the others have, so that they
+// may add up to more than all. Images that could be pulled are among them.
 //
 // Of repositories, it remembers those with deletions and no others, at some 300 bytes each with the name:
 // 3 MiB for 10,000 of them, whatever the number of tags.
@@ -22,6 +23,7 @@ type Deletions struct {
 
 	counted      manifests
 	projects     map[string]struct{}
+	groups       map[string]*GroupDeletions      // by full path
 	repositories map[string]*RepositoryDeletions // by full path
 	attested     int                             // images with attestations
 	cacheIndex   int                             // build caches exported as an index
@@ -46,7 +48,7 @@ type GroupDeletions struct {
 // add measures a tag. It reports whether its manifest was measured before.
 func (t *Deletions) add(d Decision) (again bool) {
 	if t.repositories == nil {
-		t.repositories, t.projects = make(map[string]*RepositoryDeletions), make(map[string]struct{})
+		t.repositories, t.groups, t.projects = make(map[string]*RepositoryDeletions), make(map[string]*GroupDeletions), make(map[string]struct{})
 	}
 	if t.ByReason == nil {
 		t.ByReason = make(map[policy.Reason]*Measure)
@@ -55,9 +57,17 @@ func (t *Deletions) add(d Decision) (again bool) {
 	repository.Project, repository.Repository, repository.id = d.Project, d.Repository, d.RepositoryID
 	t.projects[d.Project] = struct{}{}
 	t.Projects, t.Repositories = len(t.projects), len(t.repositories)
-	again = d.Bytes > 0 && t.counted.again(d.Digest)
-	for _, measure := range []*Measure{&t.Measure, &repository.Measure, entry(t.ByReason, d.Reason)} {
-		measure.add(d.Bytes, d.Made, again)
+	group := entry(t.groups, path.Dir(d.Project))
+	group.Group = path.Dir(d.Project)
+	again = d.Bytes > 0 && t.counted.again("", d.Digest)
+	t.Measure.add(d.Bytes, d.Made, again)
+	for _, row := range []struct {
+		name    string
+		measure *Measure
+	}{
+		{"repository " + d.Repository, &repository.Measure}, {"group " + group.Group, &group.Measure}, {"reason " + string(d.Reason), entry(t.ByReason, d.Reason)},
+	} {
+		row.measure.add(d.Bytes, d.Made, d.Bytes > 0 && t.counted.again(row.name, d.Digest))
 	}
 	switch manifest.Kind(d.Kind) {
 	case manifest.KindAttestedImage:
@@ -93,15 +103,8 @@ func (t *Deletions) Top() []RepositoryDeletions {
 
 // Groups returns the groups with deletions, that with most of them first.
 func (t *Deletions) Groups() []GroupDeletions {
-	groups := make(map[string]*GroupDeletions)
-	for _, repository := range t.repositories {
-		name := path.Dir(repository.Project)
-		group := entry(groups, name)
-		group.Group = name
-		group.merge(repository.Measure)
-	}
-	all := make([]GroupDeletions, 0, len(groups))
-	for _, group := range groups {
+	all := make([]GroupDeletions, 0, len(t.groups))
+	for _, group := range t.groups {
 		all = append(all, *group)
 	}
 	slices.SortFunc(all, func(a, b GroupDeletions) int {

@@ -58,7 +58,7 @@ func TestDeletions(t *testing.T) {
 		Decision{Repository: "e", Action: policy.Keep, Outcome: Kept, Bytes: 9},
 		Decision{Repository: "e", Action: policy.Undecided, Outcome: Undecided, Bytes: 9},
 	).Deletions
-	app, web := Measure{2, 2, 100, day(1)}, Measure{3, 2, 20, day(2)}
+	app, web := Measure{2, 2, 100, day(1)}, Measure{3, 2, 120, day(2)}
 	q := Measure{Tags: 4, Sized: 3, Bytes: 17}
 	if want := (Measure{9, 7, 137, day(1)}); got.Measure != want || got.Projects != 2 || got.Repositories != 3 {
 		t.Errorf("%+v in %d repositories of %d projects, want %+v", got.Measure, got.Repositories, got.Projects, want)
@@ -91,11 +91,11 @@ func TestDeletionsOverflow(t *testing.T) {
 func TestManifestsAreBounded(t *testing.T) {
 	var m manifests
 	for i := range mostManifests + 10 {
-		if m.again(fmt.Sprint(i)) {
+		if m.again("", fmt.Sprint(i)) {
 			t.Fatalf("%d was counted before", i)
 		}
 	}
-	if !m.again("0") || m.again(fmt.Sprint(mostManifests+5)) || len(m.seen) > mostManifests {
+	if !m.again("", "0") || m.again("a row", "0") || m.again("", fmt.Sprint(mostManifests+5)) || len(m.seen) > mostManifests {
 		t.Errorf("%d are remembered", len(m.seen))
 	}
 }

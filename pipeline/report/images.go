@@ -105,7 +105,7 @@ func (s *StayingImages) add(e ImageStays) {
 		s.AgeUnknown++
 		return
 	}
-	s.Images.add(e.Image, e.Bytes > 0 && s.counted.again(e.Digest))
+	s.Images.add(e.Image, e.Bytes > 0 && s.counted.again("", e.Digest))
 }
 
 // merge adds those of another shard.

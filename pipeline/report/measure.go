@@ -69,7 +69,8 @@ func saturated(a, b int64) int64 {
 	return a + b
 }
 
-// Manifests tell which manifests have been counted, by their digests. The zero value has none.
+// Manifests tell which manifests have been counted, by their digests, in each row of a table. The zero value
+// has none.
 type manifests struct {
 	seed maphash.Seed
 	seen map[uint64]struct{}
@@ -78,16 +79,16 @@ type manifests struct {
 // mostManifests is how many digests are remembered, in some 20 MiB; of further manifests each tag counts.
 const mostManifests = 1 << 20
 
-// again reports whether a manifest has been counted before, and takes note of it. One whose digest is not
-// known counts as another than all before.
-func (m *manifests) again(digest string) bool {
+// again reports whether a manifest has been counted before in a row of a table, and takes note of it. One whose
+// digest is not known counts as another than all before.
+func (m *manifests) again(row, digest string) bool {
 	if digest == "" {
 		return false
 	}
 	if m.seen == nil {
 		m.seed, m.seen = maphash.MakeSeed(), make(map[uint64]struct{})
 	}
-	hash := maphash.String(m.seed, digest)
+	hash := maphash.String(m.seed, row+"\n"+digest)
 	_, again := m.seen[hash]
 	if !again && len(m.seen) < mostManifests {
 		m.seen[hash] = struct{}{}

@@ -82,7 +82,7 @@ func readTrendRun(name, instance string) (run trendRun, ok bool) {
 			Bytes  int64      `json:"bytes"`
 		}
 		if bytes.Contains(lines.Bytes(), []byte(`"deleted"`)) && json.Unmarshal(lines.Bytes(), &record) == nil && record.Event == plan.Deleted {
-			deleted.add(record.Bytes, time.Time{}, record.Bytes > 0 && counted.again(record.Digest))
+			deleted.add(record.Bytes, time.Time{}, record.Bytes > 0 && counted.again("", record.Digest))
 		}
 	}
 	return trendRun{header.Time.Unix(), deleted.Tags, deleted.Bytes}, lines.Err() == nil
