@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"gitlab.com/registry-gc/registry-gc/gitlabapi"
 	"gitlab.com/registry-gc/registry-gc/gitlabapi/registry"
 	"gitlab.com/registry-gc/registry-gc/pipeline/policy"
 )
@@ -60,7 +62,7 @@ func (r *run) explainFacts(ctx context.Context, d *decision, failed map[policy.N
 		explainedFact(policy.FactAge, f.Tag.Age, d.ageWhere()),
 		explainedFact(policy.FactSize, f.Tag.Size, d.sizeWhere()),
 		explainedFact(policy.FactRank, f.Tag.Rank, "age among the repository's "+countOf(len(d.tags), "tag")),
-		explainedFact(policy.FactProtected, f.Tag.Protected, "the project's rules in GitLab"),
+		explainedFact(policy.FactProtected, f.Tag.Protected, d.protectedWhere()),
 		explainedFact(policy.FactInUse, f.Tag.InUse, r.inUseWhere(d)),
 		explainedFact(factCacheRepository, policy.Known(f.Repository.IsCache), "the repository's name (CACHE_SUFFIX)"),
 		explainedFact(policy.FactNamingDiffers, f.Repository.NamingDiffers, d.namingWhere(ctx)),
@@ -292,4 +294,16 @@ func (d *decision) regimeWhere() string {
 		return "what the registry and GitLab show"
 	}
 	return "what GitLab shows"
+}
+
+// protectedWhere says where it comes from whether the project's rules protect the tag.
+func (d *decision) protectedWhere() string {
+	switch why := d.project.protection.Unknown(); {
+	case errors.Is(why, gitlabapi.ErrProtectionHidden):
+		return "GitLab does not show the project's rules to this token, and refuses itself to delete what they protect"
+	case errors.Is(why, gitlabapi.ErrNoProtection):
+		return "this GitLab has no such rules, or does not show them"
+	default:
+		return "the project's rules in GitLab"
+	}
 }

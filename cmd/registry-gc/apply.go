@@ -122,10 +122,14 @@ func setTo(name, value string) string {
 func readPlan(name, instance string) (*plan.Plan, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, fileError(name, err)
 	}
 	defer file.Close()
-	return plan.Read(file, name, instance)
+	p, err := plan.Read(file, name, instance)
+	if err == nil && len(p.Entries) == 0 && p.Header.Incomplete != "" {
+		err = fmt.Errorf("%s: the run that made this plan ended before it had seen any tag that would be deleted: %s", name, printable.Replace(p.Header.Incomplete, '?'))
+	}
+	return p, err
 }
 
 // rounded writes a time in days or, where it is less than two, in hours.

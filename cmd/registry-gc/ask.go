@@ -90,14 +90,14 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 	}
 	if len(p.Entries) == 0 {
 		fmt.Fprintln(asker.out, "There is nothing to delete.")
-		return code
+		return j.endAsked(ctx, &planning, code)
 	}
 	switch yes, err := asker.ask(ctx, j.question(p, time.Now())); {
 	case ctx.Err() != nil:
 		return exitCode(context.Cause(ctx), j.summary())
 	case err != nil || !yes:
 		fmt.Fprintln(asker.out, "Nothing was deleted.")
-		return code
+		return j.endAsked(ctx, &planning, code)
 	}
 	if j.plan == nil { // of a plan that was given, this is what is left
 		j.planIsNew = time.Since(planned) < newFor
@@ -110,6 +110,21 @@ func (j *job) runAsking(ctx context.Context, asker *asker) int {
 		return applied
 	}
 	return code // what could not be read when the plan was made still was not
+}
+
+// endAsked ends a run that deletes nothing after a question: programs get the summary of the plan.
+func (j *job) endAsked(ctx context.Context, planning *job, code int) int {
+	if !j.json {
+		return code
+	}
+	stdout := newOutlet(j.stdout)
+	defer stdout.close()
+	summary := j.redactor.Writer(stdout)
+	if err := errors.Join(writeJSON(summary, planning.ended), summary.Flush(), stdout.flush(ctx, 0)); err != nil {
+		j.log.Error(err.Error())
+		return exitError
+	}
+	return code
 }
 
 // question is what is asked before a plan is applied.

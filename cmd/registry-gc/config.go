@@ -257,7 +257,7 @@ func (c *Config) resolveToken(lookuper envconfig.Lookuper) error {
 	visible := func(r rune) bool { return r > ' ' && r < 0x7f }
 	switch {
 	case token == "" && source == "GITLAB_TOKEN":
-		return &problem{source, "must " + fieldOf("Token").Tag.Get("must") + "; or set GITLAB_TOKEN_FILE" + hintForNames(source, lookuper)}
+		return &problem{source, "there is no token: set GITLAB_TOKEN or GITLAB_TOKEN_FILE" + hintForNames(source, lookuper)}
 	case token == "" || strings.TrimFunc(token, visible) != "":
 		return &problem{source, "must " + fieldOf("Token").Tag.Get("must")}
 	case strings.HasPrefix(token, "glcbt-"):

@@ -163,7 +163,7 @@ func (s *session) checkLog() {
 		if told[d.Repository]++; told[d.Repository] > mostLines {
 			continue
 		}
-		want := "tag would be deleted repository=" + d.Repository + " tag=" + d.Tag + " reason=" + string(d.Reason)
+		want := "tag would be deleted repository=" + d.Repository + " tag=" + d.Tag + " why="
 		_, after, found := strings.Cut(rest, want)
 		if !found {
 			s.t.Fatalf("no line %q where it should be:\n%s", want, s)

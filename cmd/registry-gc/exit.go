@@ -62,16 +62,16 @@ func outcomeText(code int, summary *report.Summary) string {
 	case summary.Error != "":
 		return summary.Error
 	case code == exitGuard && summary.MaxDeletions > 0:
-		return fmt.Sprintf("%d tags would be deleted, and MAX_DELETIONS allows %d: nothing was deleted; look at them, then raise the limit or run again without it",
+		return fmt.Sprintf("more would be deleted (%d) than MAX_DELETIONS allows (%d): nothing was deleted; look at them, then raise the limit or run again without it",
 			summary.Deleted, summary.MaxDeletions)
 	case code == exitGuard && summary.Refused != "":
 		return fmt.Sprintf("a guard stopped deletions: every one was refused with the same answer (%s), and %d tags were not tried; run again when that is over",
 			summary.Refused, summary.Reasons[report.DeletionsStopped])
 	case code == exitGuard:
-		return fmt.Sprintf("a guard stopped deletions: %d tags look dead, but so do healthy ones, or there was no healthy one to compare with; check the registry behind GitLab, then run again",
+		return fmt.Sprintf("a guard stopped deletions: tags look dead (%d), but so do healthy ones, or there was no healthy one to compare with; check the registry behind GitLab, then run again",
 			summary.Reasons[policy.OutageSuspected])
 	case code == exitIncomplete:
-		return fmt.Sprintf("done, but %d tags are undecided, %d could not be deleted, and %d groups, projects or repositories could not be read; the warnings above say why",
+		return fmt.Sprintf("done, but for tags that are undecided (%d) or could not be deleted (%d), and groups, projects or repositories that could not be read (%d); the warnings above say why",
 			summary.Undecided, summary.Failed, summary.Unreadable)
 	default:
 		return ""
@@ -111,7 +111,7 @@ func advice(err error) string {
 	case isScope:
 		return "GITLAB_PROJECTS: " + scope.Error() + scopeHint(scope)
 	case errors.Is(err, throttle.ErrUnauthorized), errors.Is(err, registry.ErrDenied):
-		return "GitLab does not accept the token: GITLAB_TOKEN must be an access token with scope api that is neither expired nor revoked"
+		return "GitLab does not accept the token (GITLAB_TOKEN): it is wrong, expired or revoked, or of another instance"
 	case errors.Is(err, throttle.ErrInsufficientScope):
 		return "the token lacks a scope: GITLAB_TOKEN needs scope api to delete; for a dry run read_api and read_registry are enough"
 	case noTLS || errors.Is(err, http.ErrSchemeMismatch):

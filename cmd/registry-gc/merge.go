@@ -33,6 +33,9 @@ request and needs no token.`,
 		RunE:              p.does(p.merge),
 	}
 	command.Flags().VarP(&flagValue{"DIR", func(dir string) error {
+		if dir == "" || looksLikeFlag(dir) {
+			return usage("--to needs a folder")
+		}
 		p.flags["REPORT_DIR"] = dir
 		return nil
 	}}, "to", "o", "the same as --report-dir")
@@ -74,7 +77,8 @@ func checkFolders(folders []string, target string) error {
 	for _, folder := range folders {
 		from, err := os.Stat(folder)
 		switch {
-		case err != nil: // reading the reports says why
+		case err != nil:
+			problems = append(problems, fileError(folder, err))
 		case !from.IsDir():
 			problems = append(problems, fmt.Errorf("%s is a file; merge reads folders, and finds the reports in them itself", folder))
 		case targetErr == nil && os.SameFile(from, to):
@@ -98,5 +102,6 @@ func (j *job) merge(ctx context.Context, sources []report.Source) int {
 		handlers = append(handlers, files)
 	}
 	ended.Summary, err = report.Merge(ctx, sources, handlers, j.log)
+	ended.Summary.Program = programName(os.Args[0])
 	return j.finish(ctx, ended, files, err)
 }

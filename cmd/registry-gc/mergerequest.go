@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -103,7 +104,8 @@ var notInMarker = regexp.MustCompile(`[^A-Za-z0-9_.: -]`)
 // pipeline has a note of its own.
 func (j *job) noteBody(summary *report.Summary, files *report.Files) string {
 	var body bytes.Buffer
-	fmt.Fprintf(&body, "<!-- registry-gc: %s -->\n\n", notInMarker.ReplaceAllString(j.ci.name, ""))
+	sum := sha256.Sum256([]byte(j.ci.name)) // names that differ may look alike without what a comment cannot have
+	fmt.Fprintf(&body, "<!-- registry-gc: %s %x -->\n\n", notInMarker.ReplaceAllString(j.ci.name, ""), sum[:4])
 	_ = summary.WriteMarkdown(&body, report.Text{Files: files}) // a buffer takes all
 	return cutNote(string(j.redactor.Bytes(body.Bytes())), gitlabapi.MaxNote)
 }

@@ -75,6 +75,11 @@ func (j *job) planPath() string {
 // openPlan returns the handler that writes the plan, nil where none is to be written. The plan of an
 // earlier dry run in the folder of reports goes with the other reports.
 func (j *job) openPlan() (*report.PlanFile, error) {
+	if dir := j.reportDir(); dir != "" && j.plan == nil && !j.config.DryRun {
+		if err := os.Remove(filepath.Join(dir, planFileName)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, &problem{"REPORT_DIR", "the plan of an earlier run cannot be removed: " + withoutPath(err)}
+		}
+	}
 	path := j.planPath()
 	if path == "" {
 		return nil, nil

@@ -99,7 +99,7 @@ func (p *program) run(ctx context.Context, o *runOptions) int {
 	beforeExit.Store(&tidyUp)
 
 	warnOfMistyped(job.log, mistyped)
-	for _, text := range slices.Concat(config.rulesWarnings(rules, settings), planWarnings(toApply, job.rulesName(), job.given), config.warnings(rules, settings)) {
+	for _, text := range slices.Concat(config.rulesWarnings(rules, settings), planWarnings(toApply, job.rulesName(), job.given), config.warnings(rules, settings), p.overruled(o.command)) {
 		job.log.Warn(text)
 	}
 	var asker *asker
@@ -159,6 +159,9 @@ type job struct {
 	asked     bool              // somebody at a terminal has been asked
 	asks      bool              // who reads the summary is asked after it
 	passing   bool              // the plan is gone when the program ends
+	ended     *report.Summary   // of the last run
+	// flags are those to be given to the commands by which people go on, by command.
+	flags map[string][]string
 	// jobURL and pipelineURL are the pages of the CI job that this is, "" outside of GitLab.
 	jobURL, pipelineURL string
 }
@@ -169,6 +172,10 @@ func (p *program) newJob(config *Config) *job {
 	j.format = formatFor(p.stderr, config, p.environment)
 	j.jobURL, j.pipelineURL = webAddressIn(p.environment, "CI_JOB_URL"), webAddressIn(p.environment, "CI_PIPELINE_URL")
 	j.colours = !j.format.json && wantsColours(p.environment)
+	j.flags = make(map[string][]string)
+	for _, command := range []string{commandRun, commandApply, "explain", "undo"} {
+		j.flags[command] = p.flagsOf(command)
+	}
 	if p.quiet {
 		j.format.level, j.format.display = max(j.format.level, slog.LevelWarn), false
 	}
@@ -198,6 +205,8 @@ func (j *job) run(untilSignal context.Context) int {
 	defer cancel()
 	intent := "starting: tags will be deleted"
 	switch {
+	case j.asks:
+		intent = "looking at what would be deleted: nothing is deleted yet"
 	case j.config.DryRun:
 		intent = "starting a dry run: nothing will be changed"
 	case j.plan != nil:
@@ -255,6 +264,7 @@ func (j *job) run(untilSignal context.Context) int {
 	if files != nil && len(summary.Plans) > 0 {
 		files.Plan = summary.Plans[0]
 	}
+	j.ended = summary
 	ended := &metrics.Run{Summary: summary, Version: version, Ended: time.Now()}
 	ended.ExitCode = j.finish(untilSignal, ended, files, err)
 	if !j.asks { // of what is not done yet
@@ -267,7 +277,8 @@ func (j *job) run(untilSignal context.Context) int {
 // summary returns an empty summary, which names the shard if there are several.
 func (j *job) summary() *report.Summary {
 	summary := report.NewSummary(j.config.DryRun)
-	summary.GitLabURL, summary.Version = j.config.GitLabURL, version
+	summary.GitLabURL, summary.Version = j.config.instance(), version
+	summary.Program, summary.Flags = programName(os.Args[0]), j.flags
 	summary.Rules = report.NewRules(j.rules)
 	summary.Settings, summary.Applied = j.given, j.applied
 	summary.JobURL, summary.PipelineURL = j.jobURL, j.pipelineURL
@@ -278,6 +289,15 @@ func (j *job) summary() *report.Summary {
 		summary.Shard = &shard
 	}
 	return summary
+}
+
+// programName is how people call the program from where they are: by a path such as bin/registry-gc, or by its
+// name.
+func programName(called string) string {
+	if base := filepath.Base(called); base == "registry-gc" && called != base && !filepath.IsAbs(called) {
+		return called
+	}
+	return "registry-gc"
 }
 
 // openFiles opens the reports, if there are to be any. Shards write into folders of their

@@ -177,7 +177,7 @@ var scenarios = map[string]func() *gitlabtest.Server{
 // mergeRequestJob makes.
 const (
 	noted      = "acme/docs"
-	noteMarker = "<!-- registry-gc: dry run: a b-1.x_y -->"
+	noteMarker = "<!-- registry-gc: dry run: a b-1.x_y a8addb20 -->"
 )
 
 var notesPath = regexp.MustCompile(`/merge_requests/[0-9]+/notes`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/sethvargo/go-envconfig"
 	"github.com/spf13/pflag"
+
+	"gitlab.com/registry-gc/registry-gc/gitlabapi/throttle"
 )
 
 // Each setting is a variable, the same with REGISTRY_GC_ before its name, which is stronger, and a
@@ -112,15 +115,17 @@ func (f *settingFlag) Type() string {
 // Set implements [pflag.Value]. Of a list that is given twice both count: a second --exclude must not
 // take back the first.
 func (f *settingFlag) Set(value string) error {
-	if looksLikeFlag(value) {
+	// A CI system passes on what it was not given as an empty variable; an empty flag is a mistake,
+	// such as --exclude "$EXCLUDED" where that is not set.
+	if value == "" || looksLikeFlag(value) {
 		return usagef("--%s needs a value", flagOf(f.variable))
 	}
-	if before, set := f.values[f.variable]; set && f.field.Type.Kind() == reflect.Slice {
-		if before == "" || value == "" {
-			value = "" // refused
-		} else {
-			value = before + "," + value
-		}
+	before, twice := f.values[f.variable]
+	switch {
+	case twice && f.field.Type.Kind() == reflect.Slice:
+		value = before + "," + value
+	case twice && before != value:
+		return usagef("--%s is given twice, with different values", flagOf(f.variable))
 	}
 	f.values[f.variable] = value
 	return nil
@@ -137,6 +142,44 @@ func looksLikeFlag(value string) bool {
 func (p *program) settings(command string) envconfig.Lookuper {
 	prefixed := envconfig.PrefixLookuper(ownPrefix, p.environment)
 	return usedBy{command, settings{envconfig.MapLookuper(p.flags), ofConfig{prefixed}, p.environment}}
+}
+
+// flagsOf returns the flags of settings that were given and that another command has, too, as it would be given
+// them: a command that people are told to go on with has to do the same. The token is never among them, nor is
+// what makes a run a plan.
+func (p *program) flagsOf(command string) (words []string) {
+	for field := range reflect.TypeFor[Config]().Fields() {
+		variable, _ := variableOf(field)
+		value, given := p.flags[variable]
+		if given && has(uses[command].flags, field) && field.Type != reflect.TypeFor[throttle.Secret]() && field.Name != "DryRun" {
+			words = append(words, "--"+flagOf(variable)+"="+value)
+		}
+	}
+	return words
+}
+
+// overruled says which settings were given in several places with different values, of which one counts.
+func (p *program) overruled(command string) (texts []string) {
+	prefixed := envconfig.PrefixLookuper(ownPrefix, p.environment)
+	for field := range reflect.TypeFor[Config]().Fields() {
+		variable, _ := variableOf(field)
+		if !has(uses[command].flags, field) {
+			continue
+		}
+		var places, values []string
+		for _, place := range []struct {
+			name string
+			envconfig.Lookuper
+		}{{"--" + flagOf(variable), envconfig.MapLookuper(p.flags)}, {ownPrefix + variable, prefixed}, {variable, p.environment}} {
+			if value, set := (plainBools{place}).Lookup(variable); set && value != "" && !slices.Contains(values, value) {
+				places, values = append(places, place.name), append(values, value)
+			}
+		}
+		if len(places) > 1 {
+			texts = append(texts, fmt.Sprintf("%s counts, and what is set by %s does not", places[0], strings.Join(places[1:], " and ")))
+		}
+	}
+	return texts
 }
 
 // usedBy is an environment in which variables are not set that a command has no use for.

@@ -64,8 +64,8 @@ func addPattern(flags *pflag.FlagSet, to **regexp.Regexp, name, is string) {
 	*to = regexp.MustCompile("")
 	flags.Var(&flagValue{"REGEX", func(text string) error {
 		pattern, err := regexp.Compile(text)
-		if *to = pattern; err != nil || looksLikeFlag(text) {
-			return usagef("--%s must be a regular expression in RE2 syntax", name)
+		if *to = pattern; err != nil || text == "" || looksLikeFlag(text) {
+			return usagef("--%s must be a regular expression in RE2 syntax; leave it out for all", name)
 		}
 		return nil
 	}}, name, is+" (RE2, anywhere unless anchored)")
@@ -76,6 +76,10 @@ func (p *program) undo(ctx context.Context, wanted undoRequest) int {
 	settings := p.settings("undo")
 	config, err := loadConfig(ctx, settings)
 	var found *deletionsFound
+	mistyped := mistypings(p.names, settings)
+	if err == nil {
+		err = config.refuseMistyped(slices.DeleteFunc(slices.Clone(mistyped), func(m mistyping) bool { return m.variable != "DRY_RUN" }), settings)
+	}
 	if err == nil {
 		found, err = wanted.read(ctx, p.stdin, config.GitLabURL)
 	}
@@ -88,7 +92,7 @@ func (p *program) undo(ctx context.Context, wanted undoRequest) int {
 	job := p.newJob(config)
 	job.undoes = true
 	defer job.logOutput.close(ctx)
-	warnOfMistyped(job.log, mistypings(p.names, settings))
+	warnOfMistyped(job.log, mistyped)
 	return config.processCode(job.undo(ctx, found))
 }
 
@@ -139,7 +143,7 @@ func (w undoRequest) readAll(stdin io.Reader, instance string) (*deletionsFound,
 		regimes = append(regimes, header.Regime)
 		switch {
 		case err != nil:
-			err = fmt.Errorf("%s: %w", name, err)
+			err = fileError(name, err)
 		case header.Instance != "" && !sameInstance(header.Instance, instance):
 			err = fmt.Errorf("%s is the journal of another instance, %q; GITLAB_URL is %q", name, header.Instance, instance)
 		case records == 0:
@@ -166,9 +170,6 @@ func readJournal(name string, stdin io.Reader, do func(plan.Record)) (plan.Journ
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		if failed, ok := errors.AsType[*os.PathError](err); ok {
-			err = failed.Err // its name is said by the caller
-		}
 		return plan.JournalHeader{}, 0, err
 	}
 	defer file.Close() // only read

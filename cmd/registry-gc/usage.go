@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -154,4 +156,13 @@ func commandNames(root *cobra.Command) (names []string) {
 		}
 	}
 	return names
+}
+
+// fileError returns why a file that the command line names cannot be read. It shows the name where that looks
+// like one: it may be the token in the wrong place.
+func fileError(name string, err error) error {
+	if extension := filepath.Ext(name); strings.ContainsAny(name, `/\`) || slices.Contains([]string{".json", ".jsonl", ".log", ".txt"}, extension) {
+		return fmt.Errorf("%s: %s", name, withoutPath(err))
+	}
+	return usage("a file or folder that the command line names cannot be read: " + withoutPath(err))
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -27,9 +28,10 @@ type Log struct {
 	// after some megabytes, and with it the summary behind it.
 	Most int
 
-	gone      map[string]int     // tags that have gone or would go, by repository
-	undecided int                // tags, since the run was asked to end
-	branches  map[[2]string]bool // projects and why their branches are not known, of which a line told
+	inWords   map[policy.Reason]string // see words
+	gone      map[string]int           // tags that have gone or would go, by repository
+	undecided int                      // tags, since the run was asked to end
+	branches  map[[2]string]bool       // projects and why their branches are not known, of which a line told
 }
 
 // End says how many tags had no line, if any: of repositories in which many are deleted, and those that a
@@ -137,7 +139,12 @@ func (l *Log) logBranches(d Decision, attrs []any) {
 }
 
 func (l *Log) logDecision(d Decision) {
-	attrs := []any{"repository", d.Repository, "tag", d.Tag, "reason", string(d.Reason)}
+	attrs := []any{"repository", d.Repository, "tag", d.Tag}
+	if l.Most > 0 {
+		attrs = append(attrs, "why", l.words(d.Reason))
+	} else {
+		attrs = append(attrs, "reason", string(d.Reason))
+	}
 	if d.Kind != "" {
 		attrs = append(attrs, "kind", d.Kind)
 	}
@@ -163,6 +170,17 @@ func (l *Log) logDecision(d Decision) {
 	default:
 		l.Warn("tag undecided", append(attrs, l.Links.attrs(d.Project, d.RepositoryID)...)...)
 	}
+}
+
+// words says a reason in the words of the summary, for people.
+func (l *Log) words(reason policy.Reason) string {
+	if l.inWords == nil {
+		l.inWords = make(map[policy.Reason]string)
+		for _, e := range (&Summary{Rules: l.Rules}).Explanations() {
+			l.inWords[e.Reason] = e.Words()
+		}
+	}
+	return cmp.Or(l.inWords[reason], string(reason))
 }
 
 // hasLine counts a deleted tag of a repository, and reports whether it has a line.

@@ -18,8 +18,8 @@ const MarkdownFile = "summary.md"
 func (s *Summary) WriteMarkdown(w io.Writer, t Text) error {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "### registry-gc: %s\n\n%s\n", escapeMarkdown(s.Headline()), escapeMarkdown(s.title()))
-	if lines := s.warning(); lines != nil {
-		writeMarkdownNote(&out, note{true, lines})
+	for _, n := range s.before() {
+		writeMarkdownNote(&out, n)
 	}
 	for i, t := range s.tables(Links{}) {
 		if i == 2 {
@@ -42,7 +42,7 @@ func (s *Summary) WriteMarkdown(w io.Writer, t Text) error {
 	if steps := s.next(t.Files); len(steps) > 0 {
 		fmt.Fprint(&out, "\n**Next**\n\n")
 		for _, step := range steps {
-			fmt.Fprintf(&out, "- %s: %s", escapeMarkdown(step.Label), inCode(step.Command))
+			fmt.Fprintf(&out, "- %s: %s", escapeMarkdown(step.Label), commandInCode(step.Command))
 			if step.Note != "" {
 				fmt.Fprintf(&out, " (%s)", escapeMarkdown(step.Note))
 			}
@@ -100,6 +100,18 @@ func escapeMarkdown(text string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// commandInCode returns a command as code within a line, as it is: it is to be copied.
+func commandInCode(command string) string {
+	if !strings.Contains(command, "`") {
+		return "`" + command + "`"
+	}
+	fence := "``"
+	for strings.Contains(command, fence) {
+		fence += "`"
+	}
+	return fence + " " + command + " " + fence
 }
 
 // inCode returns a text as code within a line. A cell of a table ends at a bar even there.

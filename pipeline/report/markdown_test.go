@@ -74,7 +74,7 @@ Looked at 6 tags in 1 repository of 1 project; skipped 1 archived project. 0 req
 
 // TestMarkdownIsOurs: nothing that comes from elsewhere is markup, mentions somebody or is a quick action.
 func TestMarkdownIsOurs(t *testing.T) {
-	code := regexp.MustCompile("(?s)```.*?\n```|`[^`\n]*`")
+	code := regexp.MustCompile("(?s)```plaintext\n.*?\n```|``+ .*? ``+|`[^`\n]+`")
 	for _, evil := range []string{
 		"@all", "\n/close", "\n\n/merge\n", "`\n/close\n`", "```\n/close\n", "</details><script>", "[x](https://evil.example)", "a|b|c", "![x](y)", "**bold**", "#1 !2 &3 ~bug $4", "\u202e",
 	} {

@@ -93,7 +93,7 @@ func (h *handed) Handle(e Event) error {
 func TestMergeForgetsNoField(t *testing.T) {
 	want := fullSummary()
 	for field, value := range reflect.ValueOf(want).Elem().Fields() {
-		if value.IsZero() {
+		if value.IsZero() && field.Tag.Get("json") != "-" {
 			t.Errorf("%s is zero, which proves nothing", field.Name)
 		}
 	}

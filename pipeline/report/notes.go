@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,8 +37,7 @@ func (s *Summary) notes(links Links) (all []note) {
 		return all
 	}
 	// What a run did not reach is not known: it leaves no list to go by.
-	incomplete := s.Interrupted || s.Error != "" // the run, or a shard that it was merged from
-	if incomplete {
+	if !s.whole() { // the run, or a shard that it was merged from
 		next := "The next run begins anew: what this one has deleted it does not find again."
 		if s.DryRun {
 			next = "Let a plan come to its end before tags are deleted."
@@ -180,8 +181,8 @@ func (s *Summary) next(files *Files) (steps []step) {
 	if s.marks() && s.Deleted > 0 && s.whole() && s.Reasons[policy.OutageSuspected] == 0 {
 		steps = append(steps, s.applying())
 	}
-	if tag := s.keptExample(); tag != "" && s.marks() {
-		add("why is one kept?", "registry-gc explain "+tag)
+	if tag := s.keptExample(); tag != "" && s.marks() && s.Applied == "" {
+		add("why is one kept?", s.command("explain", tag))
 	}
 	if s.Deleted > 0 && !s.marks() {
 		steps = append(steps, s.undoing())
@@ -192,29 +193,37 @@ func (s *Summary) next(files *Files) (steps []step) {
 // whole reports whether the run came to its end.
 func (s *Summary) whole() bool { return !s.Interrupted && s.Error == "" }
 
+// command returns a command to go on with, as a shell takes it. It has the flags that this run was given, without
+// which it would do something else.
+func (s *Summary) command(name string, words ...string) string {
+	const limit = "--max-deletions="
+	flags := slices.Clone(s.Flags[name])
+	if s.MaxDeletions > 0 && (name == "run" || name == "apply") {
+		flags = slices.DeleteFunc(flags, func(flag string) bool { return strings.HasPrefix(flag, limit) })
+		flags = append(flags, limit+strconv.Itoa(s.Deleted))
+	}
+	return quotedAll(slices.Concat([]string{cmp.Or(s.Program, "registry-gc"), name}, flags, words))
+}
+
 // applying says how what would be deleted is deleted.
 func (s *Summary) applying() step {
-	limit := ""
-	if s.MaxDeletions > 0 {
-		limit = fmt.Sprintf("MAX_DELETIONS=%d ", s.Deleted)
-	}
 	switch {
 	case s.Shard != nil:
-		return step{Label: "one list of all shards", Command: "registry-gc merge DIR"}
+		return step{Label: "one list of all shards", Command: s.command("merge", "DIR")}
 	case s.Applied != "":
-		return step{Label: "delete these tags", Command: limit + "registry-gc apply " + quotedAll(strings.Split(s.Applied, ", "))}
-	case len(s.Plans) > 0:
-		return step{Label: "delete exactly this", Command: limit + "registry-gc apply " + quotedAll(s.Plans)}
+		return step{Label: "delete these tags", Command: s.command("apply", files(strings.Split(s.Applied, ", "))...)}
+	case len(s.Plans) > 0 && s.WithoutDigest < s.Deleted:
+		return step{Label: "delete exactly this", Command: s.command("apply", files(s.Plans)...)}
 	default:
-		return step{Label: "delete such tags", Command: limit + "registry-gc run", Note: "or registry-gc plan -o FILE, and registry-gc apply FILE"}
+		return step{Label: "delete such tags", Command: s.command("run")}
 	}
 }
 
 // undoing says how what was deleted is brought back, and until when it can be.
 func (s *Summary) undoing() step {
-	undo := step{Label: "undo", Command: "registry-gc undo " + quotedAll(s.Journals)}
+	undo := step{Label: "undo", Command: s.command("undo", files(s.Journals)...)}
 	if len(s.Journals) == 0 {
-		undo.Command = "registry-gc undo LOG"
+		undo.Command = s.command("undo", "LOG")
 		undo.Note = "LOG is a file with the log of this run; with REPORT_DIR the journal is a file of its own; "
 	}
 	switch s.Regime {
@@ -228,6 +237,17 @@ func (s *Summary) undoing() step {
 		undo.Note = strings.TrimPrefix(undo.Note+fmt.Sprintf("; not %s whose digest is not known", tags(n)), "; ")
 	}
 	return undo
+}
+
+// files returns names of files that are taken for no flags.
+func files(names []string) []string {
+	all := slices.Clone(names)
+	for i, name := range all {
+		if strings.HasPrefix(name, "-") {
+			all[i] = "./" + name
+		}
+	}
+	return all
 }
 
 // keptExample is a tag about which people may want to know why it is kept, "" where none is known.
@@ -284,6 +304,18 @@ func (s *Summary) warning() []string {
 		return nil
 	}
 	return blindWords(s.Reasons[detailsMissing], s.marks())
+}
+
+// before are the notes that stand before any figure: why the run was stopped, and what makes its figures less
+// than they seem.
+func (s *Summary) before() (all []note) {
+	if s.Error != "" && !s.Interrupted {
+		all = append(all, note{true, []string{"Stopped by an error: " + printable.Bound(printable.Replace(s.Error, '?'), 2000)}})
+	}
+	if lines := s.warning(); lines != nil {
+		all = append(all, note{true, lines})
+	}
+	return all
 }
 
 // blindWords says in lines what may be among n tags that go for lacking details, or among all that go

@@ -58,6 +58,10 @@ type Summary struct {
 	// UndatableImages are those tags among the kept ones that are images, that GitLab cannot date
 	// and so never cleans up, and that stay for no other reason than that no rule deletes them.
 	UndatableImages int `json:"undatable_images"`
+	// Program is how people call the program, and Flags are those that the commands by which they go on
+	// need, by command.
+	Program string              `json:"-"`
+	Flags   map[string][]string `json:"-"`
 	// Deletions measure the deleted or marked tags.
 	Deletions Deletions `json:"deletions"`
 	// Examples are a few of the tags of each reason that are not deleted, as repository:tag.

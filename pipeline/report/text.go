@@ -35,12 +35,14 @@ func (s *Summary) WriteText(w io.Writer, t Text) error {
 	}
 	p := &printer{width: t.Width, colours: t.Colours}
 	p.text(bold, "", 0, s.title())
-	if lines := s.warning(); lines != nil { // what has to be known before any figure is believed
+	for _, n := range s.before() {
 		p.gap()
-		p.note(note{true, lines})
+		p.note(n)
 	}
-	p.gap()
-	p.text(bold, "  ", 2, s.Headline())
+	if s.Tags > 0 || s.whole() {
+		p.gap()
+		p.text(bold, "  ", 2, s.Headline())
+	}
 	for _, t := range s.tables(t.Links) {
 		p.gap()
 		p.table(t)
@@ -264,7 +266,7 @@ func (s *Summary) effort() string {
 	if n := s.skippedTotal(); n > 0 {
 		looked += fmt.Sprintf("; skipped %s", s.skippedWords())
 	}
-	took := fmt.Sprintf("%s requests (%s to GitLab, %s to the registry", number(int(s.Requests.API+s.Requests.Registry)), number(int(s.Requests.API)), number(int(s.Requests.Registry)))
+	took := fmt.Sprintf("%s (%s to GitLab, %s to the registry", requests(int(s.Requests.API+s.Requests.Registry)), number(int(s.Requests.API)), number(int(s.Requests.Registry)))
 	if s.Retries > 0 {
 		took += fmt.Sprintf(", %s of them again", number(int(s.Retries)))
 	}

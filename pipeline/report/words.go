@@ -52,6 +52,9 @@ func plural(n int) string {
 // tags counts them in words.
 func tags(n int) string { return number(n) + " tag" + plural(n) }
 
+// requests counts them in words.
+func requests(n int) string { return number(n) + " request" + plural(n) }
+
 // projects counts them in words.
 func projects(n int) string { return number(n) + " project" + plural(n) }
 
