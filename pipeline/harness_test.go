@@ -3,9 +3,11 @@ package pipeline_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,13 +89,21 @@ func settings() policy.Settings {
 	}
 }
 
+// compilations are the rules that were compiled, each for all trials that go by them: compiling takes
+// longer than a run over a small world. Nothing changes rules once they are compiled.
+var compilations sync.Map
+
 // compiled returns rules under settings.
 func compiled(file *policy.File, settings policy.Settings) *policy.Rules {
-	rules, err := policy.Compile(file, settings)
-	if err != nil {
-		panic(err)
-	}
-	return rules
+	type source struct{ file, settings string }
+	compile, _ := compilations.LoadOrStore(source{file.Name + "\n" + file.Text, fmt.Sprintf("%#v", settings)}, sync.OnceValue(func() *policy.Rules {
+		rules, err := policy.Compile(file, settings)
+		if err != nil {
+			panic(err)
+		}
+		return rules
+	}))
+	return compile.(func() *policy.Rules)()
 }
 
 // newTrial prepares a run over a world under the original rules, on GitLab's word alone and

@@ -112,9 +112,12 @@ type compiler struct {
 // compile checks a rule, puts the settings into it, folds what is constant then, and plans
 // how it is evaluated.
 func (c *compiler) compile(written written) {
-	checked := c.check(written)
+	checked := written.checked.Load()
 	if checked == nil {
-		return
+		if checked = c.check(written); checked == nil {
+			return
+		}
+		written.checked.Store(checked)
 	}
 	folded, err := c.fold(checked)
 	if err != nil {

@@ -1,6 +1,11 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"sync/atomic"
+
+	"cel.dev/cel-go/cel"
+)
 
 // conjuncts returns the parts of a condition that && joins, as they are written; nil when it is not
 // such a chain.
@@ -59,7 +64,10 @@ func endOfText(condition string, raw bool) int {
 func (r *Rules) falsePart(rule *rule, e *evaluation) string {
 	for _, part := range conjuncts(rule.Condition) {
 		c := &compiler{env: r.env, settings: r.settings, rules: &Rules{uses: make(map[string]bool)}}
-		c.compile(written{Rule: Rule{Name: rule.Name, Action: rule.Action, Condition: part}})
+		c.compile(written{
+			Rule:    Rule{Name: rule.Name, Action: rule.Action, Condition: part},
+			checked: new(atomic.Pointer[cel.Ast]),
+		})
 		if len(c.rules.rules) == 0 {
 			return "" // it says nothing by itself
 		}

@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
+	"cel.dev/cel-go/cel"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -41,6 +43,9 @@ type Rule struct {
 type written struct {
 	Rule
 	place place
+	// checked is the condition with its types, once it has been found right: settings are no part
+	// of it, and rules are compiled with several.
+	checked *atomic.Pointer[cel.Ast]
 }
 
 // Rules returns the rules in their order.
@@ -188,7 +193,10 @@ func (p *parser) rule(node *yaml.Node) {
 		p.mistake(node, "a rule is "+kindOf(node), "it has to have the keys name and keep, or name and delete")
 		return
 	}
-	rule := written{Rule: Rule{File: p.file.Name, Line: node.Line, Description: p.commentAbove(node.Line)}}
+	rule := written{
+		Rule:    Rule{File: p.file.Name, Line: node.Line, Description: p.commentAbove(node.Line)},
+		checked: new(atomic.Pointer[cel.Ast]),
+	}
 	seen := make(map[string]*yaml.Node)
 	for key, value := range pairs(node) {
 		if seen[key.Value] != nil {

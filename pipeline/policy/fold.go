@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -64,7 +65,7 @@ func (c *compiler) fold(checked *cel.Ast) (*cel.Ast, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := c.env.Extend(cel.Lib(limits{}))
+	env, err := foldingEnvironment()
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +75,15 @@ func (c *compiler) fold(checked *cel.Ast) (*cel.Ast, error) {
 	}
 	return folded, nil
 }
+
+// foldingEnvironment is what conditions are folded in.
+var foldingEnvironment = sync.OnceValues(func() (*cel.Env, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	return env.Extend(cel.Lib(limits{}))
+})
 
 // limits is a library that has nothing but the limit of costs, for what is folded: that is evaluated
 // by CEL itself.
