@@ -107,7 +107,7 @@ func (s *Server) showTag(c *call) *answer {
 		if m, _ = s.state.registry.negotiate(m, true, acceptedByRails); m == nil {
 			return notFound("Tag")
 		}
-		created, dated = dateIn(s.state.registry.blobs[m.config.Digest])
+		created, dated = s.state.registry.dateIn(m.config.Digest)
 	}
 	shown := shownDetails{shownTag: c.shownTag(r, t.name), Digest: m.digest, TotalSize: new(m.size())}
 	if _, revision, found := strings.Cut(m.config.Digest, ":"); found {
@@ -119,15 +119,26 @@ func (s *Server) showTag(c *call) *answer {
 	return ok(shown)
 }
 
-// dateIn reads the date in a config.
-func dateIn(body []byte) (time.Time, bool) {
-	var config struct {
-		Created *time.Time `json:"created"`
-	}
-	if err := json.Unmarshal(body, &config); err != nil || config.Created == nil {
+// dateIn reads the date in a config. It reads each once, for many tags have the same.
+func (g *registry) dateIn(digest string) (time.Time, bool) {
+	body, there := g.blobs[digest]
+	if !there {
 		return time.Time{}, false
 	}
-	return *config.Created, true
+	date, read := g.dates[digest]
+	if !read {
+		var config struct {
+			Created *time.Time `json:"created"`
+		}
+		if err := json.Unmarshal(body, &config); err == nil {
+			date = config.Created
+		}
+		g.dates[digest] = date
+	}
+	if date == nil {
+		return time.Time{}, false
+	}
+	return *date, true
 }
 
 const (

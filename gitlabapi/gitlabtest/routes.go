@@ -124,13 +124,15 @@ func (r *route) match(elements []string) (map[string]string, bool) {
 	if len(r.parts) != len(elements) {
 		return nil, false
 	}
+	for i, part := range r.parts {
+		if part != elements[i] && (!strings.HasPrefix(part, ":") || elements[i] == "") {
+			return nil, false
+		}
+	}
 	params := make(map[string]string, 3)
 	for i, part := range r.parts {
-		switch {
-		case strings.HasPrefix(part, ":") && elements[i] != "":
+		if strings.HasPrefix(part, ":") {
 			params[part[1:]] = elements[i]
-		case part != elements[i]:
-			return nil, false
 		}
 	}
 	return params, true

@@ -17,7 +17,6 @@ type state struct {
 	byID     map[int64]*project
 	byPath   map[string]*project
 	registry *registry
-	made     map[pushed]*manifest
 	kinds    map[*manifest]uint8    // what they were made for
 	located  map[string]*repository // by path
 	numbered map[int64]*repository  // by id
@@ -90,7 +89,7 @@ func newState(w *World, manifests bool) *state {
 	st := &state{
 		regime: w.Regime, groups: slices.Clone(w.Groups),
 		byID: map[int64]*project{}, byPath: map[string]*project{},
-		registry: newRegistry(w.Regime), made: map[pushed]*manifest{}, kinds: map[*manifest]uint8{},
+		registry: newRegistry(w.Regime), kinds: map[*manifest]uint8{},
 		located: map[string]*repository{}, numbered: map[int64]*repository{}, lastNote: firstNoteID - 1,
 	}
 	for _, p := range w.Projects {
@@ -133,10 +132,10 @@ func (st *state) addRepository(p *project, r *Repository, manifests bool) *repos
 // than a look-up.
 func (st *state) newTag(t *Tag, manifests bool) storedTag {
 	key := pushed{t.Kind.number(), t.Created.UnixNano()}
-	m, made := st.made[key]
+	m, made := st.registry.made[key]
 	if !made && manifests {
 		m = st.registry.manifestOf(t.Kind, t.Created)
-		st.made[key], st.kinds[m] = m, key.kind
+		st.registry.made[key], st.kinds[m] = m, key.kind
 	}
 	stored := storedTag{name: t.Name, manifest: m, created: key.created, pushed: key.created, kind: key.kind}
 	if !t.Pushed.IsZero() {

@@ -27,6 +27,8 @@ const (
 type registry struct {
 	manifests map[string]*manifest  // by digest
 	blobs     map[string][]byte     // by digest
+	dates     map[string]*time.Time // in configs that were read, by digest; nil where there is none
+	made      map[pushed]*manifest  // for tags of a world; nil where a tag has none
 	compare   func(a, b string) int // the order of tags
 }
 
@@ -71,7 +73,10 @@ func newRegistry(regime Regime) *registry {
 	if regime == Database {
 		compare = collate
 	}
-	return &registry{compare: compare, manifests: map[string]*manifest{}, blobs: map[string][]byte{}}
+	return &registry{
+		compare: compare, manifests: map[string]*manifest{}, blobs: map[string][]byte{},
+		dates: map[string]*time.Time{}, made: map[pushed]*manifest{},
+	}
 }
 
 // digestOf returns the digest of a manifest or a blob.

@@ -152,6 +152,6 @@ func (r *evenRepository) addTo(p *Project) {
 		case i < r.protected+r.attested:
 			kind = KindAttestedImage
 		}
-		repository.AddTagAt(tag, kind, Created.AddDate(0, 0, -7*(i%32)))
+		repository.AddTagAt(tag, kind, Created.AddDate(0, 0, -7*(i%datesDrawn)))
 	}
 }

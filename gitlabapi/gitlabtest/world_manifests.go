@@ -67,9 +67,51 @@ func recorded(name string, created time.Time) []byte {
 	return body
 }
 
+// common has the manifests of the dates that worlds draw, for all servers of the process: they are
+// much of what a server costs. Nothing changes a manifest once it is made.
+var common = struct {
+	sync.Mutex
+	*registry
+}{registry: newRegistry(Legacy)}
+
 // manifestOf stores what a tag of a kind and date refers to and returns its
 // manifest, nil if it has none.
 func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
+	if !isDrawn(created) {
+		return g.makeManifest(kind, created)
+	}
+	common.Lock()
+	defer common.Unlock()
+	m, known := common.made[pushed{kind.number(), created.UnixNano()}]
+	if !known {
+		m = common.makeManifest(kind, created)
+		common.made[pushed{kind.number(), created.UnixNano()}] = m
+	}
+	return g.adopt(m, common.registry)
+}
+
+// adopt stores a manifest of another registry, with all it refers to.
+func (g *registry) adopt(m *manifest, other *registry) *manifest {
+	if m == nil {
+		return nil
+	}
+	if own, ok := g.manifests[m.digest]; ok {
+		return own
+	}
+	for _, part := range m.parts {
+		g.adopt(part, other)
+	}
+	for _, digest := range m.references() {
+		if body, ok := other.blobs[digest]; ok {
+			g.blobs[digest] = body
+		}
+	}
+	g.manifests[m.digest] = m
+	return m
+}
+
+// makeManifest makes what a tag of a kind and date refers to.
+func (g *registry) makeManifest(kind Kind, created time.Time) *manifest {
 	for _, l := range layers() {
 		g.blobs[l.digest] = l.body
 	}
@@ -85,7 +127,7 @@ func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
 	case KindCacheManifest:
 		return g.putRecorded("cache-oci-manifest", "cache-config-blob", created)
 	case KindAttestedImage:
-		image := g.manifestOf(KindImage, created)
+		image := g.makeManifest(KindImage, created)
 		statement := fmt.Appendf(nil, `{"_type":"https://in-toto.io/Statement/v0.1","predicateType":`+
 			`"https://slsa.dev/provenance/v0.2","subject":[{"name":"_","digest":{"sha256":%q}}]}`, image.digest[len("sha256:"):])
 		config := []byte(`{"architecture":"unknown","os":"unknown","config":{},"rootfs":{"type":"layers","diff_ids":[]}}`)
@@ -95,7 +137,7 @@ func (g *registry) manifestOf(kind Kind, created time.Time) *manifest {
 	case KindMultiArch:
 		return g.putIndex("image-multiarch-index", g.putImages(created)...)
 	case KindDockerList:
-		child := g.manifestOf(KindDockerImage, created).described()
+		child := g.makeManifest(KindDockerImage, created).described()
 		child.Platform = &platform{"amd64", "linux"}
 		return g.put(document{MediaType: typeDockerList, Manifests: []descriptor{child}})
 	case KindArtifact:
@@ -137,7 +179,7 @@ func (g *registry) oddManifestOf(kind Kind, created time.Time) *manifest {
 	case KindBareIndex:
 		return children(g.putImages(created)...)
 	case KindNestedIndex:
-		return children(g.manifestOf(KindMultiArch, created), g.manifestOf(KindAttestedImage, created))
+		return children(g.makeManifest(KindMultiArch, created), g.makeManifest(KindAttestedImage, created))
 	}
 	panic(fmt.Sprintf("gitlabtest: no kind of tag is called %q", string(kind)))
 }

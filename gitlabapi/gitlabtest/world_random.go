@@ -127,8 +127,19 @@ func (d *draw) between(bounds [2]int) int {
 // pick draws one of several values.
 func pick[T any](r *rand.Rand, values ...T) T { return values[r.IntN(len(values))] }
 
-// date draws one of few dates, so that manifests are shared.
-func (d *draw) date() time.Time { return d.newest().AddDate(0, 0, -7*d.rand.IntN(32)) }
+// datesDrawn is how many dates are drawn, a week from one to the next: few, so that manifests are shared.
+const datesDrawn = 32
+
+// date draws one of the dates.
+func (d *draw) date() time.Time { return d.newest().AddDate(0, 0, -7*d.rand.IntN(datesDrawn)) }
+
+// isDrawn says whether a date is one of those that worlds draw unless they are told a newest one;
+// [Created] is the newest of them.
+func isDrawn(created time.Time) bool {
+	const week = 7 * 24 * time.Hour
+	before := Created.Sub(created)
+	return before%week == 0 && 0 <= before && before < datesDrawn*week
+}
 
 func (d *draw) newest() time.Time {
 	if d.Newest.IsZero() {
