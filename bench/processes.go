@@ -45,10 +45,11 @@ func build(ctx context.Context, dir string, race bool) error {
 }
 
 // newCommand prepares one of the programs. Its environment has nothing of the user's, who
-// may have a real GitLab's address and token in theirs.
+// may have a real GitLab's address and token in theirs. Built with the race detector, a program
+// would sleep for a second whenever it ends.
 func newCommand(ctx context.Context, dir, program string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, filepath.Join(dir, program), args...)
-	command.Env = []string{"TMPDIR=" + dir}
+	command.Env = []string{"TMPDIR=" + dir, "GORACE=atexit_sleep_ms=50"}
 	interruptOnCancel(command)
 	return command
 }

@@ -130,7 +130,7 @@ func ownCommand(t *testing.T, address string, environment ...string) *exec.Cmd {
 	}
 	command := exec.Command(self)
 	command.Args = []string{"registry-gc"} // which is what TestMain goes by
-	command.Env = append([]string{"GITLAB_URL=" + address, "GITLAB_TOKEN=" + gitlabtest.DefaultToken, "RATE_LIMIT=0"}, environment...)
+	command.Env = append([]string{"GITLAB_URL=" + address, "GITLAB_TOKEN=" + gitlabtest.DefaultToken, "RATE_LIMIT=0", shortExit}, environment...)
 	return command
 }
 

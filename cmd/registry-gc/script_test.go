@@ -23,6 +23,10 @@ import (
 	"gitlab.com/registry-gc/registry-gc/pipeline/plan"
 )
 
+// shortExit keeps a program with the race detector from sleeping for a second whenever it ends, in which
+// goroutines that are left could still race.
+const shortExit = "GORACE=atexit_sleep_ms=50"
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"registry-gc": main})
 }
@@ -53,6 +57,10 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Vars = append(env.Vars, shortExit)
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"standin":      standin,
 			"pushgateway":  pushgateway,
@@ -305,6 +313,7 @@ func signalled(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	command := exec.Command(path)
 	command.Dir = ts.Getenv("WORK")
+	command.Env = []string{shortExit}
 	for _, name := range []string{"GITLAB_URL", "GITLAB_TOKEN", "RATE_LIMIT", "REPORT_DIR", "CONCURRENCY", "PUSHGATEWAY_URL", "PATH",
 		"MERGE_REQUEST_NOTE", "GITLAB_CI", "CI_SERVER_URL", "CI_MERGE_REQUEST_IID", "CI_MERGE_REQUEST_PROJECT_ID"} {
 		command.Env = append(command.Env, name+"="+ts.Getenv(name))

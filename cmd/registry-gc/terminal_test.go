@@ -132,7 +132,7 @@ func playArgs(t *testing.T, commandOf func(self string) *exec.Cmd, width, height
 	s := &session{terminal: newTerminal(width, height), t: t, server: server, read: make(chan struct{}), reports: t.TempDir()}
 	s.command = commandOf(self)
 	s.command.Env = append([]string{"GITLAB_URL=" + listen(t, server), "GITLAB_TOKEN=" + gitlabtest.DefaultToken,
-		"REPORT_DIR=" + s.reports, "RATE_LIMIT=0", "CONCURRENCY=2", "TERM=xterm"}, environment...)
+		"REPORT_DIR=" + s.reports, "RATE_LIMIT=0", "CONCURRENCY=2", "TERM=xterm", shortExit}, environment...)
 	s.device, err = pty.StartWithSize(s.command, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)})
 	if err != nil {
 		t.Fatal(err)
