@@ -24,7 +24,7 @@ test: ## run the tests of the program with the race detector, in random order
 		echo "make test: the race detector needs a C compiler, and there is no $$($(GO) env CC): install gcc or clang," >&2; \
 		echo "or leave the detector out: $(GO) test -shuffle=on ./..." >&2; \
 		exit 1; }
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m $(TESTFLAGS) ./...
 
 demo: ## show a plan, an explanation, apply and undo on a stand-in for GitLab
 	@$(GO) run ./demo
