@@ -37,35 +37,36 @@ func manyProjects(regime gitlabtest.Regime, projects, pairs, orphans int) *gitla
 // too. The others are done in the time that they take alone.
 func TestOrganizationInMaintenance(t *testing.T) {
 	latency := gitlabtest.Fault{Effect: gitlabtest.Latency(20 * time.Millisecond)}
+	// lasted is how long it takes until the last tag of a project that is well is decided.
+	const projects = 20
+	lasted := func(t *testing.T, regime gitlabtest.Regime, verify pipeline.Verify, sick int) (took time.Duration) {
+		faults := []gitlabtest.Fault{latency}
+		for i := range sick {
+			faults = append(faults, gitlabtest.Fault{Repository: fmt.Sprintf("g%d/p", i), Effect: gitlabtest.RetryAfter(503, 60)})
+		}
+		tr := registryTrial(manyProjects(regime, projects, 12, 4), verify, gitlabtest.WithFaults(faults...))
+		last := new(lastDeletion)
+		tr.handlers = append(tr.handlers, last)
+		synctest.Test(t, func(t *testing.T) {
+			sleepUntilTagsAreOld()
+			start := time.Now()
+			got := tr.run(t.Context(), t)
+			checkSums(t, got)
+			took = last.at.Sub(start)
+			if want := (projects - sick) * 12 * 4; got.err != nil || got.Deleted != want {
+				t.Errorf("%v; %d deleted, want %d; reasons %v", got.err, got.Deleted, want, got.Reasons)
+			}
+			if whole := time.Since(start); whole > 3*time.Minute || sick > 0 && got.Unreadable+got.Undecided == 0 {
+				t.Errorf("took %v, %d unreadable", whole, got.Unreadable)
+			}
+		})
+		return took
+	}
 	for _, e := range evidences {
+		all := lasted(t, e.regime, e.verify, 0)
 		for _, sick := range []int{1, 19} {
-			t.Run(fmt.Sprintf("%s, %d of 20", e.name, sick), func(t *testing.T) {
-				// lasted is how long it took until the last tag of a project that is well was decided.
-				lasted := func(projects, sick int) time.Duration {
-					faults := []gitlabtest.Fault{latency}
-					for i := range sick {
-						faults = append(faults, gitlabtest.Fault{Repository: fmt.Sprintf("g%d/p", i), Effect: gitlabtest.RetryAfter(503, 60)})
-					}
-					tr := registryTrial(manyProjects(e.regime, projects, 12, 4), e.verify, gitlabtest.WithFaults(faults...))
-					last := new(lastDeletion)
-					tr.handlers = append(tr.handlers, last)
-					var took time.Duration
-					synctest.Test(t, func(t *testing.T) {
-						sleepUntilTagsAreOld()
-						start := time.Now()
-						got := tr.run(t.Context(), t)
-						checkSums(t, got)
-						took = last.at.Sub(start)
-						if want := (projects - sick) * 12 * 4; got.err != nil || got.Deleted != want {
-							t.Errorf("%v; %d deleted, want %d; reasons %v", got.err, got.Deleted, want, got.Reasons)
-						}
-						if whole := time.Since(start); whole > 3*time.Minute || sick > 0 && got.Unreadable+got.Undecided == 0 {
-							t.Errorf("took %v, %d unreadable", whole, got.Unreadable)
-						}
-					})
-					return took
-				}
-				alone, beside := lasted(20, 0)*time.Duration(20-sick)/20, lasted(20, sick)
+			t.Run(fmt.Sprintf("%s, %d of %d", e.name, sick, projects), func(t *testing.T) {
+				alone, beside := all*time.Duration(projects-sick)/projects, lasted(t, e.regime, e.verify, sick)
 				t.Logf("alone %v, beside %v", alone, beside)
 				most := alone * 12 / 10
 				if sick > 1 {
