@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -134,12 +135,11 @@ func TestApplyInAnArchivedProject(t *testing.T) {
 func TestForbiddenWhileListsAreEmpty(t *testing.T) {
 	tr := registryTrial(withOrphans(gitlabtest.Database, 2, 3), pipeline.VerifyAPI)
 	tr.client.MaxRetries = 1
-	deletes := false
+	var deletes atomic.Bool
 	tr.server.SetFaults(gitlabtest.Fault{Operation: "mutation", Effect: gitlabtest.GraphQLErrors("could not delete tags")},
 		gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Refuse(403)})
 	tr.server.OnRequest(func(r gitlabtest.Request) {
-		if r.Method == "DELETE" && !deletes {
-			deletes = true
+		if r.Method == "DELETE" && deletes.CompareAndSwap(false, true) {
 			tr.server.SetFaults(
 				gitlabtest.Fault{Method: "DELETE", Effect: gitlabtest.Refuse(403)},
 				gitlabtest.Fault{Path: regexp.MustCompile(`/registry/repositories/[0-9]+/tags$`), Effect: gitlabtest.RegistryOutage()})
