@@ -5,6 +5,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,6 +73,33 @@ func TestOutOfReach(t *testing.T) {
 	if n := parseWorld(table + "a/c  old  image  stays: out-of-reach\n").outOfReach(); n != 1 {
 		t.Errorf("%d tags of four are out of reach, want 1", n)
 	}
+}
+
+// TestRemoveReports: an earlier demo's reports go, and nothing else in the folder, which may be somebody's home.
+func TestRemoveReports(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"plan/report.html", "explain/x", "apply/journal/x.jsonl", "undo/x", "mine/plan/x", "planned"} {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, removeReports(folder), "")
+	expect(t, removeReports(filepath.Join(folder, "none")), "")
+	var left []string
+	entries, err := os.ReadDir(folder)
+	expect(t, err, "")
+	for _, entry := range entries {
+		left = append(left, entry.Name())
+	}
+	if !slices.Equal(left, []string{"mine", "planned"}) {
+		t.Errorf("left in the folder: %v", left)
+	}
+	_, err = os.Stat(filepath.Join(folder, "mine/plan/x"))
+	expect(t, err, "")
 }
 
 // TestUnread: when nobody reads on, as in make demo | head, nothing is left of the demo.

@@ -5,8 +5,8 @@
 //	go run ./demo [-reports DIR]
 //
 // It is run from the root of the module and needs nothing but Go. Whatever it started
-// is gone when it ends, however it ends. The reports of its runs stay in DIR, which it empties when it
-// begins, and whose name is bin/demo otherwise.
+// is gone when it ends, however it ends. The reports of its runs stay in DIR, bin/demo otherwise, in folders
+// named after commands. It removes those of an earlier demo when it begins, and nothing else in DIR.
 //
 // Exit codes: 0 all was as it had to be, 1 something was not, 2 bad usage, 130 it was
 // interrupted, 141 nobody reads on, as in make demo | head.
@@ -30,7 +30,7 @@ import (
 const timeout = time.Minute
 
 func main() {
-	reports := flag.String("reports", filepath.Join("bin", "demo"), "the `folder` of the reports, which is emptied")
+	reports := flag.String("reports", filepath.Join("bin", "demo"), "the `folder` of the reports; plan, explain, apply and undo in it are replaced")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "demo: it takes no argument but -reports")
@@ -74,7 +74,7 @@ func demonstrate(ctx context.Context, to *screen, reports string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.RemoveAll(reports); err != nil {
+	if err := removeReports(reports); err != nil {
 		return err
 	}
 
@@ -92,6 +92,17 @@ func demonstrate(ctx context.Context, to *screen, reports string) (err error) {
 		return err
 	}
 	to.printf("\nThe plan's report, for a browser: %s\n", filepath.Join(reports, "plan", "report.html"))
+	return nil
+}
+
+// removeReports removes what an earlier demo has left in the folder of its reports. What else is in it may be
+// anybody's.
+func removeReports(folder string) error {
+	for _, command := range []string{"plan", "explain", "apply", "undo"} {
+		if err := os.RemoveAll(filepath.Join(folder, command)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
