@@ -18,8 +18,10 @@ process.env.PATH = `${bin}:${process.env.PATH}`;
 const token = "glpat-component-check";
 const schedule = ["CI_PIPELINE_SOURCE=schedule"];
 const mergeRequest = ["CI_PIPELINE_SOURCE=merge_request_event", "CI_COMMIT_REF_NAME=topic", "CI_COMMIT_BRANCH="];
-// A project may have variables that are meant for something else; a dry run stays one.
-const misleading = ["DRY_RUN=false"];
+// A project may have variables that are meant for something else, such as a token that deletes; a dry run stays one,
+// and has the token that it is to have.
+const another = "glpat-of-another-program";
+const misleading = ["DRY_RUN=false", "REGISTRY_GC_DRY_RUN=false", `API_TOKEN=${another}`, `REGISTRY_GC_GITLAB_TOKEN=${another}`];
 const inputs = { image: "registry.example.com/tools/registry-gc:1", rate_limit: "0", token_variable: "ADMIN_TOKEN", dry_run_token_variable: "ADMIN_TOKEN" };
 
 const standin = spawn(join(bin, "gitlab-standin"), ["--listen", "127.0.0.1:0", "--addr-file", join(scratch, "address"), "--token", token],
@@ -100,9 +102,9 @@ async function harmless(folder, pipeline, reports, dead) {
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 1"], got.all);
 	assert.match(got.all, /GitLab does not accept the token/);
 	assert(!existsSync(join(reports("registry-gc"), "earlier.json")), "an earlier job's reports are uploaded as this one's");
-	got = await pipeline("a schedule without a token", schedule, { token: null });
+	got = await pipeline("a schedule without a token, in a project that has another one", [...schedule, `API_TOKEN=${token}`], { token: null });
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 2"], got.all);
-	assert.match(got.all, /GITLAB_TOKEN: must be an access token/);
+	assert.match(got.all, /The variable ADMIN_TOKEN, which is to hold the access token, is empty in this job/);
 	got = await pipeline("a schedule of a project whose variable for the scope is set to nothing", [...schedule, "GITLAB_GROUPS="]);
 	assert.deepEqual(got.jobs, ["FAIL registry-gc, exit code 2"], got.all);
 	assert.match(got.all, /GITLAB_GROUPS: must name at least one group/);

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -457,6 +459,60 @@ func TestComponentPlan(t *testing.T) {
 	checkScript(t, apply, "registry-gc-apply", `registry-gc apply $(find ./reports -name plan.jsonl)`, "DELETING", "registry-gc")
 }
 
+// takesToken are the lines of a script by which it has the token of a variable, and no other.
+func takesToken(variable string) []string {
+	return []string{
+		`export GITLAB_TOKEN="${` + variable + `}"`,
+		`if [ -z "$GITLAB_TOKEN" ]; then echo "The variable ` + variable + `, which is to hold the access token, is empty in this job. ` +
+			`It is not set, or this branch does not get it."; exit 2; fi`,
+		"unset API_TOKEN GITLAB_TOKEN_FILE REGISTRY_GC_GITLAB_TOKEN REGISTRY_GC_GITLAB_TOKEN_FILE",
+	}
+}
+
+// TestComponentToken: a job has the token of the variable that an input names, whatever other variables hold one;
+// and where that is empty it ends, says so, and does not begin with another.
+func TestComponentToken(t *testing.T) {
+	others := []string{"GITLAB_TOKEN", "API_TOKEN", "GITLAB_TOKEN_FILE", "REGISTRY_GC_GITLAB_TOKEN", "REGISTRY_GC_GITLAB_TOKEN_FILE"}
+	for _, named := range append([]string{"READING"}, others...) {
+		jobs := componentJobs(t, map[string]string{"token_variable": named, "dry_run_token_variable": named})
+		for _, job := range []string{".registry-gc-run-false", ".registry-gc-plan-false", "registry-gc-apply", "registry-gc-dry-run"} {
+			for value, want := range map[string]string{"glpat-named": "GITLAB_TOKEN=glpat-named\n", "": "The variable " + named + ", which"} {
+				environment := []string{"CI_JOB_MANUAL=true"}
+				for _, other := range others {
+					if other != named {
+						environment = append(environment, other+"=glpat-deletes")
+					}
+				}
+				if value != "" {
+					environment = append(environment, named+"="+value)
+				}
+				got, err := runScript(t, jobs[job], environment)
+				if (err == nil) != (value != "") || !strings.HasPrefix(got, want) || strings.Contains(got, "glpat-deletes") {
+					t.Errorf("%s with %s=%q has the tokens %q (%v)", job, named, value, got, err)
+				}
+			}
+		}
+	}
+}
+
+// runScript runs a job's script with a shell, as a runner does, and returns what it printed: in place of the program
+// are the variables that hold a token.
+func runScript(t *testing.T, job pipelineJob, environment []string) (string, error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "registry-gc"), []byte("#!/bin/sh\n[ \"$1\" = --version ] || env | grep TOKEN | sort\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "reports"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", strings.Join(job.Script, "\n"))
+	sh.Env = append(environment, "PATH="+dir+":/usr/bin:/bin")
+	sh.Dir = dir
+	out, err := sh.Output()
+	return string(out), err
+}
+
 const onSchedule = `$CI_PIPELINE_SOURCE == "schedule" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH`
 
 func rule(condition string) map[string]any { return map[string]any{"if": condition} }
@@ -479,7 +535,7 @@ func checkJob(t *testing.T, jobs map[string]pipelineJob, name string, extends an
 
 func checkScript(t *testing.T, job pipelineJob, name, command, token, group string) {
 	t.Helper()
-	if script := []string{"registry-gc --version", `export GITLAB_TOKEN="${` + token + `}"`, command}; !slices.Equal(job.Script, script) {
+	if script := slices.Concat([]string{"registry-gc --version"}, takesToken(token), []string{command}); !slices.Equal(job.Script, script) {
 		t.Errorf("%s runs %q, want %q", name, job.Script, script)
 	}
 	if job.ResourceGroup != group {
