@@ -37,7 +37,7 @@ const wrong = [
 	[{ image: undefined }, "required"], [{ groups: "" }, "regex"], [{ mode: "" }, "options"], [{ parallel: "2" }, "not a number"],
 	[{ dry_run: "yes" }, "not a boolean"], [{ tags: "private" }, "not a array"],
 ];
-const [shortest, approval, environment] = examples(root, "gitlab-pipelines.md");
+const [shortest, approval, environment, full] = examples(root, "gitlab-pipelines.md");
 const [shared] = examples(root, "several-machines.md");
 assert.deepEqual(Object.keys(shortest.inputs), ["image"], "the shortest example is not the shortest");
 assert.equal(shared.inputs.parallel, 4, "the documents have no example of several jobs");
@@ -48,6 +48,7 @@ const previews = [
 	() => composed("the component with every input set", { inputs: own }).then(everyInput),
 	() => composed("the component that deletes nothing", { inputs: { ...own, mode: "run", dry_run: true, parallel: 1 } }).then(dryRun),
 	() => composed("the documents' example of a plan, with the environment", { inputs: approval.inputs, jobs: environment.jobs }).then(approved),
+	() => composed("the documents' full example", full).then(fullExample),
 	() => composed("the documents' example of several jobs", shared).then(severalJobs),
 	ownPipeline,
 	...wrong.map(([inputs, why]) => () => refused(inputs, why)),
@@ -172,6 +173,14 @@ function approved({ "registry-gc": plan, "registry-gc-apply": apply }) {
 	for (const key of ["image", "allow_failure", "artifacts", "timeout", "variables"]) assert.deepEqual(apply[key], plan[key], key);
 	assert.equal(apply.environment.name ?? apply.environment, "container-registry");
 	assert.deepEqual([apply.when, apply.script.length], ["manual", 6], "the job is not the component's any more");
+}
+
+// fullExample checks that nothing but the two jobs beside it is added to the component's.
+function fullExample({ "registry-gc": plan, "registry-gc-apply": apply, "registry-gc-tell": tell }) {
+	assert.deepEqual([plan.script.at(-1), apply.when, apply.environment.name ?? apply.environment], ["registry-gc plan", "manual", "container-registry"]);
+	assert.deepEqual([tell.rules, tell.stage], [header.spec.inputs.schedule_rules.default, plan.stage], "it tells of what is not planned");
+	assert.deepEqual([tell.needs[0].job, tell.needs[0].artifacts], ["registry-gc", false]);
+	assert.match(tell.script[0], /^wget .* "\$CHAT_WEBHOOK"$/);
 }
 
 // severalJobs checks a run that several jobs share.
