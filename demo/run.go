@@ -45,6 +45,7 @@ func (p *programs) execute(ctx context.Context, to *screen, command string, args
 	args = append([]string{command}, args...)
 	to.command(variables, "registry-gc", args...)
 	program := exec.CommandContext(ctx, filepath.Join(p.dir, "registry-gc"), args...)
+	program.Args[0] = "registry-gc" // as it is shown: the commands that it prints are to be read
 	// Nothing else of the environment: whoever tries the demo may have a real
 	// GitLab's address and token in theirs.
 	program.Env = slices.Concat(variables, []string{"TMPDIR=" + p.dir})
