@@ -109,6 +109,24 @@ var recipeTests = []recipeTest{{
 	want: []string{"app:old", "app:old-docker", "app:old-attested"}, database: []string{"app:reproducible", "app:chart"},
 	byAPI: []string{"app:old", "app:old-docker"}, more: []string{"app:pushed-again"},
 }, {
+	file: "old-pull-requests.yaml",
+	world: func(_ *gitlabtest.World, p *gitlabtest.Project) {
+		app, few := p.AddRepository("app"), p.AddRepository("few")
+		for i, name := range []string{"a", "b", "pr-9", "pr-8", "e"} {
+			app.AddTagAt(name, gitlabtest.KindImage, daysAgo(15+i)) // the newest five
+		}
+		app.AddTagAt("pr-1", gitlabtest.KindImage, daysAgo(30))
+		app.AddTagAt("pr-2", gitlabtest.KindMultiArch, daysAgo(31))
+		app.AddTagAt("pr-3", gitlabtest.KindArtifact, daysAgo(32)) // says no date
+		app.AddTagAt("sprint-1", gitlabtest.KindImage, daysAgo(33))
+		for i := range 6 {
+			few.AddTagAt(string(rune('a'+i)), gitlabtest.KindImage, daysAgo(i))
+		}
+		few.AddTagAt("pr-14", gitlabtest.KindImage, daysAgo(14)) // not older
+	},
+	want: []string{"app:pr-1", "app:pr-2"}, database: []string{"app:pr-3"},
+	byAPI: []string{"app:pr-1"},
+}, {
 	file: "deleted-branches.yaml",
 	world: func(_ *gitlabtest.World, p *gitlabtest.Project) {
 		p.Branches, p.GitTags = []string{"main", "Feature/1", "release"}, []string{"v1.0.0-rc1", "nightly-1"}
