@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -12,10 +13,24 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 )
 
-// helpWidth is how wide help is at most, in columns.
-const helpWidth = 100
+// helpWidth is how wide help is at most, in columns, and minHelpWidth how narrow where a terminal is.
+const (
+	helpWidth    = 100
+	minHelpWidth = 70
+)
+
+// helpColumns returns how wide help is.
+func (p *program) helpColumns() int {
+	if file, ok := p.stdout.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return min(max(width, minHelpWidth), helpWidth)
+		}
+	}
+	return helpWidth
+}
 
 // helpCommand returns the command that prints the help of another.
 func helpCommand() *cobra.Command {
@@ -65,8 +80,9 @@ func (p *program) help(command *cobra.Command, _ []string) {
 		text.WriteString("\nExamples:\n" + command.Example + "\n")
 	}
 	writeCommands(&text, command)
-	writeFlags(&text, command)
-	writeSettings(&text, command)
+	width := p.helpColumns()
+	writeFlags(&text, command, width)
+	writeSettings(&text, command, width)
 	if codes := exitCodes[nameOf(command)]; codes != "" {
 		text.WriteString("\nExit codes:\n" + codes)
 	}
@@ -88,7 +104,7 @@ func writeCommands(w io.Writer, command *cobra.Command) {
 }
 
 // writeFlags prints the flags of a command that are no settings.
-func writeFlags(w io.Writer, command *cobra.Command) {
+func writeFlags(w io.Writer, command *cobra.Command, width int) {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = false
 	command.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
@@ -96,12 +112,12 @@ func writeFlags(w io.Writer, command *cobra.Command) {
 			own.AddFlag(f)
 		}
 	})
-	fmt.Fprint(w, "\nFlags:\n"+own.FlagUsagesWrapped(helpWidth))
+	fmt.Fprint(w, "\nFlags:\n"+own.FlagUsagesWrapped(width))
 }
 
 // writeSettings prints the settings of a command, each with its variable, its flag, what it is for, and what
 // it is by default.
-func writeSettings(w io.Writer, command *cobra.Command) {
+func writeSettings(w io.Writer, command *cobra.Command, width int) {
 	const name, flag = 22, 24 // how wide these columns are
 	used := uses[nameOf(command)].flags
 	if len(used) == 0 {
@@ -117,7 +133,7 @@ func writeSettings(w io.Writer, command *cobra.Command) {
 			variable, _ := variableOf(field)
 			begin := fmt.Sprintf("  %-*s%-*s", name, variable, flag, "--"+flagOf(variable))
 			fmt.Fprint(w, title)
-			writeRow(w, begin, unquoted(field.Tag.Get("is")), "(default: "+defaultOf(field)+")")
+			writeRow(w, begin, unquoted(field.Tag.Get("is")), "(default: "+defaultOf(field)+")", width)
 			title = ""
 		}
 	}
@@ -130,10 +146,10 @@ func writeSettings(w io.Writer, command *cobra.Command) {
 
 // writeRow prints a text behind what its first line begins with, and further lines below the text. What stands
 // at its end is not broken.
-func writeRow(w io.Writer, begin, text, end string) {
+func writeRow(w io.Writer, begin, text, end string, width int) {
 	line, margin := begin, utf8.RuneCountInString(begin)
 	for _, word := range append(strings.Fields(text), end) {
-		if length := utf8.RuneCountInString(line); length > margin && length+utf8.RuneCountInString(word) > helpWidth {
+		if length := utf8.RuneCountInString(line); length > margin && length+utf8.RuneCountInString(word) > width {
 			fmt.Fprintln(w, strings.TrimRight(line, " "))
 			line = strings.Repeat(" ", margin)
 		}

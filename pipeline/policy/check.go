@@ -282,10 +282,22 @@ func (k *check) pattern(e ast.Expr) {
 	if !ok {
 		return
 	}
-	if _, err := regexp.Compile(text); err != nil {
+	_, err := regexp.Compile(text)
+	switch begin, glob := strings.CutSuffix(text, "*"); {
+	case err != nil:
 		k.atExpression(e, patternError(err), globHint(text))
+	case glob && globLike.MatchString(begin):
+		// 'pr-*' holds of sprint-1 and april, too, which a rule may delete.
+		k.atExpression(e, "the star of a pattern repeats the character before it, and "+quoteText(text)+" matches anywhere",
+			"was startsWith("+quoteText(begin)+") meant?")
 	}
 }
+
+// globLike is what stands before the star of a pattern that was meant for the names that begin so.
+var globLike = regexp.MustCompile(`^[A-Za-z0-9._/-]*[A-Za-z_/-]$`)
+
+// quoteText writes a text as a condition has it.
+func quoteText(text string) string { return "'" + text + "'" }
 
 // patternError says what is wrong with a pattern.
 func patternError(err error) string {

@@ -144,6 +144,7 @@ func TestMistakesOfConditions(t *testing.T) {
 		{"tag.kind in ['image', «'cacheindex']", "tag.kind is never 'cacheindex'; did you mean cache-index?"},
 		{"«'multiarch' in settings.delete_kinds", "settings.delete_kinds never has 'multiarch'; did you mean multi-arch?"},
 		{"settings.orphans == «'all'", "settings.orphans is never 'all'; known are auto, undated, any, off"},
+		{"tag.name.matches(«'pr-*')", "the star of a pattern repeats the character before it, and 'pr-*' matches anywhere; was startsWith('pr-') meant?"},
 		{"tag.name.matches(«'(')", "the pattern cannot be read: missing closing ): ("},
 		{"«tag.name.matches('a' + '(')", "the pattern cannot be read: missing closing ): a("},
 		{"tag.dated &&«", "the condition ends too early"},
