@@ -216,14 +216,16 @@ func TestNext(t *testing.T) {
 		events []Event
 		want   []step
 	}{
-		"nothing":              {nil, nil, nil},
-		"no plan":              {nil, []Event{marked}, []step{{"delete such tags", "registry-gc run", ""}}},
-		"a plan":               {func(s *Summary) { s.Plans = []string{"my reports/plan.jsonl"} }, []Event{marked, kept}, []step{{"delete exactly this", "registry-gc apply 'my reports/plan.jsonl'", ""}, {"why is one kept?", "registry-gc explain g/p/app:v1", ""}}},
+		"nothing": {nil, nil, nil},
+		"no plan": {nil, []Event{marked}, []step{{"delete such tags", "registry-gc run", ""}}},
+		"a plan":  {func(s *Summary) { s.Plans = []string{"my reports/plan.jsonl"} }, []Event{marked, kept}, []step{{"delete exactly this", "registry-gc apply 'my reports/plan.jsonl'", ""}, {"why is one kept?", "registry-gc explain g/p/app:v1", ""}}},
 		"with flags": {func(s *Summary) {
 			s.Plans, s.Program = []string{"-p.jsonl"}, "bin/registry-gc"
 			s.Flags = map[string][]string{"run": {"--gitlab-groups=acme"}, "apply": {"--exclude=acme/a b", "--max-deletions=7"}, "explain": {"--rules=mine.yaml"}}
 		}, []Event{marked, kept, TooManyDeletions{7}}, []step{{"delete exactly this", "bin/registry-gc apply '--exclude=acme/a b' --max-deletions=1 ./-p.jsonl", ""}, {"why is one kept?", "bin/registry-gc explain --rules=mine.yaml g/p/app:v1", ""}}},
-		"without digests": {func(s *Summary) { s.Plans, s.WithoutDigest, s.Flags = []string{"plan.jsonl"}, 1, map[string][]string{"run": {"--verify=api"}} }, []Event{marked}, []step{{"delete such tags", "registry-gc run --verify=api", ""}}},
+		"without digests": {func(s *Summary) {
+			s.Plans, s.WithoutDigest, s.Flags = []string{"plan.jsonl"}, 1, map[string][]string{"run": {"--verify=api"}}
+		}, []Event{marked}, []step{{"delete such tags", "registry-gc run --verify=api", ""}}},
 		"part of a plan":       {func(s *Summary) { s.Plans, s.Interrupted = []string{"plan.jsonl"}, true }, []Event{marked}, nil},
 		"too many":             {func(s *Summary) { s.Plans = []string{"plan.jsonl"} }, []Event{marked, TooManyDeletions{5}}, []step{{"delete exactly this", "registry-gc apply --max-deletions=1 plan.jsonl", ""}}},
 		"a plan is tried":      {func(s *Summary) { s.Applied = "a.jsonl, b's.jsonl" }, []Event{marked}, []step{{"delete these tags", `registry-gc apply a.jsonl 'b'\''s.jsonl'`, ""}}},
