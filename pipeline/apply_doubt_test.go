@@ -299,7 +299,7 @@ func TestApplyOfALostRepository(t *testing.T) {
 				}
 				tr.options.DryRun, tr.options.Plan = false, pl
 				got := tr.run(t.Context(), t)
-				if got.Reasons[policy.OutageSuspected] != 4 || got.Deleted != 0 {
+				if got.Reasons[policy.OutageSuspected] != 3 || got.Undecided != 4 || got.Deleted != 0 {
 					t.Errorf("%d deleted, %v", got.Deleted, got.Reasons)
 				}
 			})

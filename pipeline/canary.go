@@ -34,6 +34,7 @@ const (
 
 var (
 	errNothingHealthy = errors.New("no tag of the run has what this one lacks: the registry may be failing")
+	errPlanTooSmall   = errors.New("the plan has too few tags to tell a manifest that is lost from a registry that is failing; a run sees more")
 	errTooManyLost    = errors.New("too many tags have lost their manifests at once: the registry's storage may not be there, or not whole")
 	errMemoryLost     = errors.New("more than half of the repositories of images that have a cache repository have no tags, or are unknown to the registry: it may have lost what it knew")
 	errNotHealthy     = errors.New("tags that were healthy before are not now: the registry may be failing")
@@ -232,7 +233,7 @@ func (c *canary) objection(candidate candidate) error {
 		in := c.lostIn[candidate.ID]
 		others := c.lost - c.lostAsPlanned
 		switch {
-		case c.isPart && (c.readable < fewReadable || others*runShare > others+c.readable):
+		case c.isPart && others*runShare > others+c.readable:
 			return errTooManyLost // what a plan has was chosen: its own share says nothing
 		case !c.isPart && c.lost > fewLost && c.lost*runShare > c.inspected,
 			in.lost > fewLost && in.lost*repositoryShare > candidate.size:
@@ -243,6 +244,8 @@ func (c *canary) objection(candidate candidate) error {
 			return errNoSibling // of others one is read right before the deletion
 		case candidate.size == 1 && c.lostAround(candidate.Path):
 			return errTooManyLost
+		case c.isPart && c.readable < fewReadable:
+			return errPlanTooSmall
 		}
 		return nil
 	}

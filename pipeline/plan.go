@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"slices"
 
@@ -152,6 +153,8 @@ func (p *planner) finish(ctx context.Context, send emit[addressed[[]candidate]])
 		switch err := p.run.canary.objection(c); {
 		case ctx.Err() != nil:
 			p.drop(c, notConfirmed, whyLeft(ctx))
+		case errors.Is(err, errPlanTooSmall):
+			p.drop(c, notConfirmed, err)
 		case err != nil:
 			p.drop(c, outageSuspected, err)
 		default:
