@@ -6,7 +6,7 @@
 // events come from the server: a handler that shows them has to make them harmless first,
 // for which there is internal/printable.
 //
-// report.html is written by [WriteHTML]: page.go puts it together, page_data.go says what is known of
+// report.html is written by [Files.Close]: page.go puts it together, page_data.go says what is known of
 // the run, page_rows.go and page_plan.go have what there is of each tag, and page/ has the page itself, its
 // style, and its script, which draws all that.
 package report

@@ -33,7 +33,7 @@ type page struct {
 	trend     *trend     // of the runs before, nil where nothing is known of them
 }
 
-// WriteHTML writes a run as a page for people. The page has the summary as text for browsers without
+// write writes a run as a page for people. The page has the summary as text for browsers without
 // scripts; its script draws the rest of data: what is known of the run, and the decisions, which are read from
 // lines in the form of decisions.jsonl. They are read several times, from the beginning, and not held in memory:
 // what grows is a few numbers for each project. Lines that cannot be read are skipped, and the page says how
@@ -41,10 +41,6 @@ type page struct {
 //
 // Whatever the summary and the decisions say is shown as text and never as markup. The
 // page allows itself no script or style but its own, and no request at all.
-func WriteHTML(w io.Writer, s *Summary, decisions io.ReadSeeker) error {
-	return (&page{Summary: s}).write(w, decisions)
-}
-
 func (p *page) write(w io.Writer, decisions io.ReadSeeker) error {
 	found := make(findings)
 	unread, err := eachDecision(decisions, func(d *decisionLine) error {

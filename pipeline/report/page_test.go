@@ -244,7 +244,7 @@ func TestPageMemory(t *testing.T) {
 	const rows, most = 50_000, 6 << 20
 	run := hostileRun(t, rows)
 	peak := &heapPeak{before: heap()}
-	if err := WriteHTML(peak, run.Summary, bytes.NewReader(run.decisions.Bytes())); err != nil {
+	if err := (&page{Summary: run.Summary}).write(peak, bytes.NewReader(run.decisions.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	if peak.looks < 5 || peak.most > most {
@@ -278,7 +278,7 @@ func heap() int64 {
 // an error.
 func TestPageErrors(t *testing.T) {
 	run := hostileRun(t, 1000)
-	if err := WriteHTML(fullDisk{}, run.Summary, bytes.NewReader(run.decisions.Bytes())); !errors.Is(err, io.ErrShortWrite) {
+	if err := (&page{Summary: run.Summary}).write(fullDisk{}, bytes.NewReader(run.decisions.Bytes())); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("writing: %v", err)
 	}
 	file, err := os.Open(t.TempDir())
@@ -286,7 +286,7 @@ func TestPageErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if err := WriteHTML(io.Discard, run.Summary, file); err == nil {
+	if err := (&page{Summary: run.Summary}).write(io.Discard, file); err == nil {
 		t.Error("a folder was read as decisions")
 	}
 }

@@ -82,11 +82,11 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(strings.Join(lines, "\n")+"\n", string(read(t, dir, DecisionsFile))); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", DecisionsFile, diff)
 	}
-	var page bytes.Buffer
-	if err := WriteHTML(&page, summary, bytes.NewReader(read(t, dir, DecisionsFile))); err != nil {
+	var again bytes.Buffer
+	if err := (&page{Summary: summary}).write(&again, bytes.NewReader(read(t, dir, DecisionsFile))); err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(page.Bytes(), read(t, dir, PageFile)) {
+	if !bytes.Equal(again.Bytes(), read(t, dir, PageFile)) {
 		t.Errorf("%s is not the page of the other files", PageFile)
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*.tmp")); err != nil || len(left) > 0 {
