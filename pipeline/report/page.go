@@ -56,6 +56,9 @@ func (p *page) write(w io.Writer, decisions io.ReadSeeker) error {
 	if !p.marks() || p.Deleted == 0 {
 		p.selection = nil
 	}
+	if p.trend == nil || len(p.Journals) > 1 {
+		p.trend = readTrendOfShards(p.Journals, p.GitLabURL) // of a merged report, which has no journals in its folder
+	}
 	data, err := json.Marshal(p.data(found, unread))
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"os"
@@ -33,30 +34,72 @@ type trendRun struct {
 	Bytes int64 `json:"bytes"` // that they reference, each manifest once
 }
 
-// readTrend reads the journals in a folder of reports, the last ones first, as long as there is room. What is
-// no journal, or one of another instance, is skipped: nothing hangs on a trend.
+// readTrend reads the journals in a folder of reports.
 func readTrend(reports, instance string) *trend {
-	names, _ := filepath.Glob(filepath.Join(reports, plan.FolderName, "*.jsonl"))
-	slices.Sort(names) // by when the runs began
+	return readTrendIn([]string{filepath.Join(reports, plan.FolderName)}, instance)
+}
+
+// readTrendOfShards reads the journals in the folders in which shards have written theirs.
+func readTrendOfShards(journals []string, instance string) *trend {
+	var folders []string
+	for _, path := range journals {
+		folders = append(folders, filepath.Dir(path))
+	}
+	slices.Sort(folders)
+	return readTrendIn(slices.Compact(folders), instance)
+}
+
+// readTrendIn reads the journals in folders, the last ones first, as long as there is room. What is no
+// journal, or one of another instance, is skipped: nothing hangs on a trend. Journals of several folders that
+// began within an hour are of one run, as those of its shards.
+func readTrendIn(folders []string, instance string) *trend {
+	var names []string
+	for _, folder := range folders {
+		found, _ := filepath.Glob(filepath.Join(folder, "*.jsonl"))
+		names = append(names, found...)
+	}
+	slices.SortFunc(names, func(a, b string) int { // by when the runs began
+		return cmp.Or(strings.Compare(filepath.Base(a), filepath.Base(b)), strings.Compare(a, b))
+	})
 	t, room := &trend{}, int64(mostJournalBytes)
+	var joined []string // folders whose journals are in the run that was read last
 	for i, name := range slices.Backward(names) {
 		size := int64(0)
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			size = info.Size()
 		}
-		if room -= size; room < 0 || len(t.Runs) == mostJournals {
+		if room -= size; room < 0 {
 			t.More = i + 1
 			break
 		}
-		if run, ok := readTrendRun(name, instance); ok {
-			t.Runs = append(t.Runs, run)
+		run, ok := readTrendRun(name, instance)
+		if !ok {
+			continue
 		}
+		folder, last := filepath.Dir(name), len(t.Runs)-1
+		if last >= 0 && !slices.Contains(joined, folder) && t.Runs[last].Began-run.Began <= int64(usualStartGap/time.Second) {
+			t.Runs[last].add(run)
+			joined = append(joined, folder)
+			continue
+		}
+		if len(t.Runs) == mostJournals {
+			t.More = i + 1
+			break
+		}
+		t.Runs, joined = append(t.Runs, run), []string{folder}
 	}
 	if len(t.Runs) == 0 {
 		return nil
 	}
 	slices.Reverse(t.Runs)
 	return t
+}
+
+// add adds what another shard of the run deleted. The run began with the first of them.
+func (r *trendRun) add(shard trendRun) {
+	r.Began = min(r.Began, shard.Began)
+	r.Tags += shard.Tags
+	r.Bytes += shard.Bytes
 }
 
 // readTrendRun adds up the deletions in one journal. It looks at no other lines, which are half of them.

@@ -56,6 +56,36 @@ func TestTrend(t *testing.T) {
 	}
 }
 
+// TestTrendOfShards: the page of a merged report has the runs of all shards, which each have a folder of their
+// own. Shards that began within an hour are one run, also where one of them deleted nothing.
+func TestTrendOfShards(t *testing.T) {
+	const instance = "https://gitlab.example.com"
+	dir := t.TempDir()
+	shards := []string{filepath.Join(dir, Shard{0, 2}.Folder()), filepath.Join(dir, Shard{1, 2}.Folder())}
+	began := func(day, minute int) time.Time {
+		return firstStart.AddDate(0, 0, day).Add(time.Duration(minute) * time.Minute)
+	}
+	writeJournal(t, shards[0], instance, began(0, 0), 2)
+	writeJournal(t, shards[1], instance, began(0, 9), 4)
+	writeJournal(t, shards[1], instance, began(1, 0), 6)
+	writeJournal(t, shards[1], instance, began(2, 0), 2)
+	writeJournal(t, shards[0], instance, began(2, 5), 2)
+	writeJournal(t, shards[0], instance, began(2, 30), 8)
+	run := newPageRun(false)
+	run.GitLabURL = instance
+	for _, shard := range shards {
+		names, err := filepath.Glob(filepath.Join(shard, plan.FolderName, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		run.Journals = append(run.Journals, names[len(names)-1])
+	}
+	want := &trend{Runs: []trendRun{{began(0, 0).Unix(), 6, 30}, {began(1, 0).Unix(), 6, 30}, {began(2, 0).Unix(), 4, 20}, {began(2, 30).Unix(), 8, 40}}}
+	if diff := cmp.Diff(want, dataOf(t, run.page(t)).Trend); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestTrendBounds: no more journals are read than fit into the picture, nor more than there is room for.
 func TestTrendBounds(t *testing.T) {
 	dir := t.TempDir()
