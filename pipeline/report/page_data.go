@@ -30,9 +30,10 @@ func allShown(texts []string) []shown {
 }
 
 // A pageData is what the page's script draws beside the rows. It is in an element of the page: JSON's encoder
-// escapes <, > and &, so that no text can end that element.
+// escapes <, > and &, so that no text can end that element. A list that may be missing is left out where it is
+// empty; the others are never null, which the script could not go through.
 type pageData struct {
-	Facts    []shown              `json:"facts"` // which run it is, in a few words each
+	Facts    []pageFact           `json:"facts"` // which run it is
 	Links    []pageLink           `json:"links,omitempty"`
 	Notices  []pageNotice         `json:"notices,omitempty"`
 	Settings [][2]shown           `json:"settings,omitempty"`
@@ -47,6 +48,12 @@ type pageData struct {
 	Steps    []pageStep           `json:"steps,omitempty"`
 	Effort   shown                `json:"effort"`
 	Trend    *trend               `json:"trend,omitempty"`
+}
+
+// A pageFact says something of the run in a few words, and in its title what few ask for.
+type pageFact struct {
+	Text  shown `json:"text"`
+	Title shown `json:"title,omitempty"`
 }
 
 // A pageLink leads to a page of GitLab.
@@ -107,7 +114,7 @@ func (p *page) data(found findings, unread int) pageData {
 	data := pageData{
 		Facts: p.facts(), Links: p.links(), Notices: p.notices(unread), GitLab: strings.TrimSuffix(WebAddress(p.GitLabURL), "/"),
 		Began: secondsOf(p.Started), Kinds: kindsInWords, Stay: p.stay(), Advice: advise(found, p.Rules),
-		Collects: p.collects(), Effort: shown(p.effort()), Trend: p.trend,
+		Collects: p.collects(), Effort: shown(p.effort()), Trend: p.trend, Reasons: []pageReason{},
 		Outcomes: map[Outcome]string{Marked: "would be deleted", Deleted: "deleted", Undecided: "undecided", Failed: "failed", Kept: "kept"},
 	}
 	for _, variable := range slices.Sorted(maps.Keys(p.Settings)) {
@@ -125,10 +132,13 @@ func (p *page) data(found findings, unread int) pageData {
 }
 
 // facts say which run it is.
-func (p *page) facts() []shown {
-	rules := ""
+func (p *page) facts() []pageFact {
+	var rules, hash string
 	if p.Rules != nil {
-		rules = strings.TrimSpace("rules " + p.Rules.Name + " " + shortDigest(p.Rules.Hash))
+		rules, hash = "rules "+p.Rules.Name, p.Rules.Hash
+		if p.Rules.Name == "default" || p.Rules.Name == "original" {
+			rules = p.Rules.Name + " rules"
+		}
 	}
 	shard, user, began := "", "", ""
 	if p.Shard != nil {
@@ -148,9 +158,18 @@ func (p *page) facts() []shown {
 		registry.Legacy.String():   "registry without metadata database",
 		registry.Database.String(): "registry with metadata database",
 	}[p.Regime]
-	facts := []string{p.GitLabURL, p.scope(), shard, rules, user, began, "took " + time.Duration(p.Duration).Round(time.Second/10).String(), verified, stored,
-		strings.TrimSpace("registry-gc " + p.Version)}
-	return allShown(slices.DeleteFunc(facts, func(fact string) bool { return fact == "" }))
+	facts := []pageFact{}
+	for _, text := range []string{p.GitLabURL, p.scope(), shard, rules, user, began, "took " + time.Duration(p.Duration).Round(time.Second/10).String(), verified, stored,
+		strings.TrimSpace("registry-gc " + p.Version)} {
+		fact := pageFact{Text: shown(text)}
+		if text == rules {
+			fact.Title = shown(hash)
+		}
+		if text != "" {
+			facts = append(facts, fact)
+		}
+	}
+	return facts
 }
 
 // links lead to the job in GitLab that the run was.
@@ -184,7 +203,11 @@ func (p *page) notices(unread int) (all []pageNotice) {
 		add("stop", "The run was stopped by an error.", p.Error)
 	}
 	if n := p.Reasons[policy.OutageSuspected]; n > 0 {
-		add("stop", "A guard stopped the deletions.", tags(n)+" look dead, but so do tags that are not, or there was none to compare.")
+		look := " look"
+		if n == 1 {
+			look = " looks"
+		}
+		add("stop", "A guard stopped the deletions.", tags(n)+look+" dead, but so do tags that are not, or there was none to compare.")
 	}
 	switch {
 	case p.DryRun && p.Applied != "":

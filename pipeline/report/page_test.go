@@ -156,6 +156,7 @@ func TestPageSaysHowTheRunWent(t *testing.T) {
 		"interrupted":   {func(r *pageRun) { r.Interrupted, r.Error = true, "signal" }, []string{"stop: The run was interrupted. What is here is what it knew by then: signal", "warn: The list is incomplete"}},
 		"error":         {func(r *pageRun) { r.Error = "broken" }, []string{"stop: The run was stopped by an error. broken", "warn: The list is incomplete"}},
 		"outage":        {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 3 }, []string{"stop: A guard stopped the deletions. 3 tags", "warn: Look at the registry"}},
+		"outage of one": {func(r *pageRun) { r.Reasons[policy.OutageSuspected] = 1 }, []string{"stop: A guard stopped the deletions. 1 tag looks dead", "warn: Look at the registry"}},
 		"refused":       {func(r *pageRun) { r.Refused = "read-only" }, []string{"warn: Every deletion was refused alike"}},
 		"MAX_DELETIONS": {func(r *pageRun) { r.MaxDeletions = 5 }, []string{"stop: Nothing was deleted.", "warn: 0 tags would be deleted, and MAX_DELETIONS allows 5"}},
 		"unreadable":    {func(r *pageRun) { r.Unreadable = 2 }, []string{"warn: Not everything could be read. Groups, projects and repositories of whose tags nothing is known: 2."}},
@@ -202,7 +203,8 @@ func TestPageHasWhatTheSummaryHas(t *testing.T) {
 	if diff := cmp.Diff(run.Reasons, reasons); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}
-	want := []shown{"https://gitlab.example.com/", "all projects", "rules default 0123456789ab", "as @root", "1 Mar 2026, 02:30 UTC", "took 1m33.2s", "verified by the registry", "registry without metadata database", "registry-gc"}
+	want := []pageFact{{Text: "https://gitlab.example.com/"}, {Text: "all projects"}, {"default rules", "sha256:0123456789abcdef"}, {Text: "as @root"}, {Text: "1 Mar 2026, 02:30 UTC"}, {Text: "took 1m33.2s"},
+		{Text: "verified by the registry"}, {Text: "registry without metadata database"}, {Text: "registry-gc"}}
 	if diff := cmp.Diff(want, data.Facts); diff != "" {
 		t.Errorf("facts (-want +got):\n%s", diff)
 	}
@@ -225,6 +227,21 @@ func TestPageHasWhatTheSummaryHas(t *testing.T) {
 			t.Errorf("without scripts there is %s", node.FirstChild.Data)
 		}
 	})
+}
+
+// TestPageWithoutTags: what the script goes through is a list also where there is nothing in it.
+func TestPageWithoutTags(t *testing.T) {
+	for _, dryRun := range []bool{true, false} {
+		run := newPageRun(dryRun)
+		walkPage(t, run.page(t), func(node *html.Node) {
+			if attribute(node, "id") == "data" && strings.Contains(node.FirstChild.Data, "null") {
+				t.Errorf("nothing instead of a list: %s", node.FirstChild.Data)
+			}
+		})
+		if rows := unpacked(t, run.page(t), "rows"); len(decodeRows(t, rows)) != 0 {
+			t.Errorf("rows of no tags: %s", rows)
+		}
+	}
 }
 
 // TestWebAddress: only what leads to a page may become a link.

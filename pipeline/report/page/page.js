@@ -90,7 +90,7 @@
 	drawTrend();
 
 	function drawRun() {
-		for (const fact of data.facts) $("facts").append(el("span", {}, el("bdi", {}, linked(fact, fact === data.gitlab ? fact : ""))));
+		for (const { text, title } of data.facts) $("facts").append(el("span", { title: title ?? "" }, el("bdi", {}, linked(text, text === data.gitlab ? text : ""))));
 		for (const { text, address } of data.links ?? []) $("facts").append(el("span", {}, linked(text, address)));
 		for (const { level, title, text, fixed, after } of data.notices ?? []) {
 			const notice = el("div", { className: "notice " + level });
@@ -114,7 +114,8 @@
 		for (const { reason, outcome, words, text, tags, examples } of data.reasons) {
 			if (outcome === "deleted") continue;
 			const item = el("li", { className: outcome }, el("strong", {}, tagsOf(tags) + " " + data.outcomes[outcome]), ": ", el("span", { title: reason }, words));
-			if (text && text.replace(/\.$/, "").toLowerCase() !== words.toLowerCase()) item.append(el("p", { className: "muted" }, text));
+			const at = text ? text.indexOf(". ") : -1; // the words are the first sentence
+			if (at > 0) item.append(el("p", { className: "muted" }, text.slice(at + 2)));
 			if (examples) item.append(el("p", { className: "examples" }, "such as ", ...examples.flatMap((name, i) => [i ? ", " : "", el("bdi", {}, el("code", {}, name))])));
 			list.append(item);
 		}
