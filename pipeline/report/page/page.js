@@ -244,19 +244,43 @@
 		for (const facet of Object.values(facets)) {
 			facet.allowed = new Uint8Array(facet.values.length);
 			facet.tags = new Float64Array(facet.values.length);
-			facet.bytes = new Float64Array(facet.values.length);
+			toMeasure(facet);
 		}
 		const repositories = coded((row) => row[REPOSITORY]), becauses = coded((row) => row[BECAUSE]);
 		const groupOf = (project) => project.slice(0, Math.max(0, project.lastIndexOf("/"))) + "/";
 
-		// A manifest that several tags have counts once, with the first of those that go, as in the summary.
-		const bytes = new Float64Array(rows.length), digests = new Set();
-		rows.forEach((row, i) => {
-			if (!row[BYTES]) return;
-			const size = digests.size, counts = goes.has(row[OUTCOME]) && row[DIGEST];
-			if (!counts || digests.add(row[DIGEST]).size > size) bytes[i] = row[BYTES];
-		});
-		digests.clear();
+		// Groups of projects are bars, too, and so is, in a way, all that is shown.
+		const grouped = coded((row) => groupOf(row[REPOSITORY][PROJECT])), total = coded(() => "");
+		toMeasure(grouped);
+		toMeasure(total);
+
+		function toMeasure(bars) {
+			bars.bytes = new Float64Array(bars.values.length);
+			bars.last = new Int32Array(bars.values.length);
+		}
+
+		// A manifest that several tags have counts once in each bar. The rows that have a size are taken by their
+		// manifests, so that it is enough to know which one a bar has counted last.
+		const bytes = Float64Array.from(rows, (row) => row[BYTES]), digests = coded((row) => row[DIGEST]);
+		const manifests = Int32Array.from(rows, (row, i) => (row[DIGEST] ? digests.codes[i] : rows.length + i));
+		const sized = inOrder([...rows.keys()].filter((i) => bytes[i] > 0), (i) => digests.codes[i], digests.values.length);
+
+		function measureRow(bars, i) {
+			const code = bars.codes[i];
+			if (bars.last[code] === manifests[i]) return;
+			bars.last[code] = manifests[i];
+			bars.bytes[code] += bytes[i];
+		}
+
+		// inOrder puts numbers of rows in the order of their ranks, of which there are so many, and leaves those of
+		// one rank in the order that they have: it counts how many there are of each.
+		function inOrder(numbers, rankOf, ranks) {
+			const place = new Uint32Array(ranks + 1), ordered = new Array(numbers.length);
+			for (const i of numbers) place[rankOf(i) + 1]++;
+			for (let rank = 1; rank <= ranks; rank++) place[rank] += place[rank - 1];
+			for (const i of numbers) ordered[place[rankOf(i)]++] = i;
+			return ordered;
+		}
 
 		// With tags that are kept, or of which it is not known, only those that go are shown at first.
 		const gone = facets.outcome.values.find((outcome) => goes.has(outcome));
@@ -288,17 +312,17 @@
 		// filter finds the rows that have every choice and every word. A facet counts what would be found if
 		// nothing of it were chosen.
 		function filter() {
-			for (const [name, { tags, bytes }] of Object.entries(facets)) {
+			for (const [name, { tags }] of Object.entries(facets)) {
 				allows(name);
 				tags.fill(0);
-				bytes.fill(0);
+			}
+			for (const bars of [...Object.values(facets), grouped, total]) {
+				bars.bytes.fill(0);
+				bars.last.fill(-1);
 			}
 			const words = wanted("q").toLowerCase().split(/\s+/).filter(Boolean), has = words.length ? find(words) : null;
-			const all = Object.values(facets), count = (facet, i) => {
-				const code = facet.codes[i];
-				facet.tags[code]++;
-				facet.bytes[code] += bytes[i];
-			};
+			const all = Object.values(facets), counted = new Uint8Array(rows.length); // in no facet, in one of them, or in all
+			const where = all.indexOf(facets.where), everywhere = all.length + 1;
 			shown = [];
 			for (let i = 0; i < rows.length; i++) {
 				let misses = 0, missed = 0;
@@ -309,11 +333,23 @@
 				}
 				if (misses > 1 || has && !has(i)) continue;
 				if (misses === 1) {
-					count(all[missed], i);
+					counted[i] = missed + 1;
+					all[missed].tags[all[missed].codes[i]]++;
 					continue;
 				}
+				counted[i] = everywhere;
 				shown.push(i);
-				for (let n = 0; n < all.length; n++) count(all[n], i);
+				for (let n = 0; n < all.length; n++) all[n].tags[all[n].codes[i]]++;
+			}
+			for (const i of sized) {
+				const at = counted[i];
+				if (at === 0) continue;
+				if (at < everywhere) measureRow(all[at - 1], i);
+				else {
+					measureRow(total, i);
+					for (let n = 0; n < all.length; n++) measureRow(all[n], i);
+				}
+				if (at === everywhere || at === where + 1) measureRow(grouped, i);
 			}
 		}
 
@@ -336,18 +372,14 @@
 			return { most: sorted.length, of: alike ? alike.codes.map((code) => ofKeys[code]) : ofKeys };
 		}
 
-		// sort puts what is shown in the order of a column: it counts how many rows there are of each rank.
+		// sort puts what is shown in the order of a column.
 		function sort() {
 			const column = wanted("sort").replace("-", ""), down = wanted("sort").startsWith("-");
 			for (const th of headers) th.removeAttribute("aria-sort");
 			if (!Object.hasOwn(columns, column)) return;
 			headers.find((th) => th.classList.contains(column)).setAttribute("aria-sort", down ? "descending" : "ascending");
-			const { most, of } = ranks[column] ??= rankOf(column), place = new Uint32Array(most + 1), sorted = new Array(shown.length);
-			const rankOfRow = down ? (i) => most - 1 - of[i] : (i) => of[i];
-			for (const i of shown) place[rankOfRow(i) + 1]++;
-			for (let rank = 1; rank <= most; rank++) place[rank] += place[rank - 1];
-			for (const i of shown) sorted[place[rankOfRow(i)]++] = i;
-			shown = sorted;
+			const { most, of } = ranks[column] ??= rankOf(column);
+			shown = inOrder(shown, down ? (i) => most - 1 - of[i] : (i) => of[i], most);
 		}
 
 		// The address holds what is chosen. Each choice is a step that the browser's back button takes back, but
@@ -403,16 +435,15 @@
 			if (focused) for (const button of document.querySelectorAll("[data-key]")) if (button.dataset.key === focused) button.focus({ preventScroll: true });
 		}
 
-		// groups adds projects up by their group. A group of one project is shown as that, and one group
+		// groups puts projects together by their group. A group of one project is shown as that, and one group
 		// as its projects.
 		function groups(projects) {
 			const all = new Map();
 			for (const project of projects) {
 				const name = groupOf(project.value);
-				const group = all.get(name) ?? { value: name, label: name.slice(0, -1) || "/", title: name.slice(0, -1), tags: 0, bytes: 0, below: [] };
+				const group = all.get(name) ?? { value: name, label: name.slice(0, -1) || "/", title: name.slice(0, -1), tags: 0, bytes: grouped.bytes[grouped.values.indexOf(name)], below: [] };
 				all.set(name, group);
 				group.tags += project.tags;
-				group.bytes += project.bytes;
 				group.below.push(project);
 			}
 			if (all.size === 1) return projects.map((project) => ({ ...project, label: project.value }));
@@ -699,6 +730,7 @@
 		function say() {
 			let text = shown.length === rows.length ? tagsOf(rows.length) : count(shown.length) + " of " + tagsOf(rows.length);
 			const most = limit();
+			if (total.bytes[0]) text += " · " + size(total.bytes[0]);
 			if (shown.length > most) text += "; the first " + count(most) + (printing.matches ? " are printed" : " can be seen, filter to see others");
 			$("status").textContent = text;
 			$("clear").hidden = !names.some((name) => name !== "sort" && name !== "by" && state[name]);
