@@ -209,7 +209,7 @@
 		$("explore").hidden = false;
 
 		// What is filtered, by the names that it has in the address.
-		const names = ["outcome", "why", "where", "age", "kind", "q", "sort", "by"];
+		const names = ["outcome", "why", "where", "age", "kind", "q", "sort", "by"], usual = "repository"; // the order
 		let state = {};
 
 		// What many rows have alike is a list of values, and for each row the number of its own.
@@ -284,7 +284,7 @@
 
 		// With tags that are kept, or of which it is not known, only those that go are shown at first.
 		const gone = facets.outcome.values.find((outcome) => goes.has(outcome));
-		const wanted = (name) => state[name] ?? (name === "outcome" && gone && facets.outcome.values.length > 1 ? gone : "");
+		const wanted = (name) => state[name] ?? (name === "sort" ? usual : name === "outcome" && gone && facets.outcome.values.length > 1 ? gone : "");
 
 		// allows says which values of a facet are chosen.
 		function allows(name) {
@@ -324,7 +324,7 @@
 			const all = Object.values(facets), counted = new Uint8Array(rows.length); // in no facet, in one of them, or in all
 			const where = all.indexOf(facets.where), everywhere = all.length + 1;
 			shown = [];
-			for (let i = 0; i < rows.length; i++) {
+			for (const i of ordered) {
 				let misses = 0, missed = 0;
 				for (let n = 0; n < all.length; n++) {
 					if (all[n].allowed[all[n].codes[i]]) continue;
@@ -357,7 +357,7 @@
 		const natural = (text) => text.toLowerCase().replace(/\d+/g, (digits) => {
 			const value = digits.replace(/^0+(?=\d)/, "");
 			return String.fromCharCode(48 + Math.min(value.length, 4000)) + value;
-		});
+		}) + "\0" + text; // names that differ in nothing else have an order, too
 		const columns = { // what rows have alike, and by what it is ordered
 			tag: [null, (row) => natural(row[TAG])], repository: [repositories, (value) => natural(value[PATH])], why: [facets.why, wordsOf], kind: [facets.kind, kindOf],
 			age: [null, (row) => (row[MADE] ? -row[MADE] : -Infinity)], size: [null, (row) => row[BYTES]], outcome: [facets.outcome, outcomeOf],
@@ -372,11 +372,17 @@
 			return { most: sorted.length, of: alike ? alike.codes.map((code) => ofKeys[code]) : ofKeys };
 		}
 
+		// The order in which rows are shown that a column has alike: by repository, then by tag.
+		const ordered = ["tag", "repository"].reduce((numbers, column) => {
+			const { most, of } = ranks[column] = rankOf(column);
+			return inOrder(numbers, (i) => of[i], most);
+		}, [...rows.keys()]);
+
 		// sort puts what is shown in the order of a column.
 		function sort() {
-			const column = wanted("sort").replace("-", ""), down = wanted("sort").startsWith("-");
+			const known = Object.hasOwn(columns, wanted("sort").replace("-", "")), by = known ? wanted("sort") : usual;
+			const column = by.replace("-", ""), down = by.startsWith("-");
 			for (const th of headers) th.removeAttribute("aria-sort");
-			if (!Object.hasOwn(columns, column)) return;
 			headers.find((th) => th.classList.contains(column)).setAttribute("aria-sort", down ? "descending" : "ascending");
 			const { most, of } = ranks[column] ??= rankOf(column);
 			shown = inOrder(shown, down ? (i) => most - 1 - of[i] : (i) => of[i], most);
@@ -394,7 +400,7 @@
 			const next = new URLSearchParams();
 			for (const name of names) {
 				const value = name in changes ? changes[name] : state[name];
-				if (value) next.set(name, value);
+				if (value && !(name === "sort" && value === usual)) next.set(name, value);
 			}
 			const hash = "#" + (String(next) || "tags"); // an empty one would scroll to the top
 			if (replace) location.replace(hash);
