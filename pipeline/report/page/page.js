@@ -515,6 +515,7 @@
 		// Rows drawn above and below those in sight, and rows that are printed.
 		const SPARE = 10, PRINTED = 200;
 		const view = $("view"), body = view.querySelector("tbody"), table = view.querySelector("table");
+		table.classList.toggle("marks", facets.outcome.values.includes("marked"));
 		if (packedPlan) table.classList.add("selects");
 		else view.querySelector("th.select").remove();
 		const headers = [...view.querySelectorAll("th")];
@@ -582,13 +583,12 @@
 			tr.firstChild.style.height = pixels + "px";
 		}
 
-		// ended is a name of which the end is always seen: where there is no room, the beginning is cut off.
+		// ended is a name of which the end is always seen: it has a line of its own where there is no room for all in
+		// one, and where even two are too short the beginning is cut off.
 		function ended(name, address) {
 			const cut = Math.max(0, name.length - 24), at = name.indexOf("/", cut);
 			const end = at < 0 || at > name.length - 6 ? cut : at;
-			const whole = el("bdi", { className: "ended", title: name }, el("span", {}, name.slice(0, end)), el("span", {}, name.slice(end)));
-			const link = linked(whole, address);
-			return link;
+			return linked(el("bdi", { className: "ended", title: name }, el("span", {}, name.slice(0, end)), el("span", {}, el("span", {}, name.slice(end)))), address);
 		}
 
 		const addressOf = (row) => (data.gitlab && row[REPOSITORY][PAGE] ? data.gitlab + row[REPOSITORY][PAGE] : "");
@@ -617,7 +617,7 @@
 				return button;
 			}
 			case "kind": return el("span", { title: row[KIND] || "unknown" }, kindOf(row[KIND]));
-			case "age": return row[MADE] && data.began ? age(row[MADE]) : "–";
+			case "age": return row[MADE] && data.began ? age(row[MADE]).replace("under two", "< 2") : "–";
 			case "size": return row[BYTES] ? size(row[BYTES]) : "–";
 			default: return outcomeOf(row[OUTCOME]);
 			}
