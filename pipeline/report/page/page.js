@@ -383,6 +383,7 @@
 			const known = Object.hasOwn(columns, wanted("sort").replace("-", "")), by = known ? wanted("sort") : usual;
 			const column = by.replace("-", ""), down = by.startsWith("-");
 			for (const th of headers) th.removeAttribute("aria-sort");
+			$("sort").value = by;
 			headers.find((th) => th.classList.contains(column)).setAttribute("aria-sort", down ? "descending" : "ascending");
 			const { most, of } = ranks[column] ??= rankOf(column);
 			shown = inOrder(shown, down ? (i) => most - 1 - of[i] : (i) => of[i], most);
@@ -416,6 +417,7 @@
 			filter();
 			sort();
 			drawFacets();
+			asked = AT_ONCE;
 			view.scrollTop = 0; // before rows are drawn, which are those in sight
 			redraw();
 			say();
@@ -514,6 +516,10 @@
 		const MOST_ROWS = 150000, MOST_PIXELS = 16e6;
 		// Rows drawn above and below those in sight, and rows that are printed.
 		const SPARE = 10, PRINTED = 200;
+		// On a phone the table has no scroll bar of its own, in which touches would be caught. Rows are as high as
+		// they need to be there, and as many are in the document as were asked for.
+		const narrow = matchMedia("screen and (max-width: 45rem)"), AT_ONCE = 50;
+		let asked = AT_ONCE;
 		const view = $("view"), body = view.querySelector("tbody"), table = view.querySelector("table");
 		table.classList.toggle("marks", facets.outcome.values.includes("marked"));
 		if (packedPlan) table.classList.add("selects");
@@ -553,7 +559,9 @@
 		function draw() {
 			const most = Math.min(shown.length, limit());
 			let first = 0, end = most;
-			if (!printing.matches) {
+			const lists = printing.matches || narrow.matches; // from the first on
+			if (narrow.matches && !printing.matches) end = Math.min(most, asked);
+			if (!lists) {
 				// The box grows with its rows, but is never higher than the window.
 				end = Math.min(most, Math.ceil((view.scrollTop + innerHeight) / height) + SPARE);
 				first = Math.min(end, Math.max(0, Math.floor(view.scrollTop / height) - SPARE));
@@ -574,12 +582,20 @@
 				drawn.set(i, tr);
 				body.insertBefore(tr, next);
 			}
-			setHeight(above, first * height);
-			setHeight(below, (most - end) * height);
+			setHeight(above, lists ? 0 : first * height);
+			setHeight(below, lists ? 0 : (most - end) * height);
+			$("more").hidden = !narrow.matches || printing.matches || end === most;
+		}
+
+		function showMore() {
+			const next = asked;
+			asked += AT_ONCE;
+			draw();
+			if ($("more").hidden) drawn.get(next)?.querySelector("td.why button").focus();
 		}
 
 		function setHeight(tr, pixels) {
-			tr.hidden = pixels <= 0 || printing.matches;
+			tr.hidden = pixels <= 0;
 			tr.firstChild.style.height = pixels + "px";
 		}
 
@@ -770,7 +786,14 @@
 		$("download").addEventListener("click", download);
 		$("close").addEventListener("click", () => $("details").close());
 		view.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
-		addEventListener("resize", redraw);
+		$("more").addEventListener("click", showMore);
+		$("sort").addEventListener("change", () => choose({ sort: $("sort").value }));
+		let width = innerWidth;
+		addEventListener("resize", () => { // of phones the height changes with each move
+			if (width === innerWidth) return draw();
+			width = innerWidth;
+			redraw();
+		});
 		addEventListener("hashchange", () => {
 			if (location.hash === drawnFor) return;
 			parse();
