@@ -54,15 +54,19 @@ async function checkPage(page) {
 	checks = 0;
 	const rows = rowsOf(readFileSync(file, "utf8"));
 	let expected;
-	if (rows.length > 1000) {
+	if (rows.length === 0) {
+		await empty();
+		expected = 1;
+	} else if (rows.length > 1000) {
 		await look(1280, "light", rows, true);
-		expected = 7;
+		expected = 8;
 	} else if (plan) {
 		await look(1280, "dark", rows, true);
 		await look(390, "light", rows, true);
 		await look(1920, "light", rows);
-		expected = 8 + 8 + 2 + 6;
+		expected = 9 + 9 + 3 + 7;
 		await filters();
+		await sizes(rows);
 		await exports(rows);
 	} else {
 		await look(1280, "light", rows);
@@ -70,7 +74,7 @@ async function checkPage(page) {
 		await run(rows);
 		await print();
 		await withoutScript();
-		expected = 3 + 3 + 2 + 2 + 1;
+		expected = 4 + 4 + 2 + 2 + 1;
 	}
 	assert.equal(checks, expected, `${checks} of ${expected} checks were made of ${name}`);
 	console.log(`${name}: ${checks} checks passed`);
@@ -84,7 +88,19 @@ function rowsOf(text) {
 			if (typeof row[i] === "number") row[i] = names[row[i]];
 			else names.push(row[i]);
 		}
-		return { name: `${row[0][0]}:${row[1]}`, tag: row[1], repository: row[0][0], project: row[0][1], outcome: row[2], reason: row[3], made: row[8] };
+		return { name: `${row[0][0]}:${row[1]}`, tag: row[1], repository: row[0][0], project: row[0][1], outcome: row[2], reason: row[3], made: row[8], kind: row[4], bytes: row[5], digest: row[6] };
+	});
+}
+
+// empty looks at the page of a run that has seen no tag.
+async function empty() {
+	await visit({ viewport: { width: 390, height: 900 } }, async (page) => {
+		await page.getByText("There is none to show here.").waitFor();
+		assert.equal(await page.locator("#explore").isVisible(), false, "a table of nothing");
+		assert.match(await page.locator("#notices").textContent(), /Nothing was changed/);
+		assert.match(await page.locator("#effort").textContent(), /^Looked at 0 tags/);
+		assert.equal(await page.locator("#space p").count() > 1, true, "nothing on disk space");
+		done("without a tag: says so, and how the run went");
 	});
 }
 
@@ -125,6 +141,7 @@ async function look(width, scheme, rows, closely) {
 		assert.equal(await page.locator("#text").isVisible(), false, "the summary is there twice");
 		done(`${where}: opened in ${first} ms, names are text`);
 		await fits(page, where);
+		if (rows.length < 1000) await inOrder(page, where);
 		if (rows.length < 1000 && width < 1900) await accessible(page, where); // it takes seconds
 		await picture(page, `${name}-${scheme}-${width}`);
 		if (!closely) return;
@@ -134,6 +151,7 @@ async function look(width, scheme, rows, closely) {
 		await choose(page, where, rows, `${name}-${scheme}-${width}`);
 		await frames(page);
 		done(`${where}: nothing went wrong`);
+		if (rows.length > 1000) await onPhone(page);
 	});
 }
 
@@ -159,6 +177,12 @@ async function fits(page, where) {
 				}
 				const end = td.querySelector(".ended span:last-child");
 				if (td.matches(".tag, .repository") && !(end?.getBoundingClientRect().right <= cell.right + near && end.scrollWidth <= end.clientWidth + 1)) wrong.push(`the end of ${name} cannot be seen`);
+				const text = document.createRange();
+				text.selectNodeContents(td);
+				if (td.matches(".size, .outcome, .age") && new Set([...text.getClientRects()].map(({ bottom }) => Math.round(bottom))).size > 1) wrong.push(`${name} has several lines`);
+				const reason = td.querySelector("button"), begin = td.querySelector(".ended > span");
+				if (reason && reason.scrollHeight > reason.clientHeight && /^[\w ,']{1,60}$/.test(td.textContent)) wrong.push(`${name} is cut off`);
+				if (begin && td.matches(".repository") && td.textContent.length < 42 && begin.scrollWidth > begin.clientWidth + 1) wrong.push(`${name} is cut off`);
 				if (td.matches(".size, .outcome, .age") && td.scrollWidth > td.clientWidth + 1) wrong.push(`${name}: ${td.scrollWidth} px in ${td.clientWidth}`);
 				for (const other of cells) {
 					const box = other.getBoundingClientRect();
@@ -166,10 +190,35 @@ async function fits(page, where) {
 				}
 			}
 		}
+		const view = document.getElementById("view");
+		if (innerWidth < 500 && view.scrollHeight > view.clientHeight) wrong.push("the table scrolls within the page");
 		return [...new Set(wrong)].slice(0, 5);
 	});
 	assert.deepEqual(wrong, [], where);
 	done(`${where}: nothing is wider than the screen, no letter is cut off`);
+}
+
+// inOrder checks that rows come by repository and tag, and that the page says so.
+async function inOrder(page, where) {
+	const natural = new Intl.Collator("en", { numeric: true });
+	const got = await page.locator("#view tr.row").evaluateAll((all) => all.map((row) => [row.querySelector(".repository").textContent, row.querySelector(".tag").textContent]));
+	assert.deepEqual(got, [...got].sort((a, b) => natural.compare(a[0], b[0]) || natural.compare(a[1], b[1])), where);
+	assert.equal(await page.locator("#view th.repository").getAttribute("aria-sort"), "ascending");
+	assert.equal(await page.locator("#sort").inputValue(), "repository");
+	done(`${where}: sorted by repository and tag`);
+}
+
+// onPhone makes a long table as narrow as a phone: the page scrolls, and there are more rows for the asking.
+async function onPhone(page) {
+	await page.setViewportSize({ width: 390, height: 800 });
+	const drawn = (n) => page.waitForFunction((n) => document.querySelectorAll("#view tr.row").length === n, n);
+	await drawn(50);
+	await fits(page, "on a phone");
+	await page.getByRole("button", { name: "Show more" }).click();
+	await drawn(100);
+	await page.getByLabel("Sort by").selectOption("-age");
+	await drawn(50);
+	assert.match(page.url(), /sort=-age/);
 }
 
 async function accessible(page, where) {
@@ -187,7 +236,11 @@ async function accessible(page, where) {
 async function scroll(page, where) {
 	const total = Number(await page.locator("#view table").getAttribute("aria-rowcount")) - 1;
 	const started = performance.now();
-	await page.evaluate(() => { const view = document.getElementById("view"); view.scrollTop = view.scrollHeight; });
+	await page.evaluate(() => {
+		const view = document.getElementById("view");
+		view.scrollTop = view.scrollHeight;
+		if (innerWidth < 500) view.scrollIntoView({ block: "end" });
+	});
 	await page.locator(`#view tr.row[aria-rowindex="${total + 1}"]`).waitFor();
 	const took = within(started, STEP_MS, "scrolling to the end");
 	const drawn = await page.locator("#view tr.row").count();
@@ -233,24 +286,28 @@ async function search(page, where) {
 async function sort(page, where) {
 	const texts = (column) => page.locator(`#view tr.row td.${column}`).evaluateAll((cells) => cells.slice(0, 20).map((cell) => cell.textContent));
 	const natural = new Intl.Collator("en", { numeric: true }), times = [];
-	for (const [direction, sign] of [["ascending", 1], ["descending", -1]]) {
-		await page.locator("#view th.tag button").focus();
-		const started = performance.now();
+	const phone = await page.locator("#sort").isVisible();
+	const by = async (column, choice) => {
+		if (phone) return page.locator("#sort").selectOption(choice);
+		await page.locator(`#view th.${column} button`).focus();
 		await page.keyboard.press("Enter");
-		await page.locator(`#view th.tag[aria-sort=${direction}]`).waitFor();
+	};
+	for (const [direction, sign] of [["ascending", 1], ["descending", -1]]) {
+		const started = performance.now();
+		await by("tag", sign < 0 ? "-tag" : "tag");
+		await page.locator(`#view th.tag[aria-sort=${direction}]`).waitFor({ state: "attached" });
 		times.push(within(started, STEP_MS, "sorting"));
 		const got = (await texts("tag")).filter((tag) => /^[a-z0-9._-]+$/.test(tag));
 		assert.deepEqual(got, [...got].sort((a, b) => sign * natural.compare(a, b)), direction);
 	}
 	// The oldest stand first when one asks for ages.
 	const days = (text) => parseInt(text) * (/year/.test(text) ? 365 : /month/.test(text) ? 365 / 12 : /day/.test(text) ? 1 : 0) || 0;
-	await page.locator("#view th.age button").focus();
-	await page.keyboard.press("Enter");
-	await page.locator("#view th.age[aria-sort=descending]").waitFor();
+	await by("age", "-age");
+	await page.locator("#view th.age[aria-sort=descending]").waitFor({ state: "attached" });
 	const ages = await texts("age");
 	assert(/^\d+ (days|months|years)$/.test(ages[0]), ages[0]);
 	assert.deepEqual(ages.map(days), ages.map(days).sort((a, b) => b - a), "ages");
-	done(`${where}: sorted by the keyboard in ${times.join(" and ")} ms`);
+	done(`${where}: sorted by ${phone ? "choice" : "the keyboard"} in ${times.join(" and ")} ms`);
 }
 
 // choose selects tags by click, by keyboard and by what a search has found, and downloads a plan of
@@ -374,6 +431,36 @@ async function filters() {
 		await status(page, /^0 of /);
 		assert.equal(await page.evaluate(() => window.attacked), undefined);
 		done("an address brings its filters, and does nothing else");
+	});
+}
+
+// sizes checks that in each bar a manifest counts once, whatever others have.
+async function sizes(rows) {
+	await visit({ viewport: { width: 1280, height: 900 } }, async (page) => {
+		await firstRow(page);
+		const folded = page.locator("#where .fold", { hasText: "▸" });
+		while (await folded.count() > 0) await folded.first().click();
+		const units = ["B", "KiB", "MiB", "GiB"];
+		const sum = (some) => {
+			let n = [...new Map(some.map((row) => [row.digest, row.bytes])).values()].reduce((n, bytes) => n + bytes, 0), unit = 0;
+			for (; n >= 1024; n /= 1024) unit++;
+			return `${n.toFixed(1)} ${units[unit]}`;
+		};
+		const all = marked(rows), simple = all.reduce((n, { bytes }) => n + bytes, 0) / 2 ** 30;
+		const [, total] = (await page.locator("#status").textContent()).split(" · ");
+		assert.equal(total, sum(all));
+		assert.notEqual(total, `${simple.toFixed(1)} GiB`, "no manifest has several tags");
+		const under = { why: (row) => row.reason, kind: (row) => row.kind || "unknown" };
+		let bars = 0;
+		for (const { key, text } of await page.locator(".bar").evaluateAll((all) => all.map((bar) => ({ key: bar.dataset.key, text: bar.querySelector(".n").textContent })))) {
+			const [, box, value] = key.match(/^(.*?)=(.*)/);
+			if (box === "age") continue;
+			const some = all.filter((row) => (under[box] ? under[box](row) === value : value.endsWith("/") ? row.project.startsWith(value) : row.project === value));
+			assert.equal(text, `${some.length} · ${sum(some)}`, key);
+			bars++;
+		}
+		assert(bars >= 10, `${bars} bars`);
+		done(`in each of ${bars} bars, and in the sum, a manifest counts once`);
 	});
 }
 

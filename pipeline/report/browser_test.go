@@ -44,6 +44,7 @@ func TestPageInBrowser(t *testing.T) {
 		needle string
 		plans  bool // whether tags can be selected for a plan
 	}{
+		{"empty", withOrigin(newPageRun(true)), "", false},
 		{"real", withOrigin(smallRun(t, false)), "held-1", false},
 		{"plan", withOrigin(smallRun(t, true)), "held-1", true},
 		{"hostile-plan-100000", hostilePlanRun(t, 100_000), "feature-54321", true},

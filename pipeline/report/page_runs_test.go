@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,10 +104,14 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 		if action == "" {
 			action = policy.Delete
 		}
-		for i := range n {
+		for i := n - 1; i >= 0; i-- { // not in the order of the page
+			manifest := tag
+			if tag == "topic" {
+				manifest = "build" // what was built there is in another group, too
+			}
 			r.tell(t, Decision{Project: project, ProjectID: int64(len(project)), Repository: project + "/" + repository, RepositoryID: int64(len(project + repository)), Tag: fmt.Sprintf("%s-%d", tag, i*i+1),
 				Action: action, Outcome: outcome, Reason: reason, Kind: string(kind), Detail: detail,
-				Digest: fmt.Sprintf("sha256:%012x", len(r.decisions.Bytes())*7919), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
+				Digest: fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(fmt.Sprint(manifest, i)))), Bytes: int64(i+1) * 81_234_567, Made: firstStart.AddDate(0, 0, -40*i*i)})
 		}
 	}
 	add(31, "acme/shop/storefront", "web", "release", Kept, policy.NoRule, manifest.KindImage, "")
@@ -114,7 +119,7 @@ func smallRun(t testing.TB, dryRun bool) *pageRun {
 	add(6, "acme/shop/storefront", "web.cache", "v1.feature_", gone, counterpartTagMissing, manifest.KindCacheManifest, "")
 	add(5, "acme/platform/build-images", "web", "build", gone, undatable, manifest.KindAttestedImage, "")
 	add(2, "acme/shop/storefront", "web", "topic", gone, undatable, manifest.KindAttestedImage, "")
-	add(3, "acme/platform/charts", "web.cache", "main", gone, undatable, manifest.KindCacheIndex, "")
+	add(3, "acme/platform/charts", "jobs/mailer.cache", "main", gone, undatable, manifest.KindCacheIndex, "")
 	add(2, "acme/shop/a-project-with-a-name-that-is-longer-than-what-a-phone-shows", "web.cache", "spike_", gone, undatable, manifest.KindMissingManifest, "")
 	add(2, "acme/platform/charts", "web", "chart", Undecided, policy.DetailsUnknown, manifest.KindArtifact, "asking for the tag: GET …/tags/chart-1: 502 Bad Gateway, after 5 retries")
 	add(1, "acme/platform/charts", "web", "held", Failed, DeleteForbidden, manifest.KindAttestedImage, "403 Forbidden")
