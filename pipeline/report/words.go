@@ -2,10 +2,16 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"gitlab.com/registry-gc/registry-gc/internal/printable"
 )
 
 // skippedWords says how much was skipped, and why.
@@ -74,4 +80,51 @@ func shortenedFront(path string, n int) string {
 		return path
 	}
 	return "…" + string(runes[len(runes)-n+1:])
+}
+
+// Words say in a few words what the reason means, to go on with in a sentence; its code where nothing is
+// known of it.
+func (e Explanation) Words() string {
+	text := firstSentence(printable.Replace(e.Text, '?'))
+	if text == "" {
+		return shortPath(string(e.Reason))
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	word, _, _ := strings.Cut(text[size:], " ")
+	if word == "" || strings.ContainsFunc(word, unicode.IsUpper) {
+		return text // a name, such as GitLab
+	}
+	return string(unicode.ToLower(first)) + text[size:]
+}
+
+// firstSentence returns the first sentence of a text, without the full stop.
+func firstSentence(text string) string {
+	first, _, _ := strings.Cut(text, ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+// shortPath returns a path of the server for a line of the summary.
+func shortPath(path string) string { return printable.Path(path, maxNameWidth) }
+
+func (s Seconds) rounded() string { return time.Duration(s).Round(10 * time.Millisecond).String() }
+
+// skippedTotal returns how many projects and repositories were skipped.
+func (s *Summary) skippedTotal() int {
+	sum := 0
+	for _, n := range s.Skipped {
+		sum += n
+	}
+	return sum
+}
+
+// Size renders bytes as GitLab does, in units of 1024.
+func Size(bytes int64) string {
+	if bytes < 1024 {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, unit := float64(bytes)/1024, 0
+	for value >= 1023.95 && unit < len("KMGTPE")-1 {
+		value, unit = value/1024, unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[unit])
 }
