@@ -195,7 +195,9 @@ func (s *Summary) countDecision(d Decision) {
 	default:
 		s.Undecided++
 	}
-	s.addExamples(d.Reason, d.Repository+":"+d.Tag)
+	if len(s.Examples[d.Reason]) < mostExamples { // of a million tags a few are named
+		s.addExamples(d.Reason, d.Repository+":"+d.Tag)
+	}
 }
 
 // measureDeletion measures a tag that is deleted, or would be.
