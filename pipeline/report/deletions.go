@@ -23,49 +23,45 @@ type Deletions struct {
 
 	counted      manifests
 	projects     map[string]struct{}
-	groups       map[string]*GroupDeletions      // by full path
-	repositories map[string]*RepositoryDeletions // by full path
-	attested     int                             // images with attestations
-	cacheIndex   int                             // build caches exported as an index
+	groups       map[string]*Place // by full path
+	repositories map[string]*Place // by full path
+	attested     int               // images with attestations
+	cacheIndex   int               // build caches exported as an index
 }
 
-// RepositoryDeletions are those of one repository.
-type RepositoryDeletions struct {
-	Project    string
-	Repository string // full path
+// A Place is what has deletions: a repository, or the projects right in one group or a user's namespace.
+type Place struct {
+	Path string // in full
 	Measure
+
+	// Of repositories alone:
+	Project    string
 	id         int64
 	attested   int // images with attestations
 	cacheIndex int // build caches exported as an index
 }
 
-// GroupDeletions are those of the projects right in one group or a user's namespace.
-type GroupDeletions struct {
-	Group string // full path
-	Measure
-}
-
 // add measures a tag. It reports whether its manifest was measured before.
 func (t *Deletions) add(d Decision) (again bool) {
 	if t.repositories == nil {
-		t.repositories, t.groups, t.projects = make(map[string]*RepositoryDeletions), make(map[string]*GroupDeletions), make(map[string]struct{})
+		t.repositories, t.groups, t.projects = make(map[string]*Place), make(map[string]*Place), make(map[string]struct{})
 	}
 	if t.ByReason == nil {
 		t.ByReason = make(map[policy.Reason]*Measure)
 	}
 	repository := entry(t.repositories, d.Repository)
-	repository.Project, repository.Repository, repository.id = d.Project, d.Repository, d.RepositoryID
+	repository.Path, repository.Project, repository.id = d.Repository, d.Project, d.RepositoryID
 	t.projects[d.Project] = struct{}{}
 	t.Projects, t.Repositories = len(t.projects), len(t.repositories)
 	group := entry(t.groups, path.Dir(d.Project))
-	group.Group = path.Dir(d.Project)
+	group.Path = path.Dir(d.Project)
 	again = d.Bytes > 0 && t.counted.again("", d.Digest)
 	t.Measure.add(d.Bytes, d.Made, again)
 	for _, row := range []struct {
 		name    string
 		measure *Measure
 	}{
-		{"repository " + d.Repository, &repository.Measure}, {"group " + group.Group, &group.Measure}, {"reason " + string(d.Reason), entry(t.ByReason, d.Reason)},
+		{"repository " + d.Repository, &repository.Measure}, {"group " + group.Path, &group.Measure}, {"reason " + string(d.Reason), entry(t.ByReason, d.Reason)},
 	} {
 		row.measure.add(d.Bytes, d.Made, d.Bytes > 0 && t.counted.again(row.name, d.Digest))
 	}
@@ -90,31 +86,24 @@ func entry[K comparable, V any](m map[K]*V, key K) *V {
 
 // Top returns the repositories with deletions, that with most of them first; of equals that which references
 // more.
-func (t *Deletions) Top() []RepositoryDeletions {
-	all := make([]RepositoryDeletions, 0, len(t.repositories))
-	for _, repository := range t.repositories {
-		all = append(all, *repository)
-	}
-	slices.SortFunc(all, func(a, b RepositoryDeletions) int {
-		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Repository, b.Repository))
-	})
-	return all
-}
+func (t *Deletions) Top() []Place { return sortedPlaces(t.repositories) }
 
-// Groups returns the groups with deletions, that with most of them first.
-func (t *Deletions) Groups() []GroupDeletions {
-	all := make([]GroupDeletions, 0, len(t.groups))
-	for _, group := range t.groups {
-		all = append(all, *group)
+// Groups returns the groups with deletions, in the same order.
+func (t *Deletions) Groups() []Place { return sortedPlaces(t.groups) }
+
+func sortedPlaces(places map[string]*Place) []Place {
+	all := make([]Place, 0, len(places))
+	for _, place := range places {
+		all = append(all, *place)
 	}
-	slices.SortFunc(all, func(a, b GroupDeletions) int {
-		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Group, b.Group))
+	slices.SortFunc(all, func(a, b Place) int {
+		return cmp.Or(cmp.Compare(b.Tags, a.Tags), cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Path, b.Path))
 	})
 	return all
 }
 
 // topProjects returns the projects for which count counts any tags, those with most first.
-func (t *Deletions) topProjects(count func(*RepositoryDeletions) int) []projectCount {
+func (t *Deletions) topProjects(count func(*Place) int) []projectCount {
 	byProject := make(map[string]int)
 	for _, repository := range t.repositories {
 		if n := count(repository); n > 0 {

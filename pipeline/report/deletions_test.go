@@ -66,13 +66,13 @@ func TestDeletions(t *testing.T) {
 	if diff := cmp.Diff(map[policy.Reason]*Measure{undatable: {8, 6, 130, day(1)}, counterpartTagMissing: {1, 1, 7, time.Time{}}}, got.ByReason); diff != "" {
 		t.Errorf("by reason (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]GroupDeletions{{"g", Measure{5, 4, 120, day(1)}}, {"g/b", q}}, got.Groups()); diff != "" {
+	if diff := cmp.Diff([]Place{{Path: "g", Measure: Measure{5, 4, 120, day(1)}}, {Path: "g/b", Measure: q}}, got.Groups(), cmpopts.IgnoreUnexported(Place{})); diff != "" {
 		t.Errorf("by group (-want +got):\n%s", diff)
 	}
-	repositories := []RepositoryDeletions{
-		{Project: "g/b/q", Repository: "g/b/q", Measure: q}, {Project: "g/p", Repository: "g/p/web", Measure: web}, {Project: "g/p", Repository: "g/p/app", Measure: app},
+	repositories := []Place{
+		{Project: "g/b/q", Path: "g/b/q", Measure: q}, {Project: "g/p", Path: "g/p/web", Measure: web}, {Project: "g/p", Path: "g/p/app", Measure: app},
 	}
-	if diff := cmp.Diff(repositories, got.Top(), cmpopts.IgnoreUnexported(RepositoryDeletions{})); diff != "" {
+	if diff := cmp.Diff(repositories, got.Top(), cmpopts.IgnoreUnexported(Place{})); diff != "" {
 		t.Errorf("by repository (-want +got):\n%s", diff)
 	}
 }

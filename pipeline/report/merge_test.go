@@ -109,7 +109,7 @@ func TestMergeForgetsNoField(t *testing.T) {
 	if diff := cmp.Diff(want, got, sameFigures); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if got.Deletions.Tags != 12 || got.Deletions.Top()[0].Repository != "g/p/app" { // as the decisions have it
+	if got.Deletions.Tags != 12 || got.Deletions.Top()[0].Path != "g/p/app" { // as the decisions have it
 		t.Errorf("%+v", got.Deletions)
 	}
 }

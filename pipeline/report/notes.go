@@ -112,9 +112,9 @@ func (s *Summary) notes(links Links) (all []note) {
 	// worth more than clearing up after them. In a dry run any of it is.
 	if pushed := s.Deletions.attested + s.Deletions.cacheIndex; pushed > 0 && (s.marks() || 2*pushed >= s.Deleted) {
 		lines := []string{"Some projects push tags that GitLab cannot show, and never cleans up."}
-		lines = s.Deletions.appendProjects(lines, links, func(d *RepositoryDeletions) int { return d.attested },
+		lines = s.Deletions.appendProjects(lines, links, func(d *Place) int { return d.attested },
 			"Build with --provenance=false, so that GitLab can date and clean up these images:")
-		lines = s.Deletions.appendProjects(lines, links, func(d *RepositoryDeletions) int { return d.cacheIndex },
+		lines = s.Deletions.appendProjects(lines, links, func(d *Place) int { return d.cacheIndex },
 			"Export with image-manifest=true (--cache-to), so that GitLab can show these caches, and they stay",
 			"as long as their images:")
 		hint(lines...)
@@ -215,7 +215,7 @@ func blindWords(n int, marks bool) []string {
 
 // appendProjects appends a heading and the projects for which count counts most tags, if
 // there are any.
-func (t *Deletions) appendProjects(lines []string, links Links, count func(*RepositoryDeletions) int, heading ...string) []string {
+func (t *Deletions) appendProjects(lines []string, links Links, count func(*Place) int, heading ...string) []string {
 	projects := t.topProjects(count)
 	if len(projects) == 0 {
 		return lines

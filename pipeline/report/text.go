@@ -166,7 +166,16 @@ func (s *Summary) tables(links Links) []table {
 		return nil
 	}
 	sized, dated := s.Deletions.Sized > 0, !s.Deletions.Oldest.IsZero()
-	all := []table{{head: []string{"WHY"}}, {head: []string{"WHERE"}}, {head: []string{"REPOSITORY"}}}
+	headed := func(name string) table {
+		t := table{head: []string{name, "TAGS"}, right: []bool{false, true, true, true}, folds: true}
+		if sized {
+			t.head = append(t.head, "SIZE")
+		}
+		if dated {
+			t.head = append(t.head, "OLDEST")
+		}
+		return t
+	}
 	row := func(t *table, name string, m Measure, more ...string) {
 		cells := []string{name, number(m.Tags)}
 		if sized {
@@ -175,49 +184,30 @@ func (s *Summary) tables(links Links) []table {
 		if dated {
 			cells = append(cells, orDash(ageAt(s.Started, m.Oldest)))
 		}
-		t.rows = append(t.rows, append(cells, more...))
+		t.row(append(cells, more...)...)
 	}
-	for i := range all {
-		all[i].folds = true
-		all[i].head = append(all[i].head, "TAGS")
-		if sized {
-			all[i].head = append(all[i].head, "SIZE")
-		}
-		if dated {
-			all[i].head = append(all[i].head, "OLDEST")
-		}
-		all[i].right = []bool{false, true, true, true}
-	}
+	why, where, repository := headed("WHY"), headed("WHERE"), headed("REPOSITORY")
 	for _, e := range s.found(Deleted) {
 		if m := s.Deletions.ByReason[e.Reason]; m != nil {
-			row(&all[0], e.Words(), *m)
+			row(&why, e.Words(), *m)
 		}
 	}
-	var rest Measure
-	groups := s.Deletions.Groups()
-	for i, group := range groups {
-		if i < topRows {
-			row(&all[1], shortPath(group.Group), group.Measure)
-		} else {
-			rest.merge(group.Measure)
+	places := func(t *table, all []Place, link func(Place) string) {
+		named := all[:min(topRows, len(all))]
+		for _, place := range named {
+			row(t, shortPath(place.Path), place.Measure, link(place))
+		}
+		var rest Measure
+		for _, place := range all[len(named):] {
+			rest.merge(place.Measure)
+		}
+		if n := len(all) - len(named); n > 0 {
+			row(t, "in "+number(n)+" more", rest)
 		}
 	}
-	if n := len(groups) - topRows; n > 0 {
-		row(&all[1], "in "+number(n)+" more", rest)
-	}
-	rest = Measure{}
-	repositories := s.Deletions.Top()
-	for i, repository := range repositories {
-		if i < topRows {
-			row(&all[2], shortPath(repository.Repository), repository.Measure, links.Repository(repository.Project, repository.id))
-		} else {
-			rest.merge(repository.Measure)
-		}
-	}
-	if n := len(repositories) - topRows; n > 0 {
-		row(&all[2], "in "+number(n)+" more", rest)
-	}
-	return all
+	places(&where, s.Deletions.Groups(), func(Place) string { return "" })
+	places(&repository, s.Deletions.Top(), func(place Place) string { return links.Repository(place.Project, place.id) })
+	return []table{why, where, repository}
 }
 
 // orDash returns a text, or a dash for none.
