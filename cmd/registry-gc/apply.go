@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,9 +108,7 @@ func planWarnings(p *plan.Plan, rules plan.Rules, given map[string]string) (text
 }
 
 // settingsOfRules are those by which a plan may have other tags than now would go.
-var settingsOfRules = []string{
-	"DELETE_KINDS", "ORPHANS", "MIN_AGE", "IMAGE_AGE", "PROTECTED_TAGS", "PROTECTED_TAGS_REGEX", "PROTECT_DEFAULTS", "CACHE_SUFFIX", "VERIFY",
-}
+var settingsOfRules = slices.Concat(knownToRules, []string{"CACHE_SUFFIX", "VERIFY"})
 
 // setTo says what a setting was, which may have come out of a file.
 func setTo(name, value string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -196,20 +197,27 @@ func stepRemark(step policy.Step) string {
 	return ""
 }
 
-// writeWrapped prints a text after what its first line begins with, and further lines with a
-// margin. A word that is too long for any line has one of its own. What a server has put into a
-// text to steer a terminal is shown as what it is.
-func writeWrapped(out *bytes.Buffer, begin string, margin int, text string) {
-	line := printable.Escape(begin)
-	column := utf8.RuneCountInString(line)
-	for word := range strings.FieldsSeq(text) {
-		word = printable.Escape(word)
-		width := utf8.RuneCountInString(word)
-		if column+width > explainWidth && column > margin {
-			out.WriteString(strings.TrimRight(line, " ") + "\n")
+// writeWrapped prints a text after what its first line begins with, and further lines with a margin. What a
+// server has put into a text to steer a terminal is shown as what it is.
+func writeWrapped(out io.Writer, begin string, margin int, text string) {
+	words := strings.Fields(text)
+	for i, word := range words {
+		words[i] = printable.Escape(word)
+	}
+	writeWords(out, printable.Escape(begin), margin, explainWidth, words)
+}
+
+// writeWords prints words in lines of a width, the first behind what it begins with, further ones with a margin. A
+// word that is too long for any line has one of its own.
+func writeWords(out io.Writer, begin string, margin, width int, words []string) {
+	line, column := begin, utf8.RuneCountInString(begin)
+	for _, word := range words {
+		length := utf8.RuneCountInString(word)
+		if column+length > width && column > margin {
+			fmt.Fprintln(out, strings.TrimRight(line, " "))
 			line, column = strings.Repeat(" ", margin), margin
 		}
-		line, column = line+word+" ", column+width+1
+		line, column = line+word+" ", column+length+1
 	}
-	out.WriteString(strings.TrimRight(line, " ") + "\n")
+	fmt.Fprintln(out, strings.TrimRight(line, " "))
 }

@@ -133,7 +133,7 @@ func writeSettings(w io.Writer, command *cobra.Command, width int) {
 			variable, _ := variableOf(field)
 			begin := fmt.Sprintf("  %-*s%-*s", name, variable, flag, "--"+flagOf(variable))
 			fmt.Fprint(w, title)
-			writeRow(w, begin, unquoted(field.Tag.Get("is")), "(default: "+defaultOf(field)+")", width)
+			writeWords(w, begin, utf8.RuneCountInString(begin), width, append(strings.Fields(unquoted(field.Tag.Get("is"))), "(default: "+defaultOf(field)+")"))
 			title = ""
 		}
 	}
@@ -142,20 +142,6 @@ func writeSettings(w io.Writer, command *cobra.Command, width int) {
 	}
 	fmt.Fprint(w, "\nTimes are written in days, hours, minutes and seconds: 30d, 1d12h, 90m. --token is --gitlab-token.\n"+
 		"Proxies and certificates are set as usual: HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE.\n")
-}
-
-// writeRow prints a text behind what its first line begins with, and further lines below the text. What stands
-// at its end is not broken.
-func writeRow(w io.Writer, begin, text, end string, width int) {
-	line, margin := begin, utf8.RuneCountInString(begin)
-	for _, word := range append(strings.Fields(text), end) {
-		if length := utf8.RuneCountInString(line); length > margin && length+utf8.RuneCountInString(word) > width {
-			fmt.Fprintln(w, strings.TrimRight(line, " "))
-			line = strings.Repeat(" ", margin)
-		}
-		line += word + " "
-	}
-	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }
 
 // quoted is what is typed, as the tag "is" writes it.

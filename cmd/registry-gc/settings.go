@@ -30,8 +30,11 @@ type use struct {
 var (
 	ofRuns     = []string{"required", "scope", "what", "safety", "speed", "output"}
 	ofRequests = []string{"required", "REGISTRY_URL", "CONCURRENCY", "RATE_LIMIT", "RATE_BURST", "REQUEST_TIMEOUT", "MAX_RETRIES", "LOG_FORMAT", "LOG_LEVEL"}
-	ofRules    = []string{"RULES", "DELETE_KINDS", "ORPHANS", "MIN_AGE", "IMAGE_AGE", "PROTECTED_TAGS", "PROTECTED_TAGS_REGEX", "PROTECT_DEFAULTS"}
+	ofRules    = slices.Concat([]string{"RULES"}, knownToRules)
 )
+
+// knownToRules are the settings that rules may ask for.
+var knownToRules = []string{"DELETE_KINDS", "ORPHANS", "MIN_AGE", "IMAGE_AGE", "PROTECTED_TAGS", "PROTECTED_TAGS_REGEX", "PROTECT_DEFAULTS"}
 
 // uses has the commands that have settings. What a command has no use for it does not read: whoever
 // has it set for a run, even wrongly, need not unset it.
